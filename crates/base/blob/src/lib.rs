@@ -1,0 +1,1 @@
+//! Durable, content-addressed objects on local files or S3.

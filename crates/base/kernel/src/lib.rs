@@ -1,0 +1,1 @@
+//! Identifiers, time, scopes and error kinds: the words every layer shares.

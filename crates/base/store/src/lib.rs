@@ -1,0 +1,1 @@
+//! One database handle over SQLite or PostgreSQL: transactions, migrations, locks.

@@ -1,0 +1,1 @@
+//! Read zip and tar archives under caps, with paths that cannot escape.

@@ -1,0 +1,1 @@
+//! Search text held in memory: plain, regex and fuzzy, with exact totals.
