@@ -1,0 +1,107 @@
+//! The handle on both engines.
+#![allow(missing_docs, reason = "tests")]
+
+use std::time::Duration;
+
+use pentad_kernel::Timestamp;
+use pentad_store::testing::TestDb;
+use pentad_store::{Db, Error, Lease, Options, affected, both_engines, with_reader, with_tx, with_writer};
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_micros(seconds * 1_000_000)
+}
+
+const TTL: Duration = Duration::from_secs(10);
+
+both_engines! {
+    async fn a_transaction_that_is_dropped_leaves_nothing(db: Db) {
+        let mut tx = db.begin().await.unwrap();
+        with_tx!(tx, |conn| sqlx::query("INSERT INTO leases (name, holder, epoch, expires_at) VALUES ($1, $2, 1, 0)")
+            .bind("gone").bind("me").execute(conn).await.map(affected)).unwrap();
+        drop(tx);
+        let count: i64 = with_reader!(db, |conn| sqlx::query_scalar("SELECT COUNT(*) FROM leases").fetch_one(conn).await).unwrap();
+        assert_eq!(count, 0);
+    }
+
+    async fn a_repeated_key_is_a_duplicate(db: Db) {
+        const INSERT: &str = "INSERT INTO leases (name, holder, epoch, expires_at) VALUES ('twice', 'me', 1, 0)";
+        with_writer!(db, |conn| sqlx::query(INSERT).execute(conn).await.map(affected)).unwrap();
+        let error = with_writer!(db, |conn| sqlx::query(INSERT).execute(conn).await.map(affected)).unwrap_err();
+        assert!(error.is_duplicate(), "{error:?}");
+    }
+
+    async fn a_lease_has_one_holder_and_its_epoch_rises_with_each_change(db: Db) {
+        let mine = Lease::acquire(&db, "sweep", "a", at(0), TTL).await.unwrap().unwrap();
+        assert_eq!(mine.epoch, 1);
+        assert_eq!(Lease::acquire(&db, "sweep", "b", at(5), TTL).await.unwrap(), None);
+        assert_eq!(Lease::acquire(&db, "sweep", "a", at(5), TTL).await.unwrap().unwrap().epoch, 1, "a renewal");
+        assert_eq!(Lease::acquire(&db, "sweep", "b", at(14), TTL).await.unwrap(), None, "it was renewed");
+        assert_eq!(Lease::acquire(&db, "sweep", "b", at(15), TTL).await.unwrap().unwrap().epoch, 2);
+        assert_eq!(Lease::acquire(&db, "sweep", "a", at(16), TTL).await.unwrap(), None);
+    }
+
+    async fn a_released_lease_is_free_at_once(db: Db) {
+        let mine = Lease::acquire(&db, "sweep", "a", at(0), TTL).await.unwrap().unwrap();
+        mine.release(&db).await.unwrap();
+        assert!(Lease::acquire(&db, "sweep", "b", at(1), TTL).await.unwrap().is_some());
+    }
+
+    async fn many_writers_at_once_lose_nothing(db: Db) {
+        let writers = (0..32).map(|number| {
+            let db = db.clone();
+            tokio::spawn(async move {
+                let mut tx = db.begin().await?;
+                let seen: i64 = with_tx!(tx, |conn| sqlx::query_scalar("SELECT COUNT(*) FROM leases").fetch_one(conn).await)?;
+                assert!(seen <= 32);
+                with_tx!(tx, |conn| sqlx::query("INSERT INTO leases (name, holder, epoch, expires_at) VALUES ($1, 'x', 1, 0)")
+                    .bind(format!("writer-{number}")).execute(conn).await.map(affected))?;
+                tx.commit().await
+            })
+        });
+        for writer in writers.collect::<Vec<_>>() {
+            writer.await.unwrap().unwrap();
+        }
+        let count: i64 = with_reader!(db, |conn| sqlx::query_scalar("SELECT COUNT(*) FROM leases").fetch_one(conn).await).unwrap();
+        assert_eq!(count, 32);
+    }
+
+    async fn migrating_again_changes_nothing_and_a_newer_schema_is_refused(db: Db) {
+        db.migrate().await.unwrap();
+        let newer = Db::known_schema_version() + 1;
+        with_writer!(db, |conn| sqlx::query(
+            "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES ($1, 'later', TRUE, $2, 0)")
+            .bind(newer).bind(vec![0_u8]).execute(conn).await.map(affected)).unwrap();
+        let error = db.migrate().await.unwrap_err();
+        assert!(matches!(error, Error::SchemaTooNew { found, .. } if found == newer), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn two_programs_may_migrate_the_same_new_file_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}/new.db", directory.path().display());
+    let programs = (0..4).map(|_| {
+        let url = url.clone();
+        tokio::spawn(async move { Db::open(&url, &Options::default()).await?.migrate().await })
+    });
+    for program in programs.collect::<Vec<_>>() {
+        program.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_schemas_of_both_engines_have_the_same_tables_and_columns() {
+    let sqlite = TestDb::sqlite().await;
+    let Some(postgres) = TestDb::postgres().await else {
+        return;
+    };
+    let of_sqlite: Vec<(String, String)> = with_reader!(sqlite.db(), |conn| sqlx::query_as(
+        "SELECT tables.name, columns.name FROM sqlite_master AS tables, pragma_table_info(tables.name) AS columns
+         WHERE tables.type = 'table' AND tables.name NOT LIKE 'sqlite_%' AND tables.name NOT LIKE '%_fts%' ORDER BY 1, 2")
+        .fetch_all(conn).await).unwrap();
+    let of_postgres: Vec<(String, String)> = with_reader!(postgres.db(), |conn| sqlx::query_as(
+        "SELECT CAST(table_name AS TEXT) COLLATE \"C\", CAST(column_name AS TEXT) COLLATE \"C\" FROM information_schema.columns
+         WHERE table_schema = 'public' AND table_name NOT LIKE '%\\_fts%' ORDER BY 1, 2")
+        .fetch_all(conn).await).unwrap();
+    assert_eq!(of_sqlite, of_postgres);
+}
