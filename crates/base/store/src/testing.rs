@@ -3,6 +3,15 @@
 //! PostgreSQL tests run against the server that `PENTAD_TEST_POSTGRES` names (a superuser's URL);
 //! `cargo xtask test` starts one. Each test gets a database of its own, cloned from a migrated template.
 
+#![expect(
+    clippy::print_stderr,
+    reason = "a skipped half has to be seen by whoever runs the tests"
+)]
+#![expect(
+    clippy::disallowed_types,
+    reason = "the names of test databases are made here and cannot be bound"
+)]
+
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 
 use crate::{Db, Durability, Options};
