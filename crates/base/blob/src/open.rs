@@ -17,18 +17,19 @@ use crate::local::Directories;
 pub struct Options {
     /// Timeouts and sizes.
     pub limits: Limits,
-    /// Where `AWS_*` settings are looked up. Default: the environment of this process.
+    /// The `AWS_*` settings. Default: those in the environment of this process.
     pub environment: Vec<(String, String)>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        let readable = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
+        let setting = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+            let name = name.into_string().ok().filter(|name| name.starts_with("AWS_"))?;
+            Some((name, value.into_string().ok()?))
         };
         Self {
             limits: Limits::default(),
-            environment: std::env::vars_os().filter_map(readable).collect(),
+            environment: std::env::vars_os().filter_map(setting).collect(),
         }
     }
 }
