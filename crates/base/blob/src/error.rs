@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use pentad_kernel::{Classify, ErrorKind};
+
 use crate::key::{BlobId, Key, KeyError};
 
 /// The cause of a failure that this crate only passes on.
@@ -200,4 +202,28 @@ fn is_permission_denied(error: &object_store::Error) -> bool {
         source = error.source();
     }
     false
+}
+
+impl Classify for Error {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NotFound { .. } => ErrorKind::NotFound,
+            Self::TooLarge { .. } => ErrorKind::TooLarge,
+            Self::Timeout { .. }
+            | Self::Unavailable { .. }
+            | Self::Replaced { .. }
+            | Self::Reference { .. } => ErrorKind::Unavailable,
+            // What a client sent broke off; nothing was stored.
+            Self::Content { .. } => ErrorKind::Invalid,
+            Self::Corrupt { .. }
+            | Self::InvalidRange { .. }
+            | Self::InvalidKey(_)
+            | Self::InvalidStore { .. }
+            | Self::Denied { .. } => ErrorKind::Internal,
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        (self.kind() == ErrorKind::Unavailable).then_some(Duration::from_secs(1))
+    }
 }
