@@ -254,6 +254,7 @@ impl Classify for Error {
             | Self::Unavailable { .. }
             | Self::Replaced { .. }
             | Self::Reference { .. } => ErrorKind::Unavailable,
+            Self::NoSpace { .. } => ErrorKind::StorageFull,
             // What a client sent broke off; nothing was stored.
             Self::Content { .. } => ErrorKind::Invalid,
             Self::Corrupt { .. }
