@@ -19,7 +19,10 @@ pub(crate) struct Share {
 
 impl Budget {
     pub(crate) fn new(limit: u64) -> Self {
-        Self { limit, used: Arc::default() }
+        Self {
+            limit,
+            used: Arc::default(),
+        }
     }
 
     pub(crate) fn used(&self) -> u64 {
@@ -32,7 +35,10 @@ impl Budget {
 
     /// A share of nothing, to be grown.
     pub(crate) fn share(&self) -> Share {
-        Share { budget: self.clone(), bytes: 0 }
+        Share {
+            budget: self.clone(),
+            bytes: 0,
+        }
     }
 }
 
@@ -45,10 +51,13 @@ impl Share {
             return true;
         }
         let more = bytes - self.bytes;
-        let taken = self.budget.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
-            let after = used.checked_add(more)?;
-            (after <= self.budget.limit).then_some(after)
-        });
+        let taken = self
+            .budget
+            .used
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+                let after = used.checked_add(more)?;
+                (after <= self.budget.limit).then_some(after)
+            });
         if taken.is_ok() {
             self.bytes = bytes;
         }

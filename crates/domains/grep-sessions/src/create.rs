@@ -10,10 +10,8 @@ use pentad_kernel::Actor;
 use crate::budget::Share;
 use crate::live::{Live, prefix};
 use crate::repository::{self, StoredSegment};
-use crate::segment::{Change, Writer};
-use crate::{
-    Error, GrepSessions, Result, Session, SessionId, Skipped, State, Storage, Upload, UploadError,
-};
+use crate::segment::{Change, Segment, Writer};
+use crate::{Error, GrepSessions, Result, Session, SessionId, Skipped, State, Storage, Upload, UploadError};
 
 /// How a session is to be opened.
 #[derive(Clone, Copy, Debug, Default)]
@@ -72,14 +70,14 @@ impl GrepSessions {
             created_at: now,
             expires_at: (new.storage == Storage::Memory).then(|| now.plus(ttl)),
         };
-        let (corpus, _, share) = self.apply(Corpus::default(), batch, share).await?;
-        let stored = match new.storage {
-            Storage::Memory => Vec::new(),
+        let (batch, stored) = match new.storage {
+            Storage::Memory => (batch, Vec::new()),
             Storage::S3 => {
-                let segments = self.segments_of(&corpus).await?;
-                self.store(actor, plan, &session.id, segments).await?
+                let (batch, segments) = self.segments_of(batch).await?;
+                (batch, self.store(actor, plan, &session.id, segments).await?)
             }
         };
+        let (corpus, _, share) = self.apply(Corpus::default(), batch, share).await?;
         let mut tx = self.0.db.begin().await?;
         repository::insert(&mut tx, &session).await?;
         repository::insert_segments(&mut tx, &session.id, &stored).await?;
@@ -92,8 +90,9 @@ impl GrepSessions {
 
     fn time_to_live(&self, plan: &Plan, new: NewSession) -> Result<Duration> {
         let settings = &self.0.settings;
-        let longest =
-            plan.grep_ttl_minutes.map_or(settings.max_ttl, |minutes| Duration::from_secs(u64::from(minutes) * 60));
+        let longest = plan.grep_ttl_minutes.map_or(settings.max_ttl, |minutes| {
+            Duration::from_secs(u64::from(minutes) * 60)
+        });
         let ttl = new.ttl.unwrap_or_else(|| settings.default_ttl.min(longest));
         // For s3 the life is accepted and means nothing (seed 000).
         if new.storage == Storage::Memory && (ttl.is_zero() || ttl > longest) {
@@ -103,13 +102,24 @@ impl GrepSessions {
     }
 
     fn check_live_sessions(&self, actor: &Actor, plan: &Plan) -> Result<()> {
-        let Some(limit) = plan.grep_live_sessions else { return Ok(()) };
-        let now = self.0.clock.now();
-        let of_organisation = |live: &Arc<Live>| {
-            live.session.organisation == actor.organisation && !live.has_ended(now)
+        let Some(limit) = plan.grep_live_sessions else {
+            return Ok(());
         };
-        let count = self.0.live.iter().filter_map(|slot| slot.live()).filter(of_organisation).count();
-        if count as u64 >= limit { Err(Error::LiveSessions(limit)) } else { Ok(()) }
+        let now = self.0.clock.now();
+        let of_organisation =
+            |live: &Arc<Live>| live.session.organisation == actor.organisation && !live.has_ended(now);
+        let count = self
+            .0
+            .live
+            .iter()
+            .filter_map(|slot| slot.live())
+            .filter(of_organisation)
+            .count();
+        if count as u64 >= limit {
+            Err(Error::LiveSessions(limit))
+        } else {
+            Ok(())
+        }
     }
 
     /// Adds the files of the upload to a session, replacing those with the same paths. Searches see the
@@ -126,19 +136,25 @@ impl GrepSessions {
     ) -> Result<Appended> {
         loop {
             let slot = self.slot(actor, id).await?;
-            let Some(work) = self.work_on(&slot).await else { continue };
+            let Some(work) = self.work_on(&slot).await else {
+                continue;
+            };
             let live = self.load(&work, actor, id).await?;
             if live.has_ended(self.0.clock.now()) {
                 return Err(Error::NotFound);
             }
             let size = size_after(&live.corpus, upload.batch());
             if size.text_bytes > upload.limit() {
-                return Err(UploadError::TooLarge { limit: upload.limit() }.into());
+                return Err(UploadError::TooLarge {
+                    limit: upload.limit(),
+                }
+                .into());
             }
-            let (batch, skipped, share) = upload.finish()?;
+            let (mut batch, skipped, share) = upload.finish()?;
             let added = batch.len() as u64;
             if live.session.storage == Storage::S3 {
-                let (batch_back, segments) = self.segments_of_batch(batch).await?;
+                let (returned, segments) = self.segments_of(batch).await?;
+                batch = returned;
                 let stored = self.store(actor, plan, id, segments).await?;
                 let mut tx = self.0.db.begin().await?;
                 if !repository::set_size(&mut tx, id, size.file_count, size.text_bytes).await? {
@@ -146,7 +162,6 @@ impl GrepSessions {
                 }
                 repository::insert_segments(&mut tx, id, &stored).await?;
                 tx.commit().await?;
-                return self.apply_append(&live, batch_back, share, added, skipped).await;
             }
             return self.apply_append(&live, batch, share, added, skipped).await;
         }
@@ -164,11 +179,20 @@ impl GrepSessions {
         live.settle();
         live.touch(self.0.clock.now());
         self.index_soon(live);
-        Ok(Appended { added, replaced: applied.replaced as u64, skipped })
+        Ok(Appended {
+            added,
+            replaced: applied.replaced as u64,
+            skipped,
+        })
     }
 
     /// Makes the changes in memory; a copy of the text exists twice for that long.
-    async fn apply(&self, corpus: Corpus, batch: Batch, mut share: Share) -> Result<(Corpus, Applied, Share)> {
+    async fn apply(
+        &self,
+        corpus: Corpus,
+        batch: Batch,
+        mut share: Share,
+    ) -> Result<(Corpus, Applied, Share)> {
         let bytes = batch.text_bytes() as u64;
         self.make_room(&mut share, bytes.saturating_mul(2)).await?;
         // A small batch is copied faster than it is handed over.
@@ -184,32 +208,17 @@ impl GrepSessions {
         Ok((corpus, applied, share))
     }
 
-    async fn segments_of(&self, corpus: &Corpus) -> Result<Vec<crate::segment::Segment>> {
-        let (corpus, segment_bytes) = (corpus.clone(), self.0.settings.segment_bytes);
+    /// Writes the batch as segments, off the request's thread, and gives it back.
+    async fn segments_of(&self, batch: Batch) -> Result<(Batch, Vec<Segment>)> {
+        let segment_bytes = self.0.settings.segment_bytes;
         let written = tokio::task::spawn_blocking(move || {
             let mut writer = Writer::new(segment_bytes);
-            let mut failed = None;
-            let _ = corpus.snapshot().for_each_file(|path, text| match writer.write(&Change::Insert(path, text)) {
-                Ok(()) => std::ops::ControlFlow::Continue(()),
-                Err(error) => {
-                    failed = Some(error);
-                    std::ops::ControlFlow::Break(())
-                }
-            });
-            failed.map_or_else(|| writer.finish(), Err)
-        })
-        .await?;
-        written.map_err(|error| Error::Damaged(error.to_string()))
-    }
-
-    async fn segments_of_batch(&self, batch: Batch) -> Result<(Batch, Vec<crate::segment::Segment>)> {
-        let corpus = Corpus::default();
-        let staged = tokio::task::spawn_blocking(move || {
-            corpus.apply(batch.clone());
-            (corpus, batch)
+            batch
+                .inserts()
+                .try_for_each(|(path, text)| writer.write(&Change::Insert(path, text)))?;
+            Ok::<_, std::io::Error>((batch, writer.finish()?))
         });
-        let (corpus, batch) = staged.await?;
-        Ok((batch, self.segments_of(&corpus).await?))
+        written.await?.map_err(|error| Error::Damaged(error.to_string()))
     }
 
     /// Makes segments durable; rows that name them come after.
@@ -218,7 +227,7 @@ impl GrepSessions {
         actor: &Actor,
         plan: &Plan,
         id: &SessionId,
-        segments: Vec<crate::segment::Segment>,
+        segments: Vec<Segment>,
     ) -> Result<Vec<StoredSegment>> {
         if let Some(limit) = plan.grep_stored_bytes {
             let more: u64 = segments.iter().map(|segment| segment.bytes.len() as u64).sum();
@@ -232,7 +241,11 @@ impl GrepSessions {
         for segment in segments {
             let stored_bytes = segment.bytes.len() as u64;
             let blob = self.0.blobs.put_addressed(&namespace, segment.bytes).await?;
-            stored.push(StoredSegment { blob, text_bytes: segment.text_bytes, stored_bytes });
+            stored.push(StoredSegment {
+                blob,
+                text_bytes: segment.text_bytes,
+                stored_bytes,
+            });
         }
         Ok(stored)
     }
@@ -249,13 +262,16 @@ struct Size {
 
 fn size_after(corpus: &Corpus, batch: &Batch) -> Size {
     let snapshot = corpus.snapshot();
-    let mut size = Size { file_count: snapshot.file_count() as u64, text_bytes: snapshot.text_bytes() as u64 };
-    for (path, bytes) in batch.inserts() {
+    let mut size = Size {
+        file_count: snapshot.file_count() as u64,
+        text_bytes: snapshot.text_bytes() as u64,
+    };
+    for (path, text) in batch.inserts() {
         match snapshot.file(path) {
             Some(replaced) => size.text_bytes -= replaced.bytes as u64,
             None => size.file_count += 1,
         }
-        size.text_bytes += bytes as u64;
+        size.text_bytes += text.len() as u64;
     }
     size
 }

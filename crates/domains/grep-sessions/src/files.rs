@@ -94,7 +94,9 @@ impl GrepSessions {
     pub async fn remove_file(&self, actor: &Actor, plan: &Plan, id: &SessionId, path: &str) -> Result<()> {
         loop {
             let slot = self.slot(actor, id).await?;
-            let Some(work) = self.work_on(&slot).await else { continue };
+            let Some(work) = self.work_on(&slot).await else {
+                continue;
+            };
             let live = self.load(&work, actor, id).await?;
             if live.has_ended(self.0.clock.now()) {
                 return Err(Error::NotFound);
@@ -103,7 +105,10 @@ impl GrepSessions {
             let bytes = snapshot.file(path).map(|file| file.bytes as u64);
             let bytes = bytes.ok_or_else(|| Error::FileNotFound(path.to_owned()))?;
             if live.session.storage == Storage::S3 {
-                let sizes = (snapshot.file_count() as u64 - 1, snapshot.text_bytes() as u64 - bytes);
+                let sizes = (
+                    snapshot.file_count() as u64 - 1,
+                    snapshot.text_bytes() as u64 - bytes,
+                );
                 self.store_removal(actor, plan, id, path, sizes).await?;
             }
             self.remove_from_memory(&live, path);

@@ -90,6 +90,15 @@ impl GrepSessions {
         let budget = budget::Budget::new(settings.memory_bytes);
         let searches = Semaphore::new(settings.concurrent_searches);
         let upkeep = Arc::new(Semaphore::new(settings.concurrent_upkeep));
-        Self(Arc::new(Inner { db, blobs, clock, settings, live: DashMap::new(), budget, searches, upkeep }))
+        Self(Arc::new(Inner {
+            db,
+            blobs,
+            clock,
+            settings,
+            live: DashMap::new(),
+            budget,
+            searches,
+            upkeep,
+        }))
     }
 }

@@ -35,7 +35,11 @@ impl GrepSessions {
                 Storage::Memory => Err(Error::NotFound),
             };
         };
-        let state = if permanently && session.storage == Storage::S3 { State::Deleted } else { State::Stopped };
+        let state = if permanently && session.storage == Storage::S3 {
+            State::Deleted
+        } else {
+            State::Stopped
+        };
         let changed = repository::set_state(&self.0.db, id, state).await?;
         work.close(self, id);
         if !changed {
@@ -54,7 +58,9 @@ impl GrepSessions {
     pub(crate) async fn delete_objects(&self, id: &SessionId) -> Result<()> {
         let namespace = prefix(id)?;
         let segments = repository::segments(&self.0.db, id).await?;
-        let keys = segments.iter().map(|segment| pentad_blob::Key::addressed(&namespace, &segment.blob));
+        let keys = segments
+            .iter()
+            .map(|segment| pentad_blob::Key::addressed(&namespace, &segment.blob));
         self.0.blobs.delete_many(keys).await?;
         repository::delete_segments(&self.0.db, id).await
     }
@@ -88,7 +94,9 @@ impl GrepSessions {
         let session = repository::find(&self.0.db, &actor.organisation, id).await?;
         let in_memory = self.0.live.get(id).and_then(|slot| slot.live());
         let gone = match session.storage {
-            Storage::Memory => in_memory.as_ref().is_none_or(|live| live.has_ended(self.0.clock.now())),
+            Storage::Memory => in_memory
+                .as_ref()
+                .is_none_or(|live| live.has_ended(self.0.clock.now())),
             Storage::S3 => session.state == State::Deleted,
         };
         if gone {
@@ -129,11 +137,15 @@ impl GrepSessions {
             // A memory session that is not in this memory ended with the process that held it.
             if session.storage == Storage::S3 || in_memory.is_some() {
                 let counted = in_memory.map(|live| (live.corpus.file_count(), live.corpus.text_bytes()));
-                let (file_count, text_bytes) = counted.map_or(
-                    (session.file_count, session.text_bytes),
-                    |(files, bytes)| (files as u64, bytes as u64),
-                );
-                sessions.push(Session { file_count, text_bytes, ..session });
+                let (file_count, text_bytes) = counted
+                    .map_or((session.file_count, session.text_bytes), |(files, bytes)| {
+                        (files as u64, bytes as u64)
+                    });
+                sessions.push(Session {
+                    file_count,
+                    text_bytes,
+                    ..session
+                });
             }
         }
         Ok((sessions, next))

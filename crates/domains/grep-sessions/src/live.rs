@@ -78,7 +78,11 @@ impl Live {
 
 impl Slot {
     fn empty(organisation: OrganisationId) -> Arc<Self> {
-        Arc::new(Self { organisation, live: ArcSwapOption::empty(), work: tokio::sync::Mutex::new(false) })
+        Arc::new(Self {
+            organisation,
+            live: ArcSwapOption::empty(),
+            work: tokio::sync::Mutex::new(false),
+        })
     }
 
     pub(crate) fn live(&self) -> Option<Arc<Live>> {
@@ -101,7 +105,10 @@ impl Work<'_> {
     pub(crate) fn close(mut self, sessions: &GrepSessions, id: &SessionId) {
         self.slot.live.store(None);
         *self.gone = true;
-        sessions.0.live.remove_if(id, |_, slot| Arc::ptr_eq(slot, self.slot));
+        sessions
+            .0
+            .live
+            .remove_if(id, |_, slot| Arc::ptr_eq(slot, self.slot));
     }
 }
 
@@ -126,7 +133,9 @@ impl GrepSessions {
                 live.touch(now);
                 return Ok(live);
             }
-            let Some(work) = self.work_on(&slot).await else { continue };
+            let Some(work) = self.work_on(&slot).await else {
+                continue;
+            };
             self.load(&work, actor, id).await?;
         }
     }
@@ -134,12 +143,20 @@ impl GrepSessions {
     /// The place of a session that the actor's organisation has. It may be empty.
     pub(crate) async fn slot(&self, actor: &Actor, id: &SessionId) -> Result<Arc<Slot>> {
         if let Some(slot) = self.0.live.get(id).map(|slot| Arc::clone(&slot)) {
-            return if slot.organisation == actor.organisation { Ok(slot) } else { Err(Error::NotFound) };
+            return if slot.organisation == actor.organisation {
+                Ok(slot)
+            } else {
+                Err(Error::NotFound)
+            };
         }
         let session = repository::find(&self.0.db, &actor.organisation, id).await?;
         match (session.storage, session.state) {
             (Storage::S3, State::Live | State::Stopped) => {
-                let slot = self.0.live.entry(id.clone()).or_insert_with(|| Slot::empty(session.organisation));
+                let slot = self
+                    .0
+                    .live
+                    .entry(id.clone())
+                    .or_insert_with(|| Slot::empty(session.organisation));
                 Ok(Arc::clone(&slot))
             }
             // A memory session that is not in this memory is nowhere.
@@ -169,7 +186,9 @@ impl GrepSessions {
         match &loaded {
             Ok(live) => work.slot.live.store(Some(Arc::clone(live))),
             Err(_) => {
-                self.0.live.remove_if(id, |_, slot| Arc::ptr_eq(slot, work.slot) && slot.live().is_none());
+                self.0.live.remove_if(id, |_, slot| {
+                    Arc::ptr_eq(slot, work.slot) && slot.live().is_none()
+                });
             }
         }
         loaded
@@ -181,15 +200,19 @@ impl GrepSessions {
             return Err(Error::NotFound);
         }
         let mut share = self.0.budget.share();
-        self.make_room(&mut share, session.text_bytes.saturating_mul(2)).await?;
+        self.make_room(&mut share, session.text_bytes.saturating_mul(2))
+            .await?;
         let namespace = prefix(id)?;
         let stored = repository::segments(&self.0.db, id).await?;
         let mut fetched = stream::iter(stored)
             .map(|stored| {
                 let namespace = &namespace;
                 async move {
-                    let bytes =
-                        self.0.blobs.get_addressed(namespace, &stored.blob, stored.stored_bytes).await?;
+                    let bytes = self
+                        .0
+                        .blobs
+                        .get_addressed(namespace, &stored.blob, stored.stored_bytes)
+                        .await?;
                     Ok::<_, Error>((bytes, stored.text_bytes))
                 }
             })
@@ -203,8 +226,8 @@ impl GrepSessions {
             .await??;
         }
         drop(fetched);
-        let corpus = Corpus::default();
         let corpus = tokio::task::spawn_blocking(move || {
+            let corpus = Corpus::default();
             corpus.apply(batch);
             corpus
         })

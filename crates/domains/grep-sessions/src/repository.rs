@@ -55,14 +55,23 @@ macro_rules! columns {
 }
 
 const INSERT: &str = concat!(
-    "INSERT INTO grep_sessions (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8)");
+    "INSERT INTO grep_sessions (",
+    columns!(),
+    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+);
 const BY_ID: &str = concat!(
-    "SELECT ", columns!(), " FROM grep_sessions WHERE id = $1 AND organisation_id = $2");
+    "SELECT ",
+    columns!(),
+    " FROM grep_sessions WHERE id = $1 AND organisation_id = $2"
+);
 const PAGE: &str = concat!(
-    "SELECT ", columns!(), " FROM grep_sessions
+    "SELECT ",
+    columns!(),
+    " FROM grep_sessions
      WHERE organisation_id = $1 AND state <> 'deleted' AND (expires_at IS NULL OR expires_at > $2)
        AND (created_at < $3 OR (created_at = $3 AND id < $4))
-     ORDER BY created_at DESC, id DESC LIMIT $5");
+     ORDER BY created_at DESC, id DESC LIMIT $5"
+);
 const SET_STATE: &str = "UPDATE grep_sessions SET state = $2 WHERE id = $1 AND state <> 'deleted'";
 const SET_SIZE: &str =
     "UPDATE grep_sessions SET file_count = $2, text_bytes = $3 WHERE id = $1 AND state <> 'deleted'";
@@ -79,8 +88,7 @@ const REFERENCED: &str = "SELECT 1 FROM grep_segments WHERE session_id = $1 AND 
 const HALF_DELETED: &str = "
     SELECT DISTINCT grep_sessions.id FROM grep_sessions JOIN grep_segments ON session_id = grep_sessions.id
     WHERE state = 'deleted' LIMIT 100";
-const END_LOST: &str =
-    "UPDATE grep_sessions SET state = 'stopped' WHERE storage = 'memory' AND state = 'live' AND expires_at <= $1";
+const END_LOST: &str = "UPDATE grep_sessions SET state = 'stopped' WHERE storage = 'memory' AND state = 'live' AND expires_at <= $1";
 
 pub(crate) async fn insert(tx: &mut Tx, session: &Session) -> Result<()> {
     with_tx!(*tx, |conn| sqlx::query(INSERT)
@@ -164,12 +172,17 @@ pub(crate) async fn insert_segments(tx: &mut Tx, id: &SessionId, segments: &[Sto
 }
 
 pub(crate) async fn segments(db: &Db, id: &SessionId) -> Result<Vec<StoredSegment>> {
-    let rows: Vec<SegmentRow> =
-        with_reader!(*db, |conn| sqlx::query_as(SEGMENTS).bind(id.as_str()).fetch_all(conn).await)?;
+    let rows: Vec<SegmentRow> = with_reader!(*db, |conn| sqlx::query_as(SEGMENTS)
+        .bind(id.as_str())
+        .fetch_all(conn)
+        .await)?;
     rows.into_iter()
         .map(|row| {
             Ok(StoredSegment {
-                blob: row.blob_id.parse().map_err(|_| Error::Damaged("its name is no hash".to_owned()))?,
+                blob: row
+                    .blob_id
+                    .parse()
+                    .map_err(|_| Error::Damaged("its name is no hash".to_owned()))?,
                 text_bytes: row.text_bytes.unsigned_abs(),
                 stored_bytes: row.stored_bytes.unsigned_abs(),
             })

@@ -41,13 +41,20 @@ pub(crate) struct Writer {
 
 impl Writer {
     pub(crate) const fn new(segment_bytes: usize) -> Self {
-        Self { segment_bytes, current: None, text_bytes: 0, finished: Vec::new() }
+        Self {
+            segment_bytes,
+            current: None,
+            text_bytes: 0,
+            finished: Vec::new(),
+        }
     }
 
     pub(crate) fn write(&mut self, change: &Change<'_>) -> std::io::Result<()> {
         let encoder = match &mut self.current {
             Some(encoder) => encoder,
-            None => self.current.insert(zstd::stream::write::Encoder::new(Vec::new(), LEVEL)?),
+            None => self
+                .current
+                .insert(zstd::stream::write::Encoder::new(Vec::new(), LEVEL)?),
         };
         let (kind, path) = match change {
             Change::Insert(path, _) => (FILE, path),
@@ -71,7 +78,10 @@ impl Writer {
     fn end_segment(&mut self) -> std::io::Result<()> {
         if let Some(encoder) = self.current.take() {
             let bytes = Bytes::from(encoder.finish()?);
-            self.finished.push(Segment { bytes, text_bytes: std::mem::take(&mut self.text_bytes) });
+            self.finished.push(Segment {
+                bytes,
+                text_bytes: std::mem::take(&mut self.text_bytes),
+            });
         }
         Ok(())
     }
@@ -95,25 +105,39 @@ pub(crate) fn replay(bytes: &[u8], text_bytes: u64, batch: &mut Batch) -> Result
             Err(error) => return Err(damaged(&error.to_string())),
         }
         let mut length = [0; 4];
-        reader.read_exact(&mut length).map_err(|_| damaged("a record is cut short"))?;
+        reader
+            .read_exact(&mut length)
+            .map_err(|_| damaged("a record is cut short"))?;
         let mut path = vec![0; u32::from_le_bytes(length) as usize & 0xFFFF];
-        reader.read_exact(&mut path).map_err(|_| damaged("a path is cut short"))?;
+        reader
+            .read_exact(&mut path)
+            .map_err(|_| damaged("a path is cut short"))?;
         let path = String::from_utf8(path).map_err(|_| damaged("a path is not UTF-8"))?;
         match kind[0] {
             FILE => {
                 let mut length = [0; 8];
-                reader.read_exact(&mut length).map_err(|_| damaged("a record is cut short"))?;
+                reader
+                    .read_exact(&mut length)
+                    .map_err(|_| damaged("a record is cut short"))?;
                 let length = u64::from_le_bytes(length);
-                left = left.checked_sub(length).ok_or_else(|| damaged("it holds more text than its row says"))?;
+                left = left
+                    .checked_sub(length)
+                    .ok_or_else(|| damaged("it holds more text than its row says"))?;
                 let mut text = vec![0; usize::try_from(length).map_err(|_| damaged("a text is too large"))?];
-                reader.read_exact(&mut text).map_err(|_| damaged("a text is cut short"))?;
+                reader
+                    .read_exact(&mut text)
+                    .map_err(|_| damaged("a text is cut short"))?;
                 batch.insert(path, text);
             }
             REMOVAL => batch.remove(path),
             _ => return Err(damaged("a record is of no known kind")),
         }
     }
-    if left == 0 { Ok(()) } else { Err(damaged("it holds less text than its row says")) }
+    if left == 0 {
+        Ok(())
+    } else {
+        Err(damaged("it holds less text than its row says"))
+    }
 }
 
 #[cfg(test)]
@@ -147,7 +171,9 @@ mod tests {
     #[test]
     fn a_damaged_segment_is_refused() {
         let mut writer = Writer::new(1 << 20);
-        writer.write(&Change::Insert("a.txt", b"text of the file")).unwrap();
+        writer
+            .write(&Change::Insert("a.txt", b"text of the file"))
+            .unwrap();
         let segment = writer.finish().unwrap().remove(0);
         let replayed = |bytes: &[u8], text_bytes| replay(bytes, text_bytes, &mut Batch::new());
         assert!(replayed(&segment.bytes, segment.text_bytes).is_ok());

@@ -40,7 +40,9 @@ impl Storage {
 
     /// Reads a word; `None` for any other text.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Memory, Self::S3].into_iter().find(|storage| storage.name() == name)
+        [Self::Memory, Self::S3]
+            .into_iter()
+            .find(|storage| storage.name() == name)
     }
 }
 
@@ -67,7 +69,10 @@ impl State {
 
     pub(crate) fn parse(name: &str) -> Self {
         let known = [Self::Live, Self::Stopped, Self::Deleted];
-        known.into_iter().find(|state| state.name() == name).unwrap_or(Self::Deleted)
+        known
+            .into_iter()
+            .find(|state| state.name() == name)
+            .unwrap_or(Self::Deleted)
     }
 }
 

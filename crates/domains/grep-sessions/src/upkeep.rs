@@ -34,7 +34,9 @@ impl GrepSessions {
             .map(|slot| slot.key().clone())
             .collect();
         for id in &ended {
-            let Some(slot) = self.0.live.get(id).map(|slot| Arc::clone(&slot)) else { continue };
+            let Some(slot) = self.0.live.get(id).map(|slot| Arc::clone(&slot)) else {
+                continue;
+            };
             if let Some(work) = self.work_on(&slot).await {
                 work.close(self, id);
             }
@@ -70,7 +72,11 @@ impl GrepSessions {
         let before = self.0.clock.now().minus(age);
         let before = SystemTime::UNIX_EPOCH + before.since(Timestamp::from_micros(0));
         let namespace = pentad_blob::Prefix::parse("grep").map_err(pentad_blob::Error::from)?;
-        let outcome = self.0.blobs.sweep(&namespace, before, |keys| self.unreferenced(keys)).await?;
+        let outcome = self
+            .0
+            .blobs
+            .sweep(&namespace, before, |keys| self.unreferenced(keys))
+            .await?;
         swept.orphans = outcome.deleted;
         Ok(swept)
     }
@@ -101,7 +107,10 @@ impl GrepSessions {
             let idle_seconds = now.since(live.last_used()).as_secs() + 1;
             std::cmp::Reverse((live.corpus.memory_bytes() as u64).saturating_mul(idle_seconds))
         });
-        for live in sessions.iter().filter(|live| idle(live, self.0.settings.idle_after)) {
+        for live in sessions
+            .iter()
+            .filter(|live| idle(live, self.0.settings.idle_after))
+        {
             if !live.corpus.is_compressed() {
                 let compressed = Arc::clone(live);
                 tokio::task::spawn_blocking(move || compressed.corpus.compress()).await?;
@@ -122,7 +131,9 @@ impl GrepSessions {
 
     /// Takes an s3 session out of memory; it is loaded again when it is asked for.
     async fn unload(&self, id: &SessionId) {
-        let Some(slot) = self.0.live.get(id).map(|slot| Arc::clone(&slot)) else { return };
+        let Some(slot) = self.0.live.get(id).map(|slot| Arc::clone(&slot)) else {
+            return;
+        };
         // A session that is being changed right now is not idle.
         if let Some(work) = self.try_work_on(&slot) {
             work.close(self, id);

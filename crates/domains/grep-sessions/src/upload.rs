@@ -1,11 +1,11 @@
 //! An upload on its way in: files and archives, decoded and counted as they arrive.
 
-use std::io::{Cursor, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{Seek as _, SeekFrom, Write as _};
 
 use pentad_archive::{Caps, SafePath, ZipReader};
 use pentad_grep_engine::{Batch, Decoded, decode_text};
 use pentad_identity::Plan;
-use tempfile::SpooledTempFile;
+use tempfile::{SpooledData, SpooledTempFile};
 
 use crate::budget::Share;
 use crate::{GrepSessions, UploadError};
@@ -92,16 +92,27 @@ impl Upload {
     /// # Errors
     /// [`UploadError::Name`].
     pub fn file(&self, name: &str) -> Result<UploadFile> {
-        let refuse = |reason| UploadError::Name { name: name.chars().take(200).collect(), reason };
+        let refuse = |reason| UploadError::Name {
+            name: name.chars().take(200).collect(),
+            reason,
+        };
         let path = SafePath::from_upload(name).map_err(refuse)?;
         let is_zip = path.file_name().len() >= 4
-            && path.file_name().get(path.file_name().len() - 4..).is_some_and(|end| end.eq_ignore_ascii_case(".zip"));
+            && path
+                .file_name()
+                .get(path.file_name().len() - 4..)
+                .is_some_and(|end| end.eq_ignore_ascii_case(".zip"));
         let content = if is_zip {
             Content::Zip(SpooledTempFile::new(self.zip_in_memory))
         } else {
             Content::Text(Vec::new())
         };
-        Ok(UploadFile { path, content, left: self.left(), limit: self.limit })
+        Ok(UploadFile {
+            path,
+            content,
+            left: self.left(),
+            limit: self.limit,
+        })
     }
 
     fn left(&self) -> u64 {
@@ -137,7 +148,8 @@ impl Upload {
                 .await?;
                 self.batch = returned;
                 let limit = self.limit;
-                self.skipped.extend(skipped.map_err(|error| as_too_large(error, limit))?);
+                self.skipped
+                    .extend(skipped.map_err(|error| as_too_large(error, limit))?);
             }
         }
         self.reserve()
@@ -150,7 +162,11 @@ impl Upload {
             return Err(UploadError::TooLarge { limit: self.limit });
         }
         let wanted = held.div_ceil(SHARE_STEP) * SHARE_STEP;
-        if self.share.resize(wanted) { Ok(()) } else { Err(UploadError::NoMemory) }
+        if self.share.resize(wanted) {
+            Ok(())
+        } else {
+            Err(UploadError::NoMemory)
+        }
     }
 
     /// Files taken in, each path once.
@@ -202,14 +218,19 @@ impl UploadFile {
 const DECODE_ON_THREAD: usize = 4 << 20;
 
 async fn on_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| UploadError::Lost(error.to_string()))
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| UploadError::Lost(error.to_string()))
 }
 
 fn take(batch: &mut Batch, skipped: &mut Vec<Skipped>, path: SafePath, decoded: Decoded) {
     match decoded {
         Decoded::Text(text) => batch.insert(path.into_string(), text),
         Decoded::Binary => {
-            skipped.push(Skipped { path: path.into_string(), reason: SkipReason::Binary });
+            skipped.push(Skipped {
+                path: path.into_string(),
+                reason: SkipReason::Binary,
+            });
         }
     }
 }
@@ -220,7 +241,10 @@ fn as_too_large(error: UploadError, limit: u64) -> UploadError {
     match error {
         UploadError::Archive {
             reason:
-                pentad_archive::Error::LimitExceeded { limit: Limit::UnpackedBytes | Limit::MemberBytes, .. },
+                pentad_archive::Error::LimitExceeded {
+                    limit: Limit::UnpackedBytes | Limit::MemberBytes,
+                    ..
+                },
             ..
         } => UploadError::TooLarge { limit },
         other => other,
@@ -239,17 +263,24 @@ impl From<pentad_archive::Error> for Unpacking {
     }
 }
 
-fn unpack(mut spool: SpooledTempFile, path: &SafePath, caps: Caps, batch: &mut Batch) -> Result<Vec<Skipped>> {
+fn unpack(
+    mut spool: SpooledTempFile,
+    path: &SafePath,
+    caps: Caps,
+    batch: &mut Batch,
+) -> Result<Vec<Skipped>> {
     spool.seek(SeekFrom::Start(0)).map_err(UploadError::Spool)?;
     let refuse = |error: Unpacking| match error {
-        Unpacking::Archive(reason) => UploadError::Archive { name: path.as_str().to_owned(), reason },
+        Unpacking::Archive(reason) => UploadError::Archive {
+            name: path.as_str().to_owned(),
+            reason,
+        },
         Unpacking::Name(name, reason) => UploadError::Name { name, reason },
     };
     // A spool that never left memory is read there: no system call per read.
     match spool.into_inner() {
-        Ok(tempfile::SpooledData::InMemory(cursor)) => unpack_from(Cursor::new(cursor.into_inner()), path, caps, batch),
-        Ok(tempfile::SpooledData::OnDisk(file)) => unpack_from(file, path, caps, batch),
-        Err(error) => return Err(UploadError::Spool(error)),
+        SpooledData::InMemory(cursor) => unpack_from(cursor, path, caps, batch),
+        SpooledData::OnDisk(file) => unpack_from(file, path, caps, batch),
     }
     .map_err(refuse)
 }
@@ -263,22 +294,27 @@ fn unpack_from(
     let mut archive = ZipReader::open(reader, caps)?;
     let directory = path.parent();
     let place = |entry: &SafePath| match &directory {
-        Some(directory) => {
-            entry.below(directory).map_err(|reason| Unpacking::Name(entry.as_str().to_owned(), reason))
-        }
+        Some(directory) => entry
+            .below(directory)
+            .map_err(|reason| Unpacking::Name(entry.as_str().to_owned(), reason)),
         None => Ok(entry.clone()),
     };
     let mut skipped = Vec::new();
     archive.for_each(|entry, content| {
         let mut bytes = Vec::new();
-        content.read_to_end(&mut bytes).map_err(|source| pentad_archive::Error::Read { source })?;
+        content
+            .read_to_end(&mut bytes)
+            .map_err(|source| pentad_archive::Error::Read { source })?;
         take(batch, &mut skipped, place(entry)?, decode_text(bytes));
         Ok::<(), Unpacking>(())
     })?;
     for left_out in archive.skipped() {
         use pentad_archive::Skipped as LeftOut;
         if let LeftOut::Symlink(entry) | LeftOut::Special(entry) = left_out {
-            skipped.push(Skipped { path: place(entry)?.into_string(), reason: SkipReason::Symlink });
+            skipped.push(Skipped {
+                path: place(entry)?.into_string(),
+                reason: SkipReason::Symlink,
+            });
         }
     }
     Ok(skipped)
