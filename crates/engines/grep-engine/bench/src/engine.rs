@@ -37,7 +37,8 @@ impl Engine {
         println!("| decode | {} | {:.0} | |", show(decoding), speed(decoding));
 
         let one_core = corpus(Threads::One);
-        let (_, time) = once(|| one_core.apply(batch.clone()));
+        let copy = batch.clone();
+        let (_, time) = once(|| one_core.apply(copy));
         println!("| apply, one core: searchable | {} | {:.0} | {:.2} % |", show(time), speed(time), share(one_core.memory_bytes()));
         let before = one_core.memory_bytes();
         let (_, time) = once(|| one_core.index_pending(&Cancel::never()));
@@ -45,7 +46,8 @@ impl Engine {
         println!("| index, one core | {} | {:.0} | + {:.2} % = {:.2} % |", show(time), speed(time), share(live - before), share(live));
 
         let all_cores = corpus(Threads::Rayon);
-        let (_, time) = once(|| all_cores.apply(batch.clone()));
+        let copy = batch.clone();
+        let (_, time) = once(|| all_cores.apply(copy));
         println!("| apply, all cores: searchable | {} | {:.0} | |", show(time), speed(time));
         let (_, time) = once(|| all_cores.index_pending(&Cancel::never()));
         println!("| index, all cores | {} | {:.0} | |", show(time), speed(time));
