@@ -345,7 +345,7 @@ mod tests {
         #[test]
         fn any_line_can_be_scored(line in ".{0,40}", pattern in "[\\PC]{1,6}") {
             for case in [Case::Default, Case::Sensitive] {
-                let fuzzy = FuzzyMatcher::new(&[pattern.clone()], case);
+                let fuzzy = FuzzyMatcher::new(std::slice::from_ref(&pattern), case);
                 let mut scanner = FuzzyScanner::new(&fuzzy);
                 let located = scanner.locate(line.as_bytes()).map(|located| located.score);
                 proptest::prop_assert_eq!(scanner.score(line.as_bytes()), located);
@@ -370,6 +370,6 @@ mod tests {
         assert_eq!(located.patterns, [0]);
         assert!(scanner.locate(b"nothing here").is_none());
         let broken = b"\xff\xfe sortedmap";
-        assert_eq!(scanner.locate(broken).unwrap().ranges, [3..12]);
+        assert_eq!(scanner.locate(broken).unwrap().ranges.first(), Some(&(3..12)));
     }
 }

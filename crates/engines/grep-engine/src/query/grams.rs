@@ -152,7 +152,11 @@ impl Analysis {
     fn members(&self, class: &Class) -> Option<Vec<Literal>> {
         let characters: Vec<Vec<u8>> = match class {
             Class::Unicode(class) => {
-                let count: usize = class.ranges().iter().map(|range| range.len()).sum();
+                let count: usize = class
+                    .ranges()
+                    .iter()
+                    .map(regex_syntax::hir::ClassUnicodeRange::len)
+                    .sum();
                 if count > MAX_CLASS {
                     return None;
                 }
@@ -176,7 +180,11 @@ impl Analysis {
                     .collect()
             }
             Class::Bytes(class) => {
-                let count: usize = class.ranges().iter().map(|range| range.len()).sum();
+                let count: usize = class
+                    .ranges()
+                    .iter()
+                    .map(regex_syntax::hir::ClassBytesRange::len)
+                    .sum();
                 if count > MAX_CLASS {
                     return None;
                 }
