@@ -7,5 +7,6 @@ mod envelopes;
 mod examples;
 mod limits;
 mod operation;
+mod programs;
 
 pub(crate) use operation::Operation;
