@@ -1,5 +1,5 @@
 //! The handle on both engines.
-#![allow(missing_docs, reason = "tests")]
+#![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
 use std::time::Duration;
 
