@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use pentad_blob::{Blobs, Key, Prefix};
 use pentad_kernel::{Clock as _, SystemClock, Timestamp};
 use pentad_store::{Db, Options};
 
@@ -78,9 +79,15 @@ async fn database(storage: &Storage) -> Result<String, (String, &'static str)> {
 
 async fn objects(storage: &Storage) -> Result<String, (String, &'static str)> {
     let remedy = "check --object-store, the AWS_… variables, and that the bucket exists and may be written";
-    let blobs = pentad_blob::Blobs::open(&storage.object_store, &pentad_blob::Options::default())
-        .map_err(|error| (chain(&error), remedy))?;
-    blobs.ping().await.map_err(|error| (chain(&error), remedy))?;
+    let probe = async {
+        let blobs = Blobs::open(&storage.object_store)?;
+        let namespace = Prefix::parse("doctor")?;
+        let id = blobs.put_addressed(&namespace, "probe".into()).await?;
+        blobs.delete(&Key::addressed(&namespace, &id)).await
+    };
+    probe
+        .await
+        .map_err(|error: pentad_blob::Error| (chain(&error), remedy))?;
     Ok(storage.object_store.clone())
 }
 

@@ -97,18 +97,7 @@ fn redact(url: &str) -> String {
 }
 
 fn open_local(url: &str, path: &Path) -> Result<Opened, Error> {
-    let failed = |source: std::io::Error| match source.kind() {
-        std::io::ErrorKind::PermissionDenied => Error::Denied {
-            operation: Operation::Open,
-            key: url.to_owned(),
-            source: source.into(),
-        },
-        _ => Error::Unavailable {
-            operation: Operation::Open,
-            key: url.to_owned(),
-            source: source.into(),
-        },
-    };
+    let failed = |error: std::io::Error| Error::of_cause(Operation::Open, url, error.into());
     let directories = Directories::create(path).map_err(failed)?;
     let store = LocalFileSystem::new_with_prefix(directories.root())
         .map_err(|error| Error::of_store(Operation::Open, url, error))?
