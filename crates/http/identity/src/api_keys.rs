@@ -99,7 +99,10 @@ async fn create_api_key(
     JsonBody(body): JsonBody<CreateApiKey>,
 ) -> Result<HttpResponse, Fault> {
     check_length("name", &body.name, 255)?;
-    if body.expires_in_days.is_some_and(|days| !(1..=730).contains(&days)) {
+    if body
+        .expires_in_days
+        .is_some_and(|days| !(1..=730).contains(&days))
+    {
         let message = "expires_in_days must be from 1 to 730";
         return Err(Fault::unprocessable(
             &["body", "expires_in_days"],

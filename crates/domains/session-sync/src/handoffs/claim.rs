@@ -108,7 +108,9 @@ impl SessionSync {
             .await
             .map(affected))?;
         if claimed == 0 {
-            return Err(self.why_not(&mut tx, &handoff.id).await?);
+            // What follows asks the accounts, which need a connection of their own.
+            drop(tx);
+            return Err(self.why_not(&handoff.id).await?);
         }
         self.check_room(&mut tx, caller, session.blob_size_bytes).await?;
         if !self
@@ -130,8 +132,8 @@ impl SessionSync {
         Ok(Some(handoff))
     }
 
-    async fn why_not(&self, tx: &mut Tx, id: &str) -> Result<Error> {
-        let now = self.any_handoff_in(tx, id).await?;
+    async fn why_not(&self, id: &str) -> Result<Error> {
+        let now = self.any_handoff(id).await?;
         let winner = match &now.claimed_by_user_id {
             Some(user) => self
                 .identity

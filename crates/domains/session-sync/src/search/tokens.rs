@@ -1,6 +1,7 @@
 //! From text to the tokens that are searched for: the same for both databases, and for highlighting.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use rust_stemmers::{Algorithm, Stemmer};
 
@@ -81,14 +82,20 @@ const CLOSE: &str = "</mark>";
 const BEFORE: usize = 80;
 const AFTER: usize = 160;
 
-/// The piece of a text around the first of the words, with those words marked. What would be markup in
+/// The piece of a text that has the most of the words, with those words marked. What would be markup in
 /// HTML is escaped.
 pub(crate) fn snippet(tokenizer: &Tokenizer, text: &str, matches: &dyn Fn(&str) -> bool) -> String {
-    let hits: Vec<(usize, usize)> = words(text)
-        .filter(|word| tokenizer.token(word.text).is_some_and(|token| matches(&token)))
-        .map(|word| (word.start, word.start + word.text.len()))
-        .collect();
-    let anchor = hits.first().map_or(0, |(start, _)| *start);
+    let mut hits: Vec<(usize, usize)> = Vec::new();
+    let mut tokens: Vec<String> = Vec::new();
+    for word in words(text) {
+        if let Some(token) = tokenizer.token(word.text).filter(|token| matches(token)) {
+            hits.push((word.start, word.start + word.text.len()));
+            tokens.push(token);
+        }
+    }
+    let anchor = hits
+        .get(best_window(&hits, &tokens))
+        .map_or(0, |(start, _)| *start);
     let mut start = anchor.saturating_sub(BEFORE);
     while !text.is_char_boundary(start) {
         start -= 1;
@@ -99,7 +106,9 @@ pub(crate) fn snippet(tokenizer: &Tokenizer, text: &str, matches: &dyn Fn(&str) 
     }
     // Whole words at both ends, where a word does not fill the whole margin.
     if start > 0
-        && let Some((space, mark)) = text[start..anchor].char_indices().find(|(_, c)| c.is_whitespace())
+        && let Some((space, mark)) = text[start..anchor]
+            .char_indices()
+            .find(|(_, c)| c.is_whitespace())
     {
         start += space + mark.len_utf8();
     }
@@ -123,6 +132,29 @@ pub(crate) fn snippet(tokenizer: &Tokenizer, text: &str, matches: &dyn Fn(&str) 
         shown.push('…');
     }
     shown
+}
+
+/// The hit from which a snippet shows the most different tokens; of several the first.
+fn best_window(hits: &[(usize, usize)], tokens: &[String]) -> usize {
+    let mut counts: HashMap<&str, u32> = HashMap::new();
+    let (mut best, mut best_count, mut next) = (0, 0, 0);
+    for (first, (start, _)) in hits.iter().enumerate() {
+        while next < hits.len() && hits[next].1 <= start + AFTER {
+            *counts.entry(&tokens[next]).or_default() += 1;
+            next += 1;
+        }
+        if counts.len() > best_count {
+            (best, best_count) = (first, counts.len());
+        }
+        if let Some(count) = counts.get_mut(tokens[first].as_str()) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(tokens[first].as_str());
+            }
+        }
+        next = next.max(first + 1);
+    }
+    best
 }
 
 fn escape(text: &str, shown: &mut String) {
