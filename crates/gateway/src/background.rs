@@ -18,6 +18,11 @@ const GREP_EXPIRY: Duration = Duration::from_secs(1);
 /// How often one of the gateways sweeps the object store.
 const OBJECT_SWEEP: Duration = Duration::from_secs(900);
 
+/// How often what was pushed is made searchable, and waiting audits are run.
+const SYNC_WORK: Duration = Duration::from_secs(2);
+/// How often the trash is emptied and ended uploads are removed.
+const SYNC_SWEEP: Duration = Duration::from_secs(900);
+
 /// The running background work; dropped, it ends.
 #[derive(Debug)]
 pub(crate) struct Background(JoinSet<()>);
@@ -74,6 +79,7 @@ impl Background {
                 }
             },
         );
+        sync_work(&mut tasks, deps);
         Self(tasks)
     }
 
@@ -84,6 +90,35 @@ impl Background {
             tracing::warn!(%error, "the last use of keys was not written");
         }
     }
+}
+
+/// The work on synced sessions.
+fn sync_work(tasks: &mut JoinSet<()>, deps: &Deps) {
+    every(
+        tasks,
+        SYNC_WORK,
+        "make sessions searchable",
+        deps,
+        |deps| async move { deps.sync.index_sessions().await.map(|_| ()) },
+    );
+    every(tasks, SYNC_WORK, "audit sessions", deps, |deps| async move {
+        deps.sync.run_audits().await.map(|_| ())
+    });
+    let holder = id::random_uuid();
+    every(tasks, SYNC_SWEEP, "sweep synced sessions", deps, move |deps| {
+        let holder = holder.clone();
+        async move {
+            let now = SystemClock.now();
+            let lease = Lease::acquire(&deps.db, "sweep sync", &holder, now, SYNC_SWEEP * 2).await?;
+            if lease.is_some() {
+                let purged = deps.sync.purge().await?;
+                let uploads = deps.sync.sweep_uploads().await?;
+                let swept = deps.sync.sweep_objects().await?;
+                tracing::debug!(purged, uploads, ?swept, "synced sessions swept");
+            }
+            Ok::<_, pentad_session_sync::Error>(())
+        }
+    });
 }
 
 fn every<W, E>(

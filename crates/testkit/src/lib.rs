@@ -23,6 +23,7 @@ use pentad_grep_sessions::{GrepSessions, Settings};
 use pentad_http_kit::{Gate, OpenExec, RefusalLimit};
 use pentad_identity::{Identity, KeyFamily, Limiter, NewKey, PlanName, PlanTable, User};
 use pentad_kernel::{Clock as _, ManualClock, ScopeSet, SharedClock, SystemClock, UserId};
+use pentad_session_sync::SessionSync;
 use pentad_store::testing::TestDb;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -38,6 +39,8 @@ pub struct Setup {
     pub s3: bool,
     /// The bounds of grep sessions.
     pub grep: Option<Settings>,
+    /// The bounds of synced sessions.
+    pub sync: Option<pentad_session_sync::Settings>,
     /// The plans.
     pub plans: Option<PlanTable>,
     /// How many refused credentials one address may send; `None` for as many as it likes.
@@ -102,6 +105,13 @@ impl TestGateway {
             .await
             .expect("accounts can be made")
             .expect("the database was empty");
+        let sync = SessionSync::new(
+            database.db(),
+            blobs.clone(),
+            identity.clone(),
+            Arc::clone(&shared),
+            setup.sync.unwrap_or_default(),
+        );
         let grep = GrepSessions::new(
             database.db(),
             blobs,
@@ -117,6 +127,7 @@ impl TestGateway {
             },
             db: database.db(),
             grep,
+            sync,
             metrics: pentad_gateway::install_metrics(),
             limits: ServerLimits {
                 workers: setup.workers.unwrap_or(2),

@@ -38,7 +38,9 @@ mod meters;
 mod organisations;
 mod passwords;
 mod plan;
+mod profile;
 mod users;
+mod verification;
 mod web_sessions;
 
 use std::sync::Arc;
@@ -55,6 +57,7 @@ pub use limiter::{Limited, Limiter, Standing};
 pub use meters::Meter;
 pub use organisations::{Membership, Organisation, Role, valid_slug};
 pub use plan::{Feature, Plan, PlanName, PlanTable};
+pub use profile::Profile;
 pub use users::User;
 pub use web_sessions::{SESSION_LIFETIME, WebSession};
 
