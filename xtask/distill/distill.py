@@ -7,6 +7,7 @@ teacher's embedding of the piece alone, which decides for pieces that the texts 
 """
 
 import argparse
+import hashlib
 import json
 from pathlib import Path
 
@@ -81,7 +82,8 @@ def table(teacher: Teacher, texts: list[str], work: Path) -> tuple[np.ndarray, l
     """The vectors, the pieces they belong to and the tokenizer over them."""
     pieces = kept_pieces(teacher.tokenizer)
     tokenizer = pruned(pieces)
-    cache = work / "teacher.npy"
+    digest = hashlib.sha256("\n".join(texts).encode()).hexdigest()
+    cache = work / f"teacher-{digest[:16]}.npy"
     if not cache.exists():
         np.save(cache, teacher.texts(texts))
     taught = np.load(cache)
