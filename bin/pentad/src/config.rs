@@ -9,6 +9,7 @@ use pentad_identity::{Plan, PlanName, PlanTable};
 use serde::Deserialize;
 
 use crate::cli::{DurabilityChoice, ServeArguments, StorageArguments};
+use crate::memory::MemoryFile;
 
 /// The file that is read when none is named.
 const DEFAULT_FILE: &str = "pentad.toml";
@@ -30,6 +31,7 @@ pub(crate) struct File {
     shutdown_seconds: Option<u64>,
     /// Plans by name; a named plan replaces the built-in one as a whole.
     plans: BTreeMap<String, Plan>,
+    memory: MemoryFile,
 }
 
 impl File {
@@ -55,6 +57,7 @@ pub(crate) struct Storage {
     pub(crate) durability: pentad_store::Durability,
     pub(crate) data_dir: PathBuf,
     pub(crate) plans: PlanTable,
+    pub(crate) memory: MemoryFile,
     file: File,
 }
 
@@ -93,6 +96,7 @@ impl StorageArguments {
             durability,
             data_dir,
             plans,
+            memory: file.memory.clone(),
             file,
         })
     }

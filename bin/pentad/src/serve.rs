@@ -36,6 +36,7 @@ pub(crate) async fn run(arguments: Box<ServeArguments>) -> anyhow::Result<()> {
     announce(&server, &public_url, bootstrapped.as_ref());
 
     let limits = ServerLimits::default();
+    let memories = setup::memories(db.clone(), identity.clone(), &server.storage)?;
     let deps = Deps {
         gate: Gate {
             identity,
@@ -47,6 +48,7 @@ pub(crate) async fn run(arguments: Box<ServeArguments>) -> anyhow::Result<()> {
             }),
         },
         db: db.clone(),
+        memories,
         metrics: pentad_gateway::install_metrics(),
         limits: ServerLimits {
             workers: server.workers.unwrap_or(limits.workers),

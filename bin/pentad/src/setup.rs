@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use pentad_identity::Identity;
 use pentad_kernel::SystemClock;
+use pentad_memories::Memories;
 use pentad_store::{Db, Options};
 
 use crate::config::Storage;
@@ -25,4 +26,14 @@ pub(crate) async fn open_database(storage: &Storage) -> anyhow::Result<Db> {
 /// The accounts in a database.
 pub(crate) fn identity(db: Db, storage: &Storage) -> Identity {
     Identity::new(db, Arc::new(SystemClock), storage.plans.clone())
+}
+
+/// The temporal memories in a database.
+pub(crate) fn memories(db: Db, identity: Identity, storage: &Storage) -> anyhow::Result<Memories> {
+    let config = storage
+        .memory
+        .resolve()
+        .context("the [memory] configuration cannot be used")?;
+    Memories::new(db, identity, Arc::new(SystemClock), config)
+        .context("the [memory] configuration cannot be used")
 }

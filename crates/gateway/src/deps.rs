@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use pentad_http_kit::Gate;
+use pentad_memories::Memories;
 use pentad_store::Db;
 
 /// Everything the gateway needs, made by the program or by a test.
@@ -13,6 +14,8 @@ pub struct Deps {
     pub gate: Gate,
     /// The database, for readiness.
     pub db: Db,
+    /// The temporal memories.
+    pub memories: Memories,
     /// Renders what was measured; `None` leaves `/metrics` empty.
     pub metrics: Option<PrometheusHandle>,
     /// The bounds of the server itself.

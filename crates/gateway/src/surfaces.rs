@@ -6,7 +6,7 @@ use crate::operations;
 
 /// The surfaces, in the order in which their paths are tried.
 pub fn surfaces() -> Vec<SurfaceRoutes> {
-    vec![]
+    vec![pentad_http_memories::routes()]
 }
 
 /// The operations of the gateway itself. Their failures take the envelope of seed 002, which is where a
