@@ -108,11 +108,7 @@ impl Answer {
 fn supported(sentence: &str, memories: &[&str]) -> bool {
     let sentence = MARKER.replace_all(sentence, "");
     let known = memories.join("\n").to_lowercase();
-    let first = sentence
-        .trim_start()
-        .split_whitespace()
-        .next()
-        .unwrap_or_default();
+    let first = sentence.split_whitespace().next().unwrap_or_default();
     CHECKED_WORD.find_iter(&sentence).all(|word| {
         let text = word
             .as_str()

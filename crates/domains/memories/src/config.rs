@@ -1,5 +1,7 @@
 //! The handle and how it is set up.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use moka::sync::Cache;
@@ -59,6 +61,8 @@ pub struct Memories {
     /// The numbers of scopes; a scope is never removed.
     pub(crate) scopes: Cache<(OrganisationId, Tenant), i64>,
     pub(crate) settings: Cache<Owner, Settings>,
+    /// Whether there may be memories without a vector of the present embedder.
+    pub(crate) vectors_missing: Arc<AtomicBool>,
 }
 
 impl Memories {
@@ -76,6 +80,7 @@ impl Memories {
             limits: config.limits,
             embedding: config.embedding,
             model,
+            vectors_missing: Arc::new(AtomicBool::new(true)),
             byo: config.byo,
             foreign_ids: config.foreign_ids,
             scopes: Cache::new(SCOPES_REMEMBERED),

@@ -1,6 +1,7 @@
 //! Where the vectors of texts come from.
 
 use std::fmt;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use pentad_retrieval::{EmbedError, Embedder, QuantizedVector, StaticEmbedder};
@@ -168,6 +169,22 @@ const SET_VECTOR: &str =
 const REBUILD: &str = "UPDATE memory_scopes SET rebuilds = rebuilds + 1 WHERE scope = $1";
 
 impl Memories {
+    /// Does [`Memories::embed_missing`] if there may be something to do: after a start, and after the embedder was
+    /// away.
+    ///
+    /// # Errors
+    /// As [`Memories::embed_missing`]; the next call tries again.
+    pub async fn catch_up_vectors(&self) -> Result<u64> {
+        if !self.vectors_missing.swap(false, Ordering::Relaxed) {
+            return Ok(0);
+        }
+        let outcome = self.embed_missing().await;
+        if outcome.is_err() {
+            self.vectors_missing.store(true, Ordering::Relaxed);
+        }
+        outcome
+    }
+
     /// Gives a vector of the present embedder to every memory that has none: after a change of embedder, or after
     /// the embedder was away. Until then such memories are found by their words. Answers how many there were.
     ///

@@ -405,7 +405,8 @@ impl Memories {
         transaction: Option<Timestamp>,
     ) -> Result<Snapshot> {
         let snapshot = self.read_snapshot(organisation, tenant).await?;
-        let Some(asked) = transaction.map(|transaction| transaction.min(self.clock.now())) else {
+        // Of the future nothing can be promised.
+        let Some(asked) = transaction.filter(|&transaction| transaction <= self.clock.now()) else {
             return Ok(snapshot);
         };
         if asked <= snapshot.clock {

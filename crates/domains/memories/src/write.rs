@@ -1,5 +1,7 @@
 //! Storing memories: facts as they are given, or taken from a conversation.
 
+use std::sync::atomic::Ordering;
+
 use pentad_identity::Plan;
 use pentad_kernel::{Actor, Timestamp, id, secret};
 use pentad_retrieval::{Analyzer, Weight};
@@ -416,7 +418,10 @@ impl Memories {
                     draft.vector = Some(vector);
                 }
             }
-            Err(error) => tracing::warn!(%error, "memories are stored without vectors for now"),
+            Err(error) => {
+                tracing::warn!(%error, "memories are stored without vectors for now");
+                self.vectors_missing.store(true, Ordering::Relaxed);
+            }
         }
     }
 }

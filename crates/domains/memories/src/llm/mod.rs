@@ -240,7 +240,7 @@ impl LanguageModel {
                 places
                     .acquire()
                     .await
-                    .map_err(|_| self.failed("no place to ask".to_owned()))?,
+                    .map_err(|_| self.failed("no place to ask"))?,
             ),
             None => None,
         };
@@ -264,9 +264,9 @@ impl LanguageModel {
         let status = response.status();
         let body = guard::body(response)
             .await
-            .map_err(|reason| self.failed(reason))?;
+            .map_err(|reason| self.failed(&reason))?;
         if status.is_success() {
-            return provider::answer(self.provider, &body).map_err(|reason| self.failed(reason));
+            return provider::answer(self.provider, &body).map_err(|reason| self.failed(&reason));
         }
         let said = provider::error_message(&body).unwrap_or_else(|| format!("status {}", status.as_u16()));
         Err(ProviderError {
@@ -280,10 +280,10 @@ impl LanguageModel {
         })
     }
 
-    fn failed(&self, reason: String) -> ProviderError {
+    fn failed(&self, reason: &str) -> ProviderError {
         ProviderError {
             provider: self.provider.name(),
-            message: self.redacted(&reason),
+            message: self.redacted(reason),
             fault: Fault::Failed,
         }
     }
@@ -308,13 +308,13 @@ fn base_url(provider: Provider, given: Option<&str>) -> Result<String> {
 
 /// Why a request failed before there was an answer. The error's own text names the address, which is the
 /// caller's business, but not more than it needs.
-fn reason(error: &reqwest::Error) -> String {
+fn reason(error: &reqwest::Error) -> &'static str {
     if error.is_timeout() {
-        "the provider did not answer in time".to_owned()
+        "the provider did not answer in time"
     } else if error.is_connect() {
-        "the provider could not be reached".to_owned()
+        "the provider could not be reached"
     } else {
-        "the request to the provider failed".to_owned()
+        "the request to the provider failed"
     }
 }
 
