@@ -9,6 +9,7 @@ use pentad_identity::{Plan, PlanName, PlanTable};
 use serde::Deserialize;
 
 use crate::cli::{DurabilityChoice, SecretScanChoice, ServeArguments, StorageArguments};
+use crate::memory::MemoryFile;
 use crate::setup;
 
 /// The file that is read when none is named.
@@ -34,6 +35,7 @@ pub(crate) struct File {
     secret_scan: Option<SecretScanChoice>,
     /// Plans by name; a named plan replaces the built-in one as a whole.
     plans: BTreeMap<String, Plan>,
+    memory: MemoryFile,
 }
 
 impl File {
@@ -59,6 +61,7 @@ pub(crate) struct Storage {
     pub(crate) durability: pentad_store::Durability,
     pub(crate) data_dir: PathBuf,
     pub(crate) plans: PlanTable,
+    pub(crate) memory: MemoryFile,
     file: File,
 }
 
@@ -97,6 +100,7 @@ impl StorageArguments {
             durability,
             data_dir,
             plans,
+            memory: file.memory.clone(),
             file,
         })
     }

@@ -41,6 +41,7 @@ pub(crate) async fn run(arguments: Box<ServeArguments>) -> anyhow::Result<()> {
     announce(&server, &public_url, bootstrapped.as_ref());
 
     let limits = ServerLimits::default();
+    let memories = setup::memories(db.clone(), identity.clone(), &server.storage)?;
     let blobs = Blobs::open(&server.storage.object_store).context("the object store cannot be opened")?;
     let clock: SharedClock = Arc::new(SystemClock);
     let sync = SessionSync::new(
@@ -62,6 +63,7 @@ pub(crate) async fn run(arguments: Box<ServeArguments>) -> anyhow::Result<()> {
             }),
         },
         db: db.clone(),
+        memories,
         grep,
         sync,
         metrics: pentad_gateway::install_metrics(),

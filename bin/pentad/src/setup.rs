@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use pentad_identity::Identity;
 use pentad_kernel::SystemClock;
+use pentad_memories::Memories;
 use pentad_store::{Db, Options};
 use secrecy::SecretString;
 
@@ -55,4 +56,14 @@ pub(crate) fn sealing_secret(storage: &Storage) -> anyhow::Result<SecretString> 
         // Another program was first.
         Err(_) => read().with_context(|| format!("cannot read {}", path.display())),
     }
+}
+
+/// The temporal memories in a database.
+pub(crate) fn memories(db: Db, identity: Identity, storage: &Storage) -> anyhow::Result<Memories> {
+    let config = storage
+        .memory
+        .resolve()
+        .context("the [memory] configuration cannot be used")?;
+    Memories::new(db, identity, Arc::new(SystemClock), config)
+        .context("the [memory] configuration cannot be used")
 }

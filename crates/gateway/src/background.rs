@@ -15,6 +15,8 @@ const LAST_USED_FLUSH: Duration = Duration::from_secs(60);
 const WEB_SESSION_SWEEP: Duration = Duration::from_secs(3600);
 /// How often ended grep sessions are taken out of memory.
 const GREP_EXPIRY: Duration = Duration::from_secs(1);
+/// How often memories that were stored without a vector get one.
+const VECTOR_CATCH_UP: Duration = Duration::from_secs(60);
 /// How often one of the gateways sweeps the object store.
 const OBJECT_SWEEP: Duration = Duration::from_secs(900);
 
@@ -57,6 +59,13 @@ impl Background {
             "end grep sessions",
             deps,
             |deps| async move { deps.grep.end_expired().await },
+        );
+        every(
+            &mut tasks,
+            VECTOR_CATCH_UP,
+            "give memories their vectors",
+            deps,
+            |deps| async move { deps.memories.catch_up_vectors().await.map(|_| ()) },
         );
         // Names this process among the gateways that share a database.
         let holder = id::random_uuid();

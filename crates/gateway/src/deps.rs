@@ -5,6 +5,7 @@ use std::time::Duration;
 use metrics_exporter_prometheus::PrometheusHandle;
 use pentad_grep_sessions::GrepSessions;
 use pentad_http_kit::Gate;
+use pentad_memories::Memories;
 use pentad_session_sync::SessionSync;
 use pentad_store::Db;
 
@@ -15,6 +16,8 @@ pub struct Deps {
     pub gate: Gate,
     /// The database, for readiness.
     pub db: Db,
+    /// The temporal memories.
+    pub memories: Memories,
     /// The grep sessions.
     pub grep: GrepSessions,
     /// The synced sessions.

@@ -6,7 +6,7 @@ use crate::{crossroads, operations};
 
 /// The surfaces, in the order in which their paths are tried.
 pub fn surfaces() -> Vec<SurfaceRoutes> {
-    vec![pentad_http_grep::routes(), sync()]
+    vec![pentad_http_grep::routes(), pentad_http_memories::routes(), sync()]
 }
 
 /// Seed 002: accounts and sessions are crates of their own.

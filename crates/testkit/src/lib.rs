@@ -23,6 +23,7 @@ use pentad_grep_sessions::{GrepSessions, Settings};
 use pentad_http_kit::{Gate, OpenExec, RefusalLimit};
 use pentad_identity::{Identity, KeyFamily, Limiter, NewKey, PlanName, PlanTable, User};
 use pentad_kernel::{Clock as _, ManualClock, ScopeSet, SharedClock, SystemClock, UserId};
+use pentad_memories::{Config, Memories};
 use pentad_session_sync::SessionSync;
 use pentad_store::testing::TestDb;
 use tokio::sync::oneshot;
@@ -41,6 +42,8 @@ pub struct Setup {
     pub grep: Option<Settings>,
     /// The bounds of synced sessions.
     pub sync: Option<pentad_session_sync::Settings>,
+    /// How memories are set up.
+    pub memories: Option<Config>,
     /// The plans.
     pub plans: Option<PlanTable>,
     /// How many refused credentials one address may send; `None` for as many as it likes.
@@ -115,9 +118,16 @@ impl TestGateway {
         let grep = GrepSessions::new(
             database.db(),
             blobs,
-            shared,
+            Arc::clone(&shared),
             setup.grep.unwrap_or_else(small_grep_settings),
         );
+        let memories = Memories::new(
+            database.db(),
+            identity.clone(),
+            shared,
+            setup.memories.unwrap_or_default(),
+        )
+        .expect("the memories can be set up");
         let deps = Deps {
             gate: Gate {
                 identity: identity.clone(),
@@ -128,6 +138,7 @@ impl TestGateway {
             db: database.db(),
             grep,
             sync,
+            memories,
             metrics: pentad_gateway::install_metrics(),
             limits: ServerLimits {
                 workers: setup.workers.unwrap_or(2),

@@ -281,7 +281,14 @@ impl SurfaceRoutes {
                 "type": "object",
                 "required": ["detail"],
                 "properties": {
-                    "detail": { "description": "What went wrong; a list of wrong fields where fields are wrong." },
+                    "detail": {
+                        "description": "What went wrong; a list of wrong fields where fields are wrong.",
+                        "anyOf": [
+                            { "type": "string" },
+                            { "type": "array", "items": { "type": "object" } },
+                            { "type": "object" },
+                        ],
+                    },
                 },
                 "example": { "detail": "Not authenticated" },
             }),
