@@ -7,5 +7,6 @@ mod envelopes;
 mod examples;
 mod limits;
 mod operation;
+mod pages;
 
 pub(crate) use operation::Operation;
