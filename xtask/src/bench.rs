@@ -1,5 +1,9 @@
 //! `cargo xtask bench`.
 
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context as _;
 use clap::ValueEnum;
 
 use crate::programs::{self, Program};
@@ -9,20 +13,21 @@ use crate::workspace::{self, Workspace};
 ///
 /// Builds the benchmark in release mode, installs the tools it is compared with, and prints markdown:
 /// ratios of one run on one machine. A benchmark is a program of its own, in the folder `bench` of the
-/// crate that it measures.
+/// crate that it measures. Without arguments for it, it gets what it is meant for: `grep` the Linux
+/// kernel's sources, 1.4 GB, from the distribution.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// What to measure.
     #[arg(value_enum)]
     what: What,
-    /// What follows goes to the benchmark: `cargo xtask bench grep -- --help`.
+    /// What follows goes to the benchmark, instead of the default: `cargo xtask bench grep -- TREE`.
     #[arg(last = true)]
     arguments: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum What {
-    /// Grep sessions' engine beside ripgrep and csearch: bench grep -- TREE
+    /// The engine of grep sessions, beside ripgrep and csearch.
     Grep,
     /// Memories on both time axes, on SQLite and, where `PENTAD_TEST_POSTGRES` names a server, on PostgreSQL:
     /// bench memories -- COUNT
@@ -30,10 +35,11 @@ enum What {
 }
 
 /// Where a benchmark lies and what it needs.
-#[derive(Debug)]
 struct Benchmark {
     manifest: &'static str,
-    programs: &'static [Program],
+    program: &'static str,
+    beside: &'static [Program],
+    default: fn(&Workspace) -> anyhow::Result<Vec<String>>,
 }
 
 impl What {
@@ -43,7 +49,8 @@ impl What {
             Self::Memories => None,
             Self::Grep => Some(Benchmark {
                 manifest: "crates/engines/grep-engine/bench/Cargo.toml",
-                programs: &[
+                program: "pentad-grep-bench",
+                beside: &[
                     Program {
                         name: "rg",
                         package: "ripgrep",
@@ -55,6 +62,10 @@ impl What {
                         purpose: "keeps an index of trigrams on disk",
                     },
                 ],
+                default: |workspace| {
+                    let tree = linux_sources(workspace)?;
+                    Ok(vec![tree.display().to_string(), "--csearch".to_owned()])
+                },
             }),
         }
     }
@@ -65,11 +76,55 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
         let mut command = workspace.cargo(&["bench", "-p", "pentad-memories", "--bench", "memories", "--"]);
         return workspace::run(command.args(&arguments.arguments));
     };
-    programs::ensure(benchmark.programs)?;
-    let mut command = workspace.cargo(&["run", "--release", "--manifest-path", benchmark.manifest, "--"]);
-    // One folder for all of them, which is ignored and swept with everything else that is built.
+    programs::ensure(benchmark.beside)?;
+    let given = if arguments.arguments.is_empty() {
+        (benchmark.default)(workspace)?
+    } else {
+        arguments.arguments.clone()
+    };
+    let mut command = workspace.cargo(&["run", "--release", "--manifest-path", benchmark.manifest]);
     command
-        .args(&arguments.arguments)
-        .env("CARGO_TARGET_DIR", workspace.target().join("bench"));
+        .args(["--bin", benchmark.program, "--"])
+        .args(given)
+        // One folder for all of them, ignored and swept with everything else that is built.
+        .env("CARGO_TARGET_DIR", folder(workspace));
     workspace::run(&mut command)
+}
+
+fn folder(workspace: &Workspace) -> PathBuf {
+    workspace.target().join("bench")
+}
+
+/// The sources of the distribution's kernel, unpacked once.
+fn linux_sources(workspace: &Workspace) -> anyhow::Result<PathBuf> {
+    let tree = folder(workspace).join("linux");
+    if tree.exists() {
+        return Ok(tree);
+    }
+    let archive = match linux_archive() {
+        Some(archive) => archive,
+        None => {
+            programs::install(&["linux-source"])?;
+            linux_archive().context("the package linux-source brings no archive")?
+        }
+    };
+    // Under its name only when it is whole.
+    let unpacking = tree.with_extension("unpacking");
+    std::fs::create_dir_all(&unpacking)?;
+    workspace::run(
+        Command::new("tar")
+            .args(["--extract", "--strip-components=1", "--file"])
+            .arg(archive)
+            .current_dir(&unpacking),
+    )?;
+    std::fs::rename(unpacking, &tree)?;
+    Ok(tree)
+}
+
+fn linux_archive() -> Option<PathBuf> {
+    let entries = std::fs::read_dir(Path::new("/usr/src")).ok()?;
+    entries.flatten().map(|entry| entry.path()).find(|path| {
+        let name = path.file_name().unwrap_or_default().display().to_string();
+        name.starts_with("linux-source-") && name.contains(".tar")
+    })
 }

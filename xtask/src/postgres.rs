@@ -118,7 +118,7 @@ fn postgres_user() -> anyhow::Result<(u32, u32)> {
 #[derive(Debug)]
 pub(crate) struct TestServer {
     keeper: Child,
-    url: String,
+    cluster: Cluster,
 }
 
 impl TestServer {
@@ -136,14 +136,11 @@ impl TestServer {
         if said.trim() != "ready" {
             bail!("PostgreSQL did not start: {}", keeper.wait()?);
         }
-        Ok(Self {
-            keeper,
-            url: cluster.url(),
-        })
+        Ok(Self { keeper, cluster })
     }
 
-    pub(crate) fn url(&self) -> &str {
-        &self.url
+    pub(crate) fn url(&self) -> String {
+        self.cluster.url()
     }
 }
 
@@ -153,5 +150,30 @@ impl Drop for TestServer {
         if let Err(error) = self.keeper.wait() {
             println!("the test database was not stopped: {error}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use super::*;
+
+    #[test]
+    fn a_dropped_server_is_stopped_and_leaves_nothing() {
+        if find(programs::POSTGRES.name).is_none() {
+            assert!(
+                std::env::var_os("CI").is_none(),
+                "PostgreSQL must be installed in CI"
+            );
+            println!("SKIPPED: PostgreSQL is not installed (cargo xtask test installs it)");
+            return;
+        }
+        let server = TestServer::start().unwrap();
+        let (directory, port) = (server.cluster.directory.clone(), server.cluster.port);
+        assert!(TcpStream::connect(("127.0.0.1", port)).is_ok());
+        drop(server);
+        assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
+        assert!(!directory.exists());
     }
 }

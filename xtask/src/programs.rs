@@ -82,16 +82,7 @@ pub(crate) fn ensure(programs: &[Program]) -> anyhow::Result<()> {
         println!("missing: {} ({})", program.name, program.purpose);
     }
     let packages: Vec<&str> = missing.iter().map(|program| program.package).collect();
-    if find("apt-get").is_none() || !is_root()? {
-        bail!(
-            "install what is missing; on Debian and its relatives: sudo apt-get install {}",
-            packages.join(" ")
-        );
-    }
-    run(apt_get().arg("update"))?;
-    run(apt_get()
-        .args(["install", "--yes", "--no-install-recommends"])
-        .args(&packages))?;
+    install(&packages)?;
     let still: Vec<&str> = self::missing(programs)
         .iter()
         .map(|program| program.name)
@@ -103,6 +94,23 @@ pub(crate) fn ensure(programs: &[Program]) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+/// Installs packages of the distribution, as root.
+///
+/// # Errors
+/// When this is not root, or apt-get is missing or fails.
+pub(crate) fn install(packages: &[&str]) -> anyhow::Result<()> {
+    if find("apt-get").is_none() || !is_root()? {
+        bail!(
+            "install what is missing; on Debian and its relatives: sudo apt-get install {}",
+            packages.join(" ")
+        );
+    }
+    run(apt_get().arg("update"))?;
+    run(apt_get()
+        .args(["install", "--yes", "--no-install-recommends"])
+        .args(packages))
 }
 
 fn apt_get() -> Command {

@@ -69,9 +69,9 @@ impl Server {
         Ok(Self::Own(server))
     }
 
-    fn url(&self) -> &str {
+    fn url(&self) -> String {
         match self {
-            Self::Named(url) => url,
+            Self::Named(url) => url.clone(),
             Self::Own(server) => server.url(),
         }
     }

@@ -7,6 +7,7 @@ mod envelopes;
 mod examples;
 mod limits;
 mod operation;
+mod pages;
 mod programs;
 
 pub(crate) use operation::Operation;
