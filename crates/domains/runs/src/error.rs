@@ -78,6 +78,9 @@ pub enum Error {
     /// The database failed.
     #[error(transparent)]
     Store(#[from] pentad_store::Error),
+    /// The object store failed.
+    #[error("the object store failed")]
+    Objects(#[from] pentad_blob::Error),
 }
 
 impl Error {
@@ -110,6 +113,7 @@ impl Classify for Error {
             Self::ShuttingDown => ErrorKind::Unavailable,
             Self::Damaged(_) => ErrorKind::Internal,
             Self::Store(error) => error.kind(),
+            Self::Objects(error) => error.kind(),
         }
     }
 
@@ -130,6 +134,7 @@ impl Classify for Error {
             Self::Overloaded { retry_after, .. } => Some(*retry_after),
             Self::TooManyPolls(_) | Self::ShuttingDown => Some(Duration::from_secs(1)),
             Self::Store(error) => error.retry_after(),
+            Self::Objects(error) => error.retry_after(),
             _ => None,
         }
     }

@@ -25,12 +25,10 @@ pub(crate) enum Kind {
     Outcome,
     EvalCandidate,
     JudgeDecision,
-    /// A file of an imported bundle that no route records.
-    File,
 }
 
 impl Kind {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 14] = [
         Self::Manifest,
         Self::Trace,
         Self::Step,
@@ -45,7 +43,6 @@ impl Kind {
         Self::Outcome,
         Self::EvalCandidate,
         Self::JudgeDecision,
-        Self::File,
     ];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -64,7 +61,6 @@ impl Kind {
             Self::Outcome => "outcome",
             Self::EvalCandidate => "eval_candidate",
             Self::JudgeDecision => "judge_decision",
-            Self::File => "file",
         }
     }
 
@@ -110,7 +106,9 @@ pub(crate) struct Change {
 #[derive(Clone, Debug)]
 pub(crate) struct NewObject {
     pub(crate) sha256: String,
-    pub(crate) bytes: bytes::Bytes,
+    pub(crate) size: usize,
+    /// `None` once they lie in the object store.
+    pub(crate) bytes: Option<bytes::Bytes>,
 }
 
 /// What a heartbeat says of the client behind a run.
@@ -298,7 +296,8 @@ impl Submission {
             step_index: Some(index),
             object: Some(NewObject {
                 sha256: image.sha256().to_owned(),
-                bytes: image.into_bytes(),
+                size: image.bytes().len(),
+                bytes: Some(image.into_bytes()),
             }),
             ..Change::new(Kind::Screenshot, screenshot_key(index, kind), body, Rule::Replace)
         };
@@ -490,7 +489,7 @@ impl Change {
 
     /// About how much memory and room it takes.
     fn bytes(&self) -> usize {
-        256 + weight(&self.body) + self.object.as_ref().map_or(0, |object| object.bytes.len())
+        256 + weight(&self.body) + self.object.as_ref().map_or(0, |object| object.size)
     }
 }
 

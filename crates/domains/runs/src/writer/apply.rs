@@ -143,7 +143,8 @@ fn new_objects(operations: &[Operation]) -> Vec<rows::ObjectRow<'_>> {
             let row = rows::ObjectRow {
                 organisation: operation.organisation.as_str(),
                 sha256: &object.sha256,
-                bytes: &object.bytes,
+                size: object.size,
+                bytes: object.bytes.as_deref(),
                 at: operation.at,
             };
             objects.insert((row.organisation, row.sha256), row);
