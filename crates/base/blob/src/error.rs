@@ -1,7 +1,10 @@
 //! What can go wrong with an object.
 
 use std::fmt;
+use std::io;
 use std::time::Duration;
+
+use pentad_kernel::{Classify, ErrorKind};
 
 use crate::key::{BlobId, Key, KeyError};
 
@@ -77,6 +80,15 @@ pub enum Error {
         /// What was attempted.
         operation: Operation,
         /// The key or prefix.
+        key: String,
+        /// What the store said.
+        #[source]
+        source: Cause,
+    },
+    /// The disk, or the quota of its owner, is full. Nothing was stored.
+    #[error("the object store has no room for {key}")]
+    NoSpace {
+        /// The key.
         key: String,
         /// What the store said.
         #[source]
@@ -165,39 +177,95 @@ impl Error {
 
     /// An error of the store about anything else.
     pub(crate) fn of_store(operation: Operation, key: &str, error: object_store::Error) -> Self {
-        let key = key.to_owned();
         match error {
             object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
                 Self::Denied {
                     operation,
-                    key,
+                    key: key.to_owned(),
                     source: error.into(),
                 }
             }
-            _ if is_permission_denied(&error) => Self::Denied {
+            error => Self::of_cause(operation, key, error.into()),
+        }
+    }
+
+    /// An error whose reason may lie deep inside: the local store wraps what the system said.
+    pub(crate) fn of_cause(operation: Operation, key: &str, source: Cause) -> Self {
+        let key = key.to_owned();
+        match io_kind(source.as_ref()) {
+            Some(io::ErrorKind::PermissionDenied) => Self::Denied {
                 operation,
                 key,
-                source: error.into(),
+                source,
             },
+            Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => Self::NoSpace { key, source },
             _ => Self::Unavailable {
                 operation,
                 key,
-                source: error.into(),
+                source,
             },
         }
     }
 }
 
-/// The local store reports a forbidden file as a generic error with the reason deep inside.
-fn is_permission_denied(error: &object_store::Error) -> bool {
-    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = source {
-        if let Some(io) = error.downcast_ref::<std::io::Error>()
-            && io.kind() == std::io::ErrorKind::PermissionDenied
-        {
-            return true;
-        }
-        source = error.source();
+fn io_kind(error: &(dyn std::error::Error + 'static)) -> Option<io::ErrorKind> {
+    let chain = std::iter::successors(Some(error), |error| error.source());
+    chain
+        .filter_map(|error| error.downcast_ref::<io::Error>())
+        .map(io::Error::kind)
+        .next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_system_said_is_found_inside() {
+        let told = |kind: io::ErrorKind| {
+            let inside = object_store::Error::Generic {
+                store: "local",
+                source: Box::new(io::Error::from(kind)),
+            };
+            Error::of_store(Operation::Put, "a/b", inside)
+        };
+        assert!(matches!(told(io::ErrorKind::StorageFull), Error::NoSpace { key, .. } if key == "a/b"));
+        assert!(matches!(
+            told(io::ErrorKind::QuotaExceeded),
+            Error::NoSpace { .. }
+        ));
+        assert!(matches!(
+            told(io::ErrorKind::PermissionDenied),
+            Error::Denied { .. }
+        ));
+        assert!(matches!(
+            told(io::ErrorKind::BrokenPipe),
+            Error::Unavailable { .. }
+        ));
     }
-    false
+}
+
+impl Classify for Error {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NotFound { .. } => ErrorKind::NotFound,
+            Self::TooLarge { .. } => ErrorKind::TooLarge,
+            Self::Timeout { .. }
+            | Self::Unavailable { .. }
+            | Self::Replaced { .. }
+            | Self::Reference { .. } => ErrorKind::Unavailable,
+            Self::NoSpace { .. } => ErrorKind::StorageFull,
+            // What a client sent broke off; nothing was stored.
+            Self::Content { .. } => ErrorKind::Invalid,
+            Self::Corrupt { .. }
+            | Self::InvalidRange { .. }
+            | Self::InvalidKey(_)
+            | Self::InvalidStore { .. }
+            | Self::Denied { .. } => ErrorKind::Internal,
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        (self.kind() == ErrorKind::Unavailable).then_some(Duration::from_secs(1))
+    }
 }

@@ -17,18 +17,19 @@ use crate::local::Directories;
 pub struct Options {
     /// Timeouts and sizes.
     pub limits: Limits,
-    /// Where `AWS_*` settings are looked up. Default: the environment of this process.
+    /// The `AWS_*` settings. Default: those in the environment of this process.
     pub environment: Vec<(String, String)>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        let readable = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
+        let setting = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+            let name = name.into_string().ok().filter(|name| name.starts_with("AWS_"))?;
+            Some((name, value.into_string().ok()?))
         };
         Self {
             limits: Limits::default(),
-            environment: std::env::vars_os().filter_map(readable).collect(),
+            environment: std::env::vars_os().filter_map(setting).collect(),
         }
     }
 }
@@ -96,18 +97,7 @@ fn redact(url: &str) -> String {
 }
 
 fn open_local(url: &str, path: &Path) -> Result<Opened, Error> {
-    let failed = |source: std::io::Error| match source.kind() {
-        std::io::ErrorKind::PermissionDenied => Error::Denied {
-            operation: Operation::Open,
-            key: url.to_owned(),
-            source: source.into(),
-        },
-        _ => Error::Unavailable {
-            operation: Operation::Open,
-            key: url.to_owned(),
-            source: source.into(),
-        },
-    };
+    let failed = |error: std::io::Error| Error::of_cause(Operation::Open, url, error.into());
     let directories = Directories::create(path).map_err(failed)?;
     let store = LocalFileSystem::new_with_prefix(directories.root())
         .map_err(|error| Error::of_store(Operation::Open, url, error))?

@@ -88,7 +88,7 @@ impl Blobs {
     /// again, unless they are old enough for a sweep to have an eye on them.
     ///
     /// # Errors
-    /// [`Error::Timeout`], [`Error::Denied`], [`Error::Unavailable`].
+    /// [`Error::NoSpace`], [`Error::Timeout`], [`Error::Denied`], [`Error::Unavailable`].
     pub async fn put_addressed(&self, namespace: &Prefix, bytes: Bytes) -> Result<BlobId, Error> {
         let id = BlobId::of(&bytes);
         let key = Key::addressed(namespace, &id);
@@ -330,23 +330,9 @@ impl Blobs {
         work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
     ) -> Result<T, Error> {
         let after = self.inner.limits.timeout;
-        let unavailable = |source| Error::Unavailable {
-            operation,
-            key: key.to_owned(),
-            source,
-        };
-        let failed = |error: std::io::Error| match error.kind() {
-            std::io::ErrorKind::PermissionDenied => Error::Denied {
-                operation,
-                key: key.to_owned(),
-                source: error.into(),
-            },
-            _ => unavailable(error.into()),
-        };
         match tokio::time::timeout(after, tokio::task::spawn_blocking(work)).await {
-            Ok(Ok(Ok(value))) => Ok(value),
-            Ok(Ok(Err(error))) => Err(failed(error)),
-            Ok(Err(panicked)) => Err(unavailable(panicked.into())),
+            Ok(Ok(outcome)) => outcome.map_err(|error| Error::of_cause(operation, key, error.into())),
+            Ok(Err(panicked)) => Err(Error::of_cause(operation, key, panicked.into())),
             Err(_) => Err(Error::Timeout {
                 operation,
                 key: key.to_owned(),

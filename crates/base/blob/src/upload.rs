@@ -61,8 +61,8 @@ impl Blobs {
     ///
     /// # Errors
     /// [`Error::Content`] if the stream fails, [`Error::TooLarge`] if it yields more than
-    /// `max_bytes`; nothing is stored then. [`Error::Timeout`], [`Error::Denied`],
-    /// [`Error::Unavailable`].
+    /// `max_bytes`; nothing is stored then. [`Error::NoSpace`], [`Error::Timeout`],
+    /// [`Error::Denied`], [`Error::Unavailable`].
     pub async fn put_stream<E: Into<Cause>>(
         &self,
         key: &Key,
@@ -101,8 +101,8 @@ impl Upload {
     /// Takes more of the content. Waits while too many parts are on their way.
     ///
     /// # Errors
-    /// [`Error::TooLarge`], [`Error::Timeout`], [`Error::Denied`], [`Error::Unavailable`]. The
-    /// upload is of no further use then.
+    /// [`Error::TooLarge`], [`Error::NoSpace`], [`Error::Timeout`], [`Error::Denied`],
+    /// [`Error::Unavailable`]. The upload is of no further use then.
     pub async fn write(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
         self.size += bytes.len() as u64;
         if self.size > self.max_bytes {
@@ -133,7 +133,7 @@ impl Upload {
     /// Makes the object durable, then visible.
     ///
     /// # Errors
-    /// [`Error::Timeout`], [`Error::Denied`], [`Error::Unavailable`]. What was sent is deleted; if
+    /// [`Error::NoSpace`], [`Error::Timeout`], [`Error::Denied`], [`Error::Unavailable`]. What was sent is deleted; if
     /// the store failed at the very end, the object may have become visible.
     pub async fn finish(mut self) -> Result<Stored, Error> {
         let stored = Stored {

@@ -1,7 +1,7 @@
-//! Durability, seen from outside: a program that stores objects and says so (the example `store`)
-//! is killed, and watched by strace.
+//! Durability, seen from outside: a program that stores files and says so is killed, and watched by
+//! strace. The program is this test binary itself, told by a variable to run one of its tests.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Cursor, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -9,17 +9,52 @@ use pentad_blob::{BlobId, Blobs, Key};
 
 use crate::{noise, prefix};
 
-/// The example, which `cargo test` builds beside the tests.
-fn program() -> PathBuf {
-    let tests = std::env::current_exe().unwrap();
-    tests
-        .parent()
-        .and_then(Path::parent)
-        .unwrap()
-        .join("examples/store")
+/// The variable that makes a process the program, by the URL of its store.
+const PROGRAM: &str = "PENTAD_BLOB_TEST_STORE";
+
+/// Stores the files whose names it reads, and writes the id of each when it is durable.
+async fn store_files(url: &str, names: impl BufRead, mut answers: impl Write) {
+    let blobs = Blobs::open(url).unwrap();
+    for name in names.lines() {
+        let content = std::fs::read(name.unwrap()).unwrap();
+        let id = blobs
+            .put_addressed(&prefix("files"), content.into())
+            .await
+            .unwrap();
+        writeln!(answers, "{id}").unwrap();
+    }
 }
 
-fn start(mut command: Command, files: &[PathBuf]) -> Child {
+#[tokio::test]
+async fn the_program_stores_the_files_it_is_told() {
+    if let Some(url) = std::env::var_os(PROGRAM) {
+        let url = url.into_string().unwrap();
+        return store_files(&url, std::io::stdin().lock(), std::io::stdout().lock()).await;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let names: Vec<_> = files(directory.path(), 2);
+    let input = names
+        .iter()
+        .map(|name| format!("{}\n", name.display()))
+        .collect::<String>();
+    let mut answers = Vec::new();
+    store_files("memory:", Cursor::new(input), &mut answers).await;
+    let expected: String = names
+        .iter()
+        .map(|name| format!("{}\n", BlobId::of(&std::fs::read(name).unwrap())))
+        .collect();
+    assert_eq!(String::from_utf8(answers).unwrap(), expected);
+}
+
+/// Starts the program, below what `command` already is, and tells it the files.
+fn start(mut command: Command, root: &Path, files: &[PathBuf]) -> Child {
+    command.args([
+        "--exact",
+        "killed::the_program_stores_the_files_it_is_told",
+        "--nocapture",
+        "--quiet",
+    ]);
+    command.env(PROGRAM, format!("file:{}", root.display()));
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -30,6 +65,10 @@ fn start(mut command: Command, files: &[PathBuf]) -> Child {
         writeln!(input, "{}", file.display()).unwrap();
     }
     child
+}
+
+fn program() -> PathBuf {
+    std::env::current_exe().unwrap()
 }
 
 /// Files of a size that takes one request, and of a size that takes parts.
@@ -50,19 +89,16 @@ async fn a_kill_loses_nothing_acknowledged_and_shows_nothing_in_part() {
     for acknowledged in [0, 1, 3, 4, 10] {
         let root = directory.path().join(format!("objects-{acknowledged}"));
         let url = format!("file:{}", root.display());
-        let mut command = Command::new(program());
-        command.arg(&url);
-        let mut child = start(command, &files);
-        let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut ids: Vec<BlobId> = output
-            .by_ref()
-            .take(acknowledged)
-            .map(|line| line.unwrap().parse().unwrap())
-            .collect();
+        let mut child = start(Command::new(program()), &root, &files);
+        // The test harness says things of its own on the same output.
+        let output = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut answers = output.filter_map(|line| line.unwrap().parse::<BlobId>().ok());
+        let mut ids: Vec<BlobId> = answers.by_ref().take(acknowledged).collect();
+        assert_eq!(ids.len(), acknowledged);
         child.kill().unwrap();
         child.wait().unwrap();
-        // What it had said before it died counts too. A line may be cut off by the kill.
-        ids.extend(output.filter_map(|line| line.unwrap().parse::<BlobId>().ok()));
+        // What it had said before it died counts too.
+        ids.extend(answers);
 
         let blobs = Blobs::open(&url).unwrap();
         for id in &ids {
@@ -127,7 +163,7 @@ fn bytes_and_names_are_on_disk_before_the_answer() {
         .stderr(Stdio::null())
         .status();
     if probe.is_ok_and(|status| status.success()) {
-        strace.arg(program()).arg(format!("file:{}", root.display()));
+        strace.arg(program());
     } else {
         assert!(
             std::env::var_os("CI").is_none(),
@@ -141,7 +177,7 @@ fn bytes_and_names_are_on_disk_before_the_answer() {
     std::fs::write(&small, noise(1000, 1)).unwrap();
     std::fs::write(&large, noise(9 << 20, 2)).unwrap();
     // The small one twice: the second time it is there already.
-    let child = start(strace, &[small.clone(), large.clone(), small.clone()]);
+    let child = start(strace, &root, &[small.clone(), large.clone(), small.clone()]);
     assert!(child.wait_with_output().unwrap().status.success());
 
     let trace = std::fs::read_to_string(&trace).unwrap();
