@@ -21,11 +21,17 @@ fn inline(text: &str) -> String {
 pub(crate) fn index(info: &RunInfo, steps: &[StepRecords]) -> String {
     let session = canonical::session(info, steps);
     let known = |name: &str| inline(session.text_at(name).unwrap_or("unknown"));
-    let client = session.get("client").and_then(|client| client.text_at("name")).unwrap_or("unknown");
+    let client = session
+        .get("client")
+        .and_then(|client| client.text_at("name"))
+        .unwrap_or("unknown");
     let failed = |step: &&StepRecords| step.canonical().text_at("status") == Some("failed");
     let first_failed = steps.iter().find(failed);
     let mut classes = BTreeMap::<&str, usize>::new();
-    for class in steps.iter().filter_map(|step| step.canonical().text_at("failure_class")) {
+    for class in steps
+        .iter()
+        .filter_map(|step| step.canonical().text_at("failure_class"))
+    {
         *classes.entry(class).or_default() += 1;
     }
     let mut page = format!(
@@ -38,7 +44,12 @@ pub(crate) fn index(info: &RunInfo, steps: &[StepRecords]) -> String {
     );
     if let Some(step) = first_failed {
         let intent = step.canonical().text_at("intent").unwrap_or_default();
-        let _ = writeln!(page, "- First failed step: `{:04}` {}", step.index, inline(intent));
+        let _ = writeln!(
+            page,
+            "- First failed step: `{:04}` {}",
+            step.index,
+            inline(intent)
+        );
     }
     for (class, count) in classes {
         let _ = writeln!(page, "- Failure class {}: {count}", inline(class));
@@ -61,7 +72,10 @@ pub(crate) fn index(info: &RunInfo, steps: &[StepRecords]) -> String {
     );
     if let Some(step) = first_failed {
         let index = step.index;
-        let _ = writeln!(page, "2. `steps/{index:04}.json`, then `events/{index:04}.jsonl`: the first failed step.");
+        let _ = writeln!(
+            page,
+            "2. `steps/{index:04}.json`, then `events/{index:04}.jsonl`: the first failed step."
+        );
     } else {
         page.push_str("2. `trace.json`: no step failed.\n");
     }

@@ -128,7 +128,10 @@ impl Path {
             }
             ("side_effects", Some(name), None) => {
                 let (index, id) = name.strip_suffix(".json")?.split_once('-')?;
-                Self::SideEffect(index_in_file(index)?, Some(id).filter(|id| is_side_effect_id(id))?.to_owned())
+                Self::SideEffect(
+                    index_in_file(index)?,
+                    Some(id).filter(|id| is_side_effect_id(id))?.to_owned(),
+                )
             }
             ("diagnostics", Some("findings.json"), None) => Self::Findings,
             _ => return None,
@@ -237,9 +240,14 @@ impl Runs {
     }
 
     pub(crate) async fn paths(&self, info: &RunInfo) -> Result<Vec<String>> {
-        let mut paths: BTreeSet<String> = ["manifest.json", "trace.json", "AGENT.md", "diagnostics/findings.json"]
-            .map(str::to_owned)
-            .into();
+        let mut paths: BTreeSet<String> = [
+            "manifest.json",
+            "trace.json",
+            "AGENT.md",
+            "diagnostics/findings.json",
+        ]
+        .map(str::to_owned)
+        .into();
         let mut steps = Vec::new();
         for row in reading::all(&self.db, info.id).await? {
             let index = row.step_index.and_then(|index| u64::try_from(index).ok());
@@ -248,7 +256,10 @@ impl Runs {
                     steps.push(row);
                     continue;
                 }
-                Kind::Events => index.map_or_else(|| "events/run.jsonl".to_owned(), |index| format!("events/{index:04}.jsonl")),
+                Kind::Events => index.map_or_else(
+                    || "events/run.jsonl".to_owned(),
+                    |index| format!("events/{index:04}.jsonl"),
+                ),
                 Kind::Screenshot => {
                     let kind = row.key.rsplit('/').next().unwrap_or_default();
                     format!("screenshots/{:04}_{kind}.png", index.unwrap_or_default())
@@ -268,7 +279,10 @@ impl Runs {
             if step.count() == 1 {
                 paths.insert(format!("steps/{index:04}.json"));
             }
-            paths.extend(step.iterations().map(|(name, _)| format!("steps/{index:04}/{name}.json")));
+            paths.extend(
+                step.iterations()
+                    .map(|(name, _)| format!("steps/{index:04}/{name}.json")),
+            );
         }
         Ok(paths.into_iter().collect())
     }
@@ -322,7 +336,10 @@ impl Runs {
             .and_then(index_in_file)
             .map(|index| format!("step-{index}"));
         for name in [Some(name), plain.as_deref()].into_iter().flatten() {
-            if reading::by_key(&self.db, info.id, Kind::Log, name).await?.is_some() {
+            if reading::by_key(&self.db, info.id, Kind::Log, name)
+                .await?
+                .is_some()
+            {
                 let chunks = reading::below(&self.db, info.id, Kind::LogChunk, name).await?;
                 let mut text = String::new();
                 for chunk in &chunks {
@@ -376,7 +393,9 @@ pub(crate) fn screenshots(rows: &[RecordRow]) -> BTreeSet<String> {
 
 /// The hash of a file's content.
 pub(crate) fn digest(file: &File) -> String {
-    file.sha256.clone().unwrap_or_else(|| secret::sha256_hex(&file.content))
+    file.sha256
+        .clone()
+        .unwrap_or_else(|| secret::sha256_hex(&file.content))
 }
 
 #[cfg(test)]
@@ -386,14 +405,36 @@ mod tests {
     #[test]
     fn paths_are_those_of_the_bundle_layout_and_no_others() {
         assert_eq!(Path::parse("steps/0003.json"), Some(Path::Step(3)));
-        assert_eq!(Path::parse("steps/0001/2821723b.json"), Some(Path::Iteration(1, "2821723b".to_owned())));
+        assert_eq!(
+            Path::parse("steps/0001/2821723b.json"),
+            Some(Path::Iteration(1, "2821723b".to_owned()))
+        );
         assert_eq!(Path::parse("events/run.jsonl"), Some(Path::Events(None)));
-        assert_eq!(Path::parse("screenshots/0000_pre.png"), Some(Path::Screenshot(0, ShotKind::Pre)));
-        assert_eq!(Path::parse("side_effects/0002-se_1.json"), Some(Path::SideEffect(2, "se_1".to_owned())));
+        assert_eq!(
+            Path::parse("screenshots/0000_pre.png"),
+            Some(Path::Screenshot(0, ShotKind::Pre))
+        );
+        assert_eq!(
+            Path::parse("side_effects/0002-se_1.json"),
+            Some(Path::SideEffect(2, "se_1".to_owned()))
+        );
         for wrong in [
-            "", "steps", "steps/0.json", "steps/00000.json", "steps/../manifest.json", "steps/0000.json.bak",
-            "steps/0000.json/x", "manifest.json/x", "events/..", "screenshots/0000_evil.png", "logs/../x.log",
-            "steps/0001/2821723B.json", "modelio/x", "etc/passwd", "diagnostics/../manifest.json", "/manifest.json",
+            "",
+            "steps",
+            "steps/0.json",
+            "steps/00000.json",
+            "steps/../manifest.json",
+            "steps/0000.json.bak",
+            "steps/0000.json/x",
+            "manifest.json/x",
+            "events/..",
+            "screenshots/0000_evil.png",
+            "logs/../x.log",
+            "steps/0001/2821723B.json",
+            "modelio/x",
+            "etc/passwd",
+            "diagnostics/../manifest.json",
+            "/manifest.json",
         ] {
             assert_eq!(Path::parse(wrong), None, "{wrong:?}");
         }

@@ -7,7 +7,6 @@ use pentad_kernel::secret;
 use crate::json::{Json, Members, object};
 use crate::merge::iterations;
 use crate::reading::RunInfo;
-use crate::record::Kind;
 use crate::rows::RecordRow;
 use crate::{Error, Result};
 
@@ -40,10 +39,10 @@ impl StepRecords {
 
     /// The record whose identifier's hash begins like this.
     pub(crate) fn iteration(&self, name: &str) -> Option<&Json> {
-        self.records
-            .iter()
-            .map(|(_, body)| body)
-            .find(|body| body.text_at("step_id").is_some_and(|id| secret::sha256_hex(id).starts_with(name)))
+        self.records.iter().map(|(_, body)| body).find(|body| {
+            body.text_at("step_id")
+                .is_some_and(|id| secret::sha256_hex(id).starts_with(name))
+        })
     }
 
     /// How many records there are.
@@ -60,7 +59,11 @@ pub(crate) fn steps(info: &RunInfo, rows: Vec<RecordRow>) -> Result<Vec<StepReco
             .step_index
             .and_then(|index| u64::try_from(index).ok())
             .ok_or(Error::Damaged("a step without an index"))?;
-        let body = if info.streamed { row.streamed()? } else { row.plain()? };
+        let body = if info.streamed {
+            row.streamed()?
+        } else {
+            row.plain()?
+        };
         by_index.entry(index).or_default().push((row, body));
     }
     Ok(by_index
@@ -106,7 +109,11 @@ fn choose(run_id: &str, index: u64, records: &[(RecordRow, Json)]) -> usize {
 
 /// Adds to each step what judges decided about it, where the step does not say so itself. The SDK sends a
 /// decision on its own and again inside the step; a settled step is not touched.
-pub(crate) fn join_decisions(info: &RunInfo, steps: &mut [StepRecords], decisions: &[RecordRow]) -> Result<()> {
+pub(crate) fn join_decisions(
+    info: &RunInfo,
+    steps: &mut [StepRecords],
+    decisions: &[RecordRow],
+) -> Result<()> {
     let settled = info.streamed && info.sealed_at.is_some();
     for row in decisions {
         let Some(step) = steps
@@ -119,7 +126,9 @@ pub(crate) fn join_decisions(info: &RunInfo, steps: &mut [StepRecords], decision
         if settled && in_trace {
             continue;
         }
-        let Json::Object(mut decision) = row.plain()? else { continue };
+        let Json::Object(mut decision) = row.plain()? else {
+            continue;
+        };
         decision.remove("step_index");
         let decision = Json::Object(decision);
         if let Json::Object(members) = step.canonical_mut() {
@@ -171,7 +180,10 @@ pub(crate) fn client(info: &RunInfo) -> Json {
         return client.clone();
     }
     let mut members = Members::new();
-    members.insert("name".to_owned(), info.client_name.as_deref().unwrap_or("unknown").into());
+    members.insert(
+        "name".to_owned(),
+        info.client_name.as_deref().unwrap_or("unknown").into(),
+    );
     if let Some(version) = &info.client_version {
         members.insert("version".to_owned(), version.as_str().into());
     }
@@ -186,7 +198,10 @@ pub(crate) fn manifest(info: &RunInfo, steps: &[StepRecords]) -> Json {
         ("schema_version", "0.1".into()),
         ("bundle_format", "augur-bundle".into()),
         ("run_id", info.run_id.as_str().into()),
-        ("debug_session_id", known("debug_session_id", debug_session_id(info))),
+        (
+            "debug_session_id",
+            known("debug_session_id", debug_session_id(info)),
+        ),
         ("client", known("client", client(info))),
         ("capture_mode", known("capture_mode", capture_mode(info))),
         ("created_at", info.created_at.to_string().into()),
@@ -215,7 +230,13 @@ pub(crate) fn events(rows: &[RecordRow]) -> Result<Vec<Json>> {
     }
     events.sort_by_cached_key(|event| {
         let text = |name: &str| event.text_at(name).unwrap_or_default().to_owned();
-        (text("ts"), text("layer"), text("kind"), text("summary"), event.to_line())
+        (
+            text("ts"),
+            text("layer"),
+            text("kind"),
+            text("summary"),
+            event.to_line(),
+        )
     });
     Ok(events)
 }
@@ -225,7 +246,11 @@ pub(crate) fn reasoning(rows: &[RecordRow]) -> Result<Vec<Json>> {
     let mut records = bodies(rows)?;
     records.sort_by_cached_key(|record| {
         let step = record.get("step_index").and_then(Json::whole).unwrap_or(1 << 60);
-        (record.text_at("ts").unwrap_or_default().to_owned(), step, record.to_line())
+        (
+            record.text_at("ts").unwrap_or_default().to_owned(),
+            step,
+            record.to_line(),
+        )
     });
     Ok(records)
 }
@@ -234,13 +259,21 @@ pub(crate) fn reasoning(rows: &[RecordRow]) -> Result<Vec<Json>> {
 pub(crate) fn outcomes(rows: &[RecordRow]) -> Result<Vec<Json>> {
     let mut rows: Vec<&RecordRow> = rows.iter().collect();
     rows.sort_by_key(|row| row.ordinal);
-    let mut records = rows.into_iter().map(RecordRow::plain).collect::<Result<Vec<_>>>()?;
+    let mut records = rows
+        .into_iter()
+        .map(RecordRow::plain)
+        .collect::<Result<Vec<_>>>()?;
     records.sort_by_cached_key(|record| {
-        let step = record.get("step_index").and_then(Json::whole).map_or(-1, |index| {
-            i64::try_from(index).unwrap_or(i64::MAX)
-        });
+        let step = record
+            .get("step_index")
+            .and_then(Json::whole)
+            .map_or(-1, |index| i64::try_from(index).unwrap_or(i64::MAX));
         let of_session = record.text_at("scope") != Some("step");
-        (record.text_at("finalized_at").unwrap_or_default().to_owned(), of_session, step)
+        (
+            record.text_at("finalized_at").unwrap_or_default().to_owned(),
+            of_session,
+            step,
+        )
     });
     Ok(records)
 }
@@ -248,21 +281,4 @@ pub(crate) fn outcomes(rows: &[RecordRow]) -> Result<Vec<Json>> {
 /// The bodies of records, in the order of the records.
 pub(crate) fn bodies(rows: &[RecordRow]) -> Result<Vec<Json>> {
     rows.iter().map(RecordRow::plain).collect()
-}
-
-/// The costs of the run: the trace's once it is sealed, else what was last reported.
-pub(crate) fn costs(info: &RunInfo, reported: Option<&RecordRow>) -> Result<Option<Json>> {
-    let of_session = info
-        .session
-        .as_ref()
-        .and_then(|session| session.get("costs"))
-        .filter(|costs| costs.members().is_some_and(|members| !members.is_empty()));
-    if let Some(costs) = of_session
-        && (info.sealed_at.is_some() || reported.is_none())
-    {
-        return Ok(Some(costs.clone()));
-    }
-    let Some(row) = reported else { return Ok(None) };
-    debug_assert_eq!(row.kind, Kind::Costs, "only the record of costs is one");
-    Ok(Some(if info.streamed { row.streamed()? } else { row.plain()? }))
 }

@@ -33,7 +33,13 @@ pub enum CommandKind {
 }
 
 impl CommandKind {
-    const ALL: [Self; 5] = [Self::Pause, Self::Resume, Self::Kill, Self::InjectHint, Self::OverrideAction];
+    const ALL: [Self; 5] = [
+        Self::Pause,
+        Self::Resume,
+        Self::Kill,
+        Self::InjectHint,
+        Self::OverrideAction,
+    ];
 
     /// The name in requests and answers.
     pub const fn name(self) -> &'static str {
@@ -97,9 +103,11 @@ impl NewCommand {
         let payload = body.get("payload").filter(|payload| !payload.is_null()).cloned();
         let part = |path: &[&str]| payload.as_ref().and_then(|payload| payload.at(path));
         match kind {
-            CommandKind::InjectHint if part(&["text"]).and_then(Json::text).is_none() => {
-                Err(Error::invalid(&["body", "payload", "text"], "missing", "field required"))
-            }
+            CommandKind::InjectHint if part(&["text"]).and_then(Json::text).is_none() => Err(Error::invalid(
+                &["body", "payload", "text"],
+                "missing",
+                "field required",
+            )),
             CommandKind::OverrideAction
                 if part(&["coordinates", "x"]).and_then(Json::number).is_none()
                     || part(&["coordinates", "y"]).and_then(Json::number).is_none() =>
@@ -165,7 +173,10 @@ impl Runs {
     pub async fn command(&self, actor: &Actor, run_id: &RunId, new: NewCommand) -> Result<Command> {
         let run = reading::run(&self.db, &actor.organisation, run_id).await?.id;
         let mut tx = self.db.begin().await?;
-        let rev: i64 = with_tx!(tx, |conn| sqlx::query_scalar(TOUCH).bind(run).fetch_one(conn).await)?;
+        let rev: i64 = with_tx!(tx, |conn| sqlx::query_scalar(TOUCH)
+            .bind(run)
+            .fetch_one(conn)
+            .await)?;
         let row: CommandRow = with_tx!(tx, |conn| sqlx::query_as(INSERT)
             .bind(run)
             .bind(new.kind.name())
@@ -175,6 +186,7 @@ impl Runs {
             .fetch_one(conn)
             .await)?;
         tx.commit().await?;
+        self.watch.announce_command(run);
         self.watch.announce(RunChanged {
             run,
             rev,
@@ -206,9 +218,10 @@ impl Runs {
     ) -> Result<Vec<Command>> {
         let after = parse_cursor(cursor)?;
         let _waiting = Waiting::new(self, &actor.organisation)?;
-        self.connections.stamp(&actor.organisation, run_id, "commands", self.clock.now());
+        self.connections
+            .stamp(&actor.organisation, run_id, "commands", self.clock.now());
         let deadline = tokio::time::Instant::now() + hold;
-        let mut changes = self.watch.subscribe();
+        let mut commanded = self.watch.commands();
         loop {
             if let Some(commands) = self.deliver(&actor.organisation, run_id, after).await? {
                 return Ok(commands);
@@ -220,25 +233,27 @@ impl Runs {
                         return Ok(Vec::new());
                     }
                 }
-                // Whatever changed, or however many changes were missed: look again. Announcements of other
-                // runs cost one read each, so those are waited out.
-                change = changes.recv() => {
-                    if change.is_ok_and(|change| !change.paths.is_empty()) {
-                        tokio::time::sleep_until((tokio::time::Instant::now() + LOOK / 4).min(deadline)).await;
-                    }
-                }
+                // For this run or another, or one of several that were missed: looking tells.
+                _ = commanded.recv() => {}
             }
         }
     }
 
-    async fn deliver(&self, organisation: &OrganisationId, run_id: &RunId, after: u64) -> Result<Option<Vec<Command>>> {
+    async fn deliver(
+        &self,
+        organisation: &OrganisationId,
+        run_id: &RunId,
+        after: u64,
+    ) -> Result<Option<Vec<Command>>> {
         let run = match reading::run(&self.db, organisation, run_id).await {
             Ok(info) => info.id,
             Err(Error::RunNotFound) => return Ok(None),
             Err(other) => return Err(other),
         };
         let commands = self.commands_after(run, after).await?;
-        let Some(last) = commands.last() else { return Ok(None) };
+        let Some(last) = commands.last() else {
+            return Ok(None);
+        };
         if commands.iter().any(|command| command.delivered_at.is_none()) {
             with_writer!(self.db, |conn| sqlx::query(DELIVERED)
                 .bind(run)
@@ -263,11 +278,19 @@ impl Runs {
 }
 
 fn parse_cursor(cursor: Option<&str>) -> Result<u64> {
-    let Some(cursor) = cursor.filter(|cursor| !cursor.is_empty()) else { return Ok(0) };
+    let Some(cursor) = cursor.filter(|cursor| !cursor.is_empty()) else {
+        return Ok(0);
+    };
     cursor
         .strip_prefix("cmd_")
         .and_then(|number| number.parse().ok())
-        .ok_or_else(|| Error::invalid(&["query", "cursor"], "value_error", "expected a command id such as cmd_0000000001"))
+        .ok_or_else(|| {
+            Error::invalid(
+                &["query", "cursor"],
+                "value_error",
+                "expected a command id such as cmd_0000000001",
+            )
+        })
 }
 
 /// A poll that waits, counted for its organisation.

@@ -77,7 +77,10 @@ impl Connections {
     /// Whether the run is known to be streamed by this client.
     fn is_bound(&self, organisation: &OrganisationId, run: &RunId, client_id: &str) -> bool {
         let key = (organisation.clone(), run.as_str().to_owned());
-        self.state().behind.get(&key).is_some_and(|known| known == client_id)
+        self.state()
+            .behind
+            .get(&key)
+            .is_some_and(|known| known == client_id)
     }
 
     fn beat(&self, organisation: &OrganisationId, beat: &Heartbeat, now: Timestamp) {
@@ -85,7 +88,10 @@ impl Connections {
         state.make_room();
         let key = (organisation.clone(), beat.client_id.clone());
         let opening = beat.last_event.as_deref() == Some("session_opened");
-        let entry = state.clients.entry(key.clone()).or_insert_with(|| new_connection(&beat.client_id, now));
+        let entry = state
+            .clients
+            .entry(key.clone())
+            .or_insert_with(|| new_connection(&beat.client_id, now));
         let keep = |known: &mut Option<String>, said: &Option<String>| {
             if said.is_some() {
                 known.clone_from(said);
@@ -102,9 +108,10 @@ impl Connections {
         entry.last_seen = now;
         state.unwritten.insert(key);
         if let Some(run) = &beat.run_id {
-            state
-                .behind
-                .insert((organisation.clone(), run.as_str().to_owned()), beat.client_id.clone());
+            state.behind.insert(
+                (organisation.clone(), run.as_str().to_owned()),
+                beat.client_id.clone(),
+            );
             let anonymous = (organisation.clone(), format!("run:{run}"));
             state.clients.remove(&anonymous);
             state.unwritten.remove(&anonymous);
@@ -130,12 +137,33 @@ impl Connections {
         state.unwritten.insert(key);
     }
 
+    /// When the client behind the run was last heard of by this process.
+    pub(crate) fn heard_of(&self, organisation: &OrganisationId, run_id: &str) -> Option<Timestamp> {
+        let state = self.state();
+        let client = state.behind.get(&(organisation.clone(), run_id.to_owned()))?;
+        Some(
+            state
+                .clients
+                .get(&(organisation.clone(), client.clone()))?
+                .last_seen,
+        )
+    }
+
+    /// Forgets who is behind a run that is gone.
+    pub(crate) fn forget_run(&self, organisation: &OrganisationId, run: &RunId) {
+        self.state()
+            .behind
+            .remove(&(organisation.clone(), run.as_str().to_owned()));
+    }
+
     /// Forgets clients that were not heard of since.
     fn forget_before(&self, horizon: Timestamp) {
         let mut state = self.state();
         state.clients.retain(|_, client| client.last_seen >= horizon);
         let State { clients, behind, .. } = &mut *state;
-        behind.retain(|(organisation, _), client| clients.contains_key(&(organisation.clone(), client.clone())));
+        behind.retain(|(organisation, _), client| {
+            clients.contains_key(&(organisation.clone(), client.clone()))
+        });
     }
 }
 
@@ -172,7 +200,9 @@ impl Heartbeat {
     pub fn read(body: &crate::Json) -> Result<Self> {
         crate::schema::check(body, &crate::schema::records::HEARTBEAT)?;
         let text = |name: &str| -> Result<Option<String>> {
-            let Some(text) = body.text_at(name).filter(|text| !text.is_empty()) else { return Ok(None) };
+            let Some(text) = body.text_at(name).filter(|text| !text.is_empty()) else {
+                return Ok(None);
+            };
             if text.len() > MAX_NAME || text.contains('\0') {
                 return Err(Error::invalid(
                     &["body", name],
@@ -186,8 +216,13 @@ impl Heartbeat {
             .map(|run| RunId::parse_at(&run, &["body", "run_id"]))
             .transpose()?;
         Ok(Self {
-            client_id: text("client_id")?
-                .ok_or_else(|| Error::invalid(&["body", "client_id"], "string_too_short", "expected at least 1 byte"))?,
+            client_id: text("client_id")?.ok_or_else(|| {
+                Error::invalid(
+                    &["body", "client_id"],
+                    "string_too_short",
+                    "expected at least 1 byte",
+                )
+            })?,
             client_name: text("client_name")?,
             client_version: text("client_version")?,
             capture_mode: text("capture_mode")?,
@@ -287,13 +322,18 @@ impl Runs {
             merged.retain(|client_id, _| {
                 let run = client_id.strip_prefix("run:");
                 !run.is_some_and(|run| {
-                    state.behind.contains_key(&(actor.organisation.clone(), run.to_owned()))
+                    state
+                        .behind
+                        .contains_key(&(actor.organisation.clone(), run.to_owned()))
                 })
             });
         }
         let mut connections: Vec<Connection> = merged.into_values().collect();
         connections.sort_by(|one, other| {
-            other.last_seen.cmp(&one.last_seen).then_with(|| one.client_id.cmp(&other.client_id))
+            other
+                .last_seen
+                .cmp(&one.last_seen)
+                .then_with(|| one.client_id.cmp(&other.client_id))
         });
         Ok(connections)
     }

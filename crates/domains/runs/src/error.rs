@@ -119,14 +119,11 @@ impl Classify for Error {
 
     fn details(&self) -> Option<serde_json::Value> {
         let Self::Invalid(faults) = self else { return None };
-        Some(
-            faults
-                .iter()
-                .map(|fault| {
-                    serde_json::json!({"loc": fault.location, "msg": fault.message, "type": fault.kind})
-                })
-                .collect(),
-        )
+        let errors: Vec<_> = faults
+            .iter()
+            .map(|fault| serde_json::json!({"loc": fault.location, "msg": fault.message, "type": fault.kind}))
+            .collect();
+        Some(serde_json::json!({ "errors": errors }))
     }
 
     fn retry_after(&self) -> Option<Duration> {

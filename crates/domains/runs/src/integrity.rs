@@ -91,10 +91,19 @@ impl Runs {
         let shots = reading::of_kind(&self.db, info.id, Kind::Screenshot).await?;
         let shots: BTreeMap<(i64, &str), &str> = shots
             .iter()
-            .filter_map(|row| Some(((row.step_index?, row.key.rsplit('/').next()?), row.object.as_deref()?)))
+            .filter_map(|row| {
+                Some((
+                    (row.step_index?, row.key.rsplit('/').next()?),
+                    row.object.as_deref()?,
+                ))
+            })
             .collect();
-        let steps: BTreeMap<u64, _> =
-            self.steps(info).await?.into_iter().map(|step| (step.index, step)).collect();
+        let steps: BTreeMap<u64, _> = self
+            .steps(info)
+            .await?
+            .into_iter()
+            .map(|step| (step.index, step))
+            .collect();
         let mut files = BTreeMap::new();
         for (path, signature) in signatures {
             let signature = signature.text().unwrap_or_default();
@@ -109,7 +118,9 @@ impl Runs {
                     .ok()
                     .and_then(|index| shots.get(&(index, kind.name())))
                     .map(|&sha256| sha256.to_owned()),
-                Some(Path::Step(index)) => steps.get(&index).map(|step| secret::sha256_hex(step.canonical().to_file())),
+                Some(Path::Step(index)) => steps
+                    .get(&index)
+                    .map(|step| secret::sha256_hex(step.canonical().to_file())),
                 Some(Path::Iteration(index, name)) => steps
                     .get(&index)
                     .and_then(|step| step.iteration(&name))
@@ -128,7 +139,8 @@ impl Runs {
             files.insert(path.clone(), state);
         }
         let report = Report { files, signed: true };
-        self.reports.insert((info.id, info.rev), std::sync::Arc::new(report.clone()));
+        self.reports
+            .insert((info.id, info.rev), std::sync::Arc::new(report.clone()));
         Ok(report)
     }
 }

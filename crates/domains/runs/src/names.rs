@@ -105,13 +105,21 @@ pub(crate) fn index_in_file(text: &str) -> Option<u64> {
 
 /// Whether the text is the name of a model call: `<step>-<layer>-<n>.json` or `run-<layer>-<n>.json`.
 pub(crate) fn is_modelio_name(name: &str) -> bool {
-    let Some(stem) = name.strip_suffix(".json") else { return false };
+    let Some(stem) = name.strip_suffix(".json") else {
+        return false;
+    };
     let mut parts = stem.splitn(2, '-');
-    let (Some(step), Some(rest)) = (parts.next(), parts.next()) else { return false };
-    let Some((layer, sequence)) = rest.rsplit_once('-') else { return false };
+    let (Some(step), Some(rest)) = (parts.next(), parts.next()) else {
+        return false;
+    };
+    let Some((layer, sequence)) = rest.rsplit_once('-') else {
+        return false;
+    };
     (step == "run" || index_in_file(step).is_some())
         && (1..=64).contains(&layer.len())
-        && layer.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && layer
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         && (1..=9).contains(&sequence.len())
         && sequence.bytes().all(|byte| byte.is_ascii_digit())
         && (sequence == "0" || !sequence.starts_with('0'))
@@ -121,14 +129,18 @@ pub(crate) fn is_modelio_name(name: &str) -> bool {
 pub(crate) fn is_log_name(name: &str) -> bool {
     (1..=64).contains(&name.len())
         && name.as_bytes()[0].is_ascii_alphanumeric()
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
         && !name.contains("..")
 }
 
 /// Whether the text may name a side effect.
 pub(crate) fn is_side_effect_id(id: &str) -> bool {
     (1..=100).contains(&id.len())
-        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
 }
 
 #[cfg(test)]
@@ -156,12 +168,23 @@ mod tests {
 
     #[test]
     fn model_calls_have_the_names_that_the_sdk_gives_them() {
-        for fine in ["0000-planner-0.json", "run-model-0.json", "12345-step_recovery-10.json"] {
+        for fine in [
+            "0000-planner-0.json",
+            "run-model-0.json",
+            "12345-step_recovery-10.json",
+        ] {
             assert!(is_modelio_name(fine), "{fine}");
         }
         for wrong in [
-            "00-planner-0.json", "0000--0.json", "0000-planner-0.exe", "abc.json", "0000-planner-00.json",
-            "0000-planner-0.json.json", "0000-pl/anner-0.json", "0000-planner-0.json\0.png", "",
+            "00-planner-0.json",
+            "0000--0.json",
+            "0000-planner-0.exe",
+            "abc.json",
+            "0000-planner-00.json",
+            "0000-planner-0.json.json",
+            "0000-pl/anner-0.json",
+            "0000-planner-0.json\0.png",
+            "",
         ] {
             assert!(!is_modelio_name(wrong), "{wrong}");
         }

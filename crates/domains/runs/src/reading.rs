@@ -82,7 +82,11 @@ macro_rules! info_columns {
 }
 pub(crate) use info_columns;
 
-const RUN: &str = concat!("SELECT ", info_columns!(), " FROM runs WHERE organisation_id = $1 AND run_id = $2");
+const RUN: &str = concat!(
+    "SELECT ",
+    info_columns!(),
+    " FROM runs WHERE organisation_id = $1 AND run_id = $2"
+);
 const OF_KIND: &str = concat!(
     "SELECT ",
     record_columns!(),
@@ -93,8 +97,16 @@ const OF_STEP: &str = concat!(
     record_columns!(),
     " FROM run_records WHERE run = $1 AND kind = $2 AND key >= $3 AND key < $4 ORDER BY key"
 );
-const BY_KEY: &str = concat!("SELECT ", record_columns!(), " FROM run_records WHERE run = $1 AND kind = $2 AND key = $3");
-const ALL: &str = concat!("SELECT ", record_columns!(), " FROM run_records WHERE run = $1 ORDER BY kind, key");
+const BY_KEY: &str = concat!(
+    "SELECT ",
+    record_columns!(),
+    " FROM run_records WHERE run = $1 AND kind = $2 AND key = $3"
+);
+const ALL: &str = concat!(
+    "SELECT ",
+    record_columns!(),
+    " FROM run_records WHERE run = $1 ORDER BY kind, key"
+);
 
 /// The run with the client's identifier.
 pub(crate) async fn run(db: &Db, organisation: &OrganisationId, run_id: &RunId) -> Result<RunInfo> {
@@ -145,5 +157,8 @@ pub(crate) async fn by_key(db: &Db, run: i64, kind: Kind, key: &str) -> Result<O
 
 /// Everything that was recorded of the run.
 pub(crate) async fn all(db: &Db, run: i64) -> Result<Vec<RecordRow>> {
-    read(with_reader!(*db, |conn| sqlx::query_as(ALL).bind(run).fetch_all(conn).await)?)
+    read(with_reader!(*db, |conn| sqlx::query_as(ALL)
+        .bind(run)
+        .fetch_all(conn)
+        .await)?)
 }

@@ -250,7 +250,10 @@ impl Submission {
             return Err(Error::invalid(
                 &["body", "events"],
                 "too_long",
-                format!("more than {} events (limit events_per_post)", limits.events_per_post),
+                format!(
+                    "more than {} events (limit events_per_post)",
+                    limits.events_per_post
+                ),
             ));
         }
         let of_post = index_of(body, "step_index");
@@ -317,7 +320,12 @@ impl Submission {
             step_index,
             ..Change::new(Kind::ModelIo, name.to_owned(), body, Rule::Replace)
         };
-        Ok(Self::new(run, "modelio", Some(format!("modelio/{name}")), vec![change]))
+        Ok(Self::new(
+            run,
+            "modelio",
+            Some(format!("modelio/{name}")),
+            vec![change],
+        ))
     }
 
     /// A piece of log text, for the log of a step or one with a name (`run` when there is none).
@@ -392,7 +400,12 @@ impl Submission {
     pub fn reasoning(run: RunId, body: Json) -> Result<Self> {
         schema::check(&body, &records::REASONING)?;
         let path = "events/reasoning.jsonl".to_owned();
-        Ok(Self::new(run, "reasoning", Some(path), vec![Change::by_content(Kind::Reasoning, body)]))
+        Ok(Self::new(
+            run,
+            "reasoning",
+            Some(path),
+            vec![Change::by_content(Kind::Reasoning, body)],
+        ))
     }
 
     /// How a step or the session ended.
@@ -402,7 +415,12 @@ impl Submission {
     pub fn outcome(run: RunId, body: Json) -> Result<Self> {
         schema::check(&body, &records::OUTCOME)?;
         let path = "outcomes.json".to_owned();
-        Ok(Self::new(run, "outcome", Some(path), vec![Change::by_content(Kind::Outcome, body)]))
+        Ok(Self::new(
+            run,
+            "outcome",
+            Some(path),
+            vec![Change::by_content(Kind::Outcome, body)],
+        ))
     }
 
     /// A step worth keeping as a regression test.
@@ -416,7 +434,12 @@ impl Submission {
             step_index: Some(index),
             ..Change::new(Kind::EvalCandidate, format!("{index:09}"), body, Rule::Replace)
         };
-        Ok(Self::new(run, "eval_candidate", Some("eval_candidates.json".to_owned()), vec![change]))
+        Ok(Self::new(
+            run,
+            "eval_candidate",
+            Some("eval_candidates.json".to_owned()),
+            vec![change],
+        ))
     }
 
     /// What a judge decided about a step.
@@ -428,7 +451,12 @@ impl Submission {
         let content = secret::sha256_hex(body.to_line());
         let change = Change {
             step_index: Some(index),
-            ..Change::new(Kind::JudgeDecision, format!("{index:09}/{content}"), body, Rule::Keep)
+            ..Change::new(
+                Kind::JudgeDecision,
+                format!("{index:09}/{content}"),
+                body,
+                Rule::Keep,
+            )
         };
         let path = format!("steps/{index:04}.json");
         Ok(Self::new(run, "judge_decision", Some(path), vec![change]))
@@ -506,5 +534,30 @@ fn weight(value: &Json) -> usize {
                 .sum::<usize>()
                 + 2
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_has_one_key_for_each_identifier_and_keys_sort_by_index() {
+        assert_ne!(step_key(1, "a"), step_key(1, "b"));
+        assert!(step_key(2, "a") < step_key(10, "a"));
+    }
+
+    #[test]
+    fn a_post_of_events_is_split_by_file() {
+        let body = Json::parse(
+            br#"{"events":[{"ts":"2026-05-19T00:00:00Z","layer":"planner","kind":"info","summary":"a","step_index":1},
+                           {"ts":"2026-05-19T00:00:00Z","layer":"planner","kind":"info","summary":"b"}]}"#,
+        )
+        .unwrap();
+        let run = RunId::parse("run").unwrap();
+        let split = Submission::events(run, &body, Some("once"), &Limits::default()).unwrap();
+        let files: Vec<_> = split.changes.iter().map(|change| change.step_index).collect();
+        assert_eq!(files, [None, Some(1)]);
+        assert!(split.changes.iter().all(|change| change.rule == Rule::Keep));
     }
 }

@@ -171,7 +171,10 @@ impl RunFacts {
 
     pub(crate) fn take_session(&mut self, session: &Json, run_id: &str, sealed_at: Option<i64>) {
         let text = |path: &[&str]| session.at(path).and_then(Json::text).map(without_nul);
-        let tags = session.get("tags").cloned().unwrap_or(Json::Object(Members::new()));
+        let tags = session
+            .get("tags")
+            .cloned()
+            .unwrap_or(Json::Object(Members::new()));
         let search = [
             Some(run_id.to_owned()),
             text(&["debug_session_id"]),
@@ -227,7 +230,9 @@ pub(crate) async fn upsert_runs(tx: &mut Tx, runs: &[NewRun<'_>]) -> Result<Vec<
                 let (id, name, version, mode) = run
                     .client
                     .map(Client::of)
-                    .map_or((None, None, None, None), |(id, name, version, mode)| (Some(id), name, version, mode));
+                    .map_or((None, None, None, None), |(id, name, version, mode)| {
+                        (Some(id), name, version, mode)
+                    });
                 row.push_bind(run.organisation.to_owned())
                     .push_bind(run.run_id.to_owned())
                     .push("1")
@@ -283,8 +288,11 @@ pub(crate) async fn select_records(tx: &mut Tx, wanted: &[(i64, Kind, &str)]) ->
     Ok(rows)
 }
 
-const SELECT_STEPS: &str =
-    concat!("SELECT ", record_columns!(), " FROM run_records WHERE run = $1 AND kind = 'step'");
+const SELECT_STEPS: &str = concat!(
+    "SELECT ",
+    record_columns!(),
+    " FROM run_records WHERE run = $1 AND kind = 'step'"
+);
 
 /// Every step of a run.
 pub(crate) async fn select_steps(tx: &mut Tx, run: i64) -> Result<Vec<RecordRow>> {
@@ -331,7 +339,9 @@ pub(crate) async fn upsert_records(tx: &mut Tx, records: &[&RecordRow]) -> Resul
 }
 
 const INSERT_OBJECTS: &str = "INSERT INTO run_objects (organisation_id, sha256, size, bytes, created_at) ";
-const INSERT_OBJECTS_TAIL: &str = " ON CONFLICT (organisation_id, sha256) DO NOTHING";
+// A row that is there already is made young again: a sweep that runs beside this leaves it alone.
+const INSERT_OBJECTS_TAIL: &str =
+    " ON CONFLICT (organisation_id, sha256) DO UPDATE SET created_at = excluded.created_at";
 
 /// Stores bytes that are not there yet.
 pub(crate) async fn insert_objects(tx: &mut Tx, objects: &[ObjectRow<'_>]) -> Result<()> {

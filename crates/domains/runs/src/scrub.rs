@@ -10,7 +10,10 @@ use regex::{Regex, RegexSet};
 
 const PATTERNS: [(&str, &str); 8] = [
     ("bearer", r"(?i)bearer\s+[A-Za-z0-9._\-]+"),
-    ("api_key", r"(?i)(api[_-]?key|x-api-key)\s*[:=]\s*[A-Za-z0-9._\-]+"),
+    (
+        "api_key",
+        r"(?i)(api[_-]?key|x-api-key)\s*[:=]\s*[A-Za-z0-9._\-]+",
+    ),
     ("aws_key", r"AKIA[0-9A-Z]{16}"),
     ("cookie_header", r"(?i)cookie\s*:\s*[^\r\n]+"),
     ("set_cookie", r"(?i)set-cookie\s*:\s*[^\r\n]+"),
@@ -19,8 +22,9 @@ const PATTERNS: [(&str, &str); 8] = [
     ("jwt", r"eyJ[A-Za-z0-9_\-]+\.[A-Za-z0-9_\-]+\.[A-Za-z0-9_\-]+"),
 ];
 
-static ANY: LazyLock<RegexSet> =
-    LazyLock::new(|| RegexSet::new(PATTERNS.map(|(_, pattern)| pattern)).expect("the patterns are constants"));
+static ANY: LazyLock<RegexSet> = LazyLock::new(|| {
+    RegexSet::new(PATTERNS.map(|(_, pattern)| pattern)).expect("the patterns are constants")
+});
 static EACH: LazyLock<Vec<(String, Regex)>> = LazyLock::new(|| {
     PATTERNS
         .iter()

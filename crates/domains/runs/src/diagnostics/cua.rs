@@ -79,7 +79,9 @@ fn repeated_action_stable_frame(subject: &Subject) -> Vec<Finding> {
         .steps
         .windows(2)
         .filter_map(|pair| {
-            let [(before, earlier), (index, step)] = pair else { return None };
+            let [(before, earlier), (index, step)] = pair else {
+                return None;
+            };
             let here = coordinates(step)?;
             (coordinates(earlier)? == here && stable(step) && stable(earlier)).then(|| {
                 finding(
@@ -87,7 +89,10 @@ fn repeated_action_stable_frame(subject: &Subject) -> Vec<Finding> {
                     Severity::Medium,
                     *index,
                     vec![step_file(*before), step_file(*index)],
-                    format!("Step {index} acted at ({}, {}) again, where step {before} had acted without effect.", here.0, here.1),
+                    format!(
+                        "Step {index} acted at ({}, {}) again, where step {before} had acted without effect.",
+                        here.0, here.1
+                    ),
                     "Look at how the target was found before the same place is tried again.",
                 )
             })
@@ -141,14 +146,19 @@ fn dom_used_as_runtime_target(subject: &Subject) -> Vec<Finding> {
         if text(step, &["grounding", "provenance"]) != Some("dom") {
             return None;
         }
-        let axis = |name: &str| step.at(&["action", "params", name]).filter(|value| is_python_number(value));
+        let axis = |name: &str| {
+            step.at(&["action", "params", name])
+                .filter(|value| is_python_number(value))
+        };
         let (x, y) = (axis("x")?, axis("y")?);
         Some(finding(
             "cua.dom_used_as_runtime_target",
             Severity::High,
             index,
             vec![step_file(index)],
-            format!("Step {index} acted at ({x}, {y}), a position taken from the DOM and not from the screenshot."),
+            format!(
+                "Step {index} acted at ({x}, {y}), a position taken from the DOM and not from the screenshot."
+            ),
             "Let the pixel grounder find the target, and act on what it finds.",
         ))
     })
@@ -211,16 +221,18 @@ fn dispatch_ok_state_fail(subject: &Subject) -> Vec<Finding> {
 
 fn invalid_action_schema(subject: &Subject) -> Vec<Finding> {
     each(subject, |index, step| {
-        text(step, &["action", "type"]).is_none_or(str::is_empty).then(|| {
-            finding(
-                "cua.invalid_action_schema",
-                Severity::Critical,
-                index,
-                vec![step_file(index)],
-                format!("The action of step {index} has no type."),
-                "Check what the model answers against the form of an action before it is dispatched.",
-            )
-        })
+        text(step, &["action", "type"])
+            .is_none_or(str::is_empty)
+            .then(|| {
+                finding(
+                    "cua.invalid_action_schema",
+                    Severity::Critical,
+                    index,
+                    vec![step_file(index)],
+                    format!("The action of step {index} has no type."),
+                    "Check what the model answers against the form of an action before it is dispatched.",
+                )
+            })
     })
 }
 
@@ -232,7 +244,9 @@ fn missing_observation(subject: &Subject) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (index, step) in &subject.steps {
         for name in ["observation_pre", "observation_post"] {
-            let Some(path) = text(step, &[name]).filter(|path| path.starts_with("screenshots/")) else { continue };
+            let Some(path) = text(step, &[name]).filter(|path| path.starts_with("screenshots/")) else {
+                continue;
+            };
             if subject.screenshots.contains_key(path) || subject.missing.contains(path) {
                 continue;
             }
@@ -302,11 +316,15 @@ mod tests {
     #[test]
     fn the_same_place_twice_without_effect_is_a_repetition() {
         let click = r#"{"action":{"type":"click","params":{"x":10,"y":10.0}}}"#;
-        let same = r#"{"action":{"type":"click","params":{"x":10.0,"y":10}},"failure_class":"no_state_change"}"#;
+        let same =
+            r#"{"action":{"type":"click","params":{"x":10.0,"y":10}},"failure_class":"no_state_change"}"#;
         let other = r#"{"action":{"type":"click","params":{"x":10,"y":10}},"failure_class":"infra"}"#;
         assert_eq!(
             fired(&subject_of(&[click, same, other])),
-            [("cua.repeated_action_stable_frame", 1), ("cua.no_state_change", 1)]
+            [
+                ("cua.repeated_action_stable_frame", 1),
+                ("cua.no_state_change", 1)
+            ]
         );
     }
 
@@ -320,7 +338,10 @@ mod tests {
         };
         assert_eq!(
             fired(&subject_of(&[&at(100), &at(101), &at(-1)])),
-            [("cua.click_outside_viewport", 1), ("cua.click_outside_viewport", 2)]
+            [
+                ("cua.click_outside_viewport", 1),
+                ("cua.click_outside_viewport", 2)
+            ]
         );
     }
 
@@ -347,13 +368,28 @@ mod tests {
                 r#"{"action":{"type":"click"},"verdict":{"status":"recoverable","reason":"There was No Visible State Change at all"}}"#,
                 &["cua.no_state_change"],
             ),
-            (r#"{"action":{"type":"click"},"verdict":{"status":"recoverable"}}"#, &[]),
-            (r#"{"action":{"type":"click"},"failure_class":"dispatch_ok_state_fail"}"#, &["cua.dispatch_ok_state_fail"]),
+            (
+                r#"{"action":{"type":"click"},"verdict":{"status":"recoverable"}}"#,
+                &[],
+            ),
+            (
+                r#"{"action":{"type":"click"},"failure_class":"dispatch_ok_state_fail"}"#,
+                &["cua.dispatch_ok_state_fail"],
+            ),
             (r#"{"action":{}}"#, &["cua.invalid_action_schema"]),
-            (r#"{"action":{"type":"click"},"failure_class":"infra_failure"}"#, &["cua.high_cost_infra_failure"]),
-            (r#"{"action":{"type":"click"},"status":"failed","failure_class":"unknown"}"#, &["cua.uncategorized_failure"]),
+            (
+                r#"{"action":{"type":"click"},"failure_class":"infra_failure"}"#,
+                &["cua.high_cost_infra_failure"],
+            ),
+            (
+                r#"{"action":{"type":"click"},"status":"failed","failure_class":"unknown"}"#,
+                &["cua.uncategorized_failure"],
+            ),
         ] {
-            let found: Vec<_> = fired(&subject_of(&[step])).into_iter().map(|(rule, _)| rule).collect();
+            let found: Vec<_> = fired(&subject_of(&[step]))
+                .into_iter()
+                .map(|(rule, _)| rule)
+                .collect();
             assert_eq!(found, rules, "{step}");
         }
     }

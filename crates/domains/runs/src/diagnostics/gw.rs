@@ -37,7 +37,11 @@ fn identical_frames(subject: &Subject) -> Vec<Finding> {
     subject
         .steps
         .iter()
-        .filter(|(_, step)| step.at(&["action", "type"]).and_then(Json::text).is_some_and(|kind| !kind.is_empty()))
+        .filter(|(_, step)| {
+            step.at(&["action", "type"])
+                .and_then(Json::text)
+                .is_some_and(|kind| !kind.is_empty())
+        })
         .filter_map(|(index, _)| {
             let path = |kind: &str| format!("screenshots/{index:04}_{kind}.png");
             let (pre, post) = (path("pre"), path("post"));
@@ -76,7 +80,10 @@ fn click_outside_screenshot(subject: &Subject) -> Vec<Finding> {
                     Severity::High,
                     Some(*index),
                     vec![step_file(*index), file(&path)],
-                    format!("Step {index} acted at ({x}, {y}), outside its screenshot of {}x{}.", shot.width, shot.height),
+                    format!(
+                        "Step {index} acted at ({x}, {y}), outside its screenshot of {}x{}.",
+                        shot.width, shot.height
+                    ),
                     "Check the coordinate space and the scale of the screenshot.",
                 )
             })
@@ -85,7 +92,9 @@ fn click_outside_screenshot(subject: &Subject) -> Vec<Finding> {
 }
 
 fn signatures(subject: &Subject) -> Vec<Finding> {
-    let Some(report) = &subject.integrity else { return Vec::new() };
+    let Some(report) = &subject.integrity else {
+        return Vec::new();
+    };
     report
         .files
         .iter()
@@ -128,7 +137,10 @@ fn pending_side_effects(subject: &Subject) -> Vec<Finding> {
                 "gw.pending_side_effect",
                 Severity::High,
                 Some(index),
-                vec![step_file(index), file(&format!("side_effects/{index:04}-{id}.json"))],
+                vec![
+                    step_file(index),
+                    file(&format!("side_effects/{index:04}-{id}.json")),
+                ],
                 format!("The run ended without saying whether {action} on {resource} happened."),
                 "Check the resource itself before the run is repeated.",
             )
@@ -188,7 +200,10 @@ mod tests {
     use crate::diagnostics::{Screenshot, subject_of};
 
     fn fired(subject: &Subject) -> Vec<&'static str> {
-        evaluate(subject).into_iter().map(|finding| finding.rule).collect()
+        evaluate(subject)
+            .into_iter()
+            .map(|finding| finding.rule)
+            .collect()
     }
 
     fn shot(content: &str) -> Screenshot {
@@ -204,21 +219,35 @@ mod tests {
         let mut subject = subject_of(&[
             r#"{"action":{"type":"click","params":{"x":101,"y":1},"coordinate_space":"screenshot_px"}}"#,
         ]);
-        subject.screenshots.insert("screenshots/0000_pre.png".to_owned(), shot("a"));
-        subject.screenshots.insert("screenshots/0000_post.png".to_owned(), shot("b"));
+        subject
+            .screenshots
+            .insert("screenshots/0000_pre.png".to_owned(), shot("a"));
+        subject
+            .screenshots
+            .insert("screenshots/0000_post.png".to_owned(), shot("b"));
         assert_eq!(fired(&subject), ["gw.click_outside_screenshot"]);
-        subject.screenshots.insert("screenshots/0000_post.png".to_owned(), shot("a"));
-        assert_eq!(fired(&subject), ["gw.identical_frames", "gw.click_outside_screenshot"]);
+        subject
+            .screenshots
+            .insert("screenshots/0000_post.png".to_owned(), shot("a"));
+        assert_eq!(
+            fired(&subject),
+            ["gw.identical_frames", "gw.click_outside_screenshot"]
+        );
     }
 
     #[test]
     fn what_a_run_leaves_open_is_found_when_it_ends() {
         let mut subject = subject_of(&[]);
-        subject.side_effects.push(Json::parse(br#"{"side_effect_id":"s","step_index":0,"status":"intent_only"}"#).unwrap());
+        subject
+            .side_effects
+            .push(Json::parse(br#"{"side_effect_id":"s","step_index":0,"status":"intent_only"}"#).unwrap());
         subject.logs.insert("logs/run.log".to_owned(), 7);
         subject.reported_usd = Some(2.0);
         subject.session_usd = Some(1.0);
-        assert_eq!(fired(&subject), ["gw.pending_side_effect", "gw.log_truncated", "gw.cost_regression"]);
+        assert_eq!(
+            fired(&subject),
+            ["gw.pending_side_effect", "gw.log_truncated", "gw.cost_regression"]
+        );
         subject.sealed = false;
         subject.lost = true;
         assert_eq!(fired(&subject), ["gw.log_truncated", "gw.run_abandoned"]);

@@ -124,7 +124,12 @@ pub(crate) struct Screenshot {
 pub(crate) fn evaluate(subject: &Subject) -> Vec<Finding> {
     let mut findings = cua::evaluate(subject);
     findings.extend(gw::evaluate(subject));
-    findings.sort_by_key(|finding| (std::cmp::Reverse(finding.severity), finding.step_index.unwrap_or(u64::MAX)));
+    findings.sort_by_key(|finding| {
+        (
+            std::cmp::Reverse(finding.severity),
+            finding.step_index.unwrap_or(u64::MAX),
+        )
+    });
     findings
 }
 
@@ -175,7 +180,13 @@ impl Runs {
         Ok(findings)
     }
 
-    async fn subject(&self, info: &RunInfo, steps: &[StepRecords], quiet: bool, lost: bool) -> Result<Subject> {
+    async fn subject(
+        &self,
+        info: &RunInfo,
+        steps: &[StepRecords],
+        quiet: bool,
+        lost: bool,
+    ) -> Result<Subject> {
         let db = &self.db;
         let manifest = match reading::by_key(db, info.id, Kind::Manifest, "").await? {
             Some(row) => Some(row.plain()?),
@@ -195,7 +206,10 @@ impl Runs {
         let reported = reading::by_key(db, info.id, Kind::Costs, "").await?;
         let usd = |costs: &Json| costs.get("total_usd").and_then(Json::number);
         Ok(Subject {
-            steps: steps.iter().map(|step| (step.index, step.canonical().clone())).collect(),
+            steps: steps
+                .iter()
+                .map(|step| (step.index, step.canonical().clone()))
+                .collect(),
             verified: verified(&reading::of_kind(db, info.id, Kind::Events).await?)?,
             screenshots: screenshots(&shots)?,
             missing: missing.iter().filter_map(Json::text).map(str::to_owned).collect(),
@@ -204,8 +218,17 @@ impl Runs {
             sealed,
             quiet,
             lost,
-            reported_usd: reported.as_ref().map(RecordRow::streamed).transpose()?.as_ref().and_then(usd),
-            session_usd: info.session.as_ref().and_then(|session| session.get("costs")).and_then(usd),
+            reported_usd: reported
+                .as_ref()
+                .map(RecordRow::streamed)
+                .transpose()?
+                .as_ref()
+                .and_then(usd),
+            session_usd: info
+                .session
+                .as_ref()
+                .and_then(|session| session.get("costs"))
+                .and_then(usd),
             integrity,
         })
     }
@@ -214,9 +237,16 @@ impl Runs {
 fn verified(rows: &[RecordRow]) -> Result<BTreeSet<u64>> {
     let mut steps = BTreeSet::new();
     for row in rows {
-        let Some(index) = row.step_index.and_then(|index| u64::try_from(index).ok()) else { continue };
-        let Json::Array(events) = row.plain()? else { continue };
-        if events.iter().any(|event| event.text_at("layer") == Some("verifier")) {
+        let Some(index) = row.step_index.and_then(|index| u64::try_from(index).ok()) else {
+            continue;
+        };
+        let Json::Array(events) = row.plain()? else {
+            continue;
+        };
+        if events
+            .iter()
+            .any(|event| event.text_at("layer") == Some("verifier"))
+        {
             steps.insert(index);
         }
     }
@@ -255,7 +285,12 @@ pub(crate) fn subject_of(steps: &[&str]) -> Subject {
     let steps = steps
         .iter()
         .enumerate()
-        .map(|(index, step)| (index as u64, Json::parse(step.as_bytes()).expect("a test's step is JSON")))
+        .map(|(index, step)| {
+            (
+                index as u64,
+                Json::parse(step.as_bytes()).expect("a test's step is JSON"),
+            )
+        })
         .collect();
     Subject {
         steps,

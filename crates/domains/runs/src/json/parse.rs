@@ -284,7 +284,11 @@ mod tests {
             ("1 2", 2),
             ("tru", 0),
         ] {
-            assert_eq!(parse(wrong).map_err(|error| error.offset), Err(offset), "{wrong:?}");
+            assert_eq!(
+                parse(wrong).map_err(|error| error.offset),
+                Err(offset),
+                "{wrong:?}"
+            );
         }
         assert!(Json::parse(b"\"\xff\"").is_err());
         assert!(parse(&format!("{}{}", "[".repeat(129), "]".repeat(129))).is_ok());

@@ -137,7 +137,8 @@ mod tests {
 
     #[test]
     fn looks_as_python_writes_it() {
-        let value = Json::parse(r#"{"z":[1e-07,{"é":"\u2028\u0001\"\\/\b"}],"a":{},"b":[]}"#.as_bytes()).unwrap();
+        let value =
+            Json::parse(r#"{"z":[1e-07,{"é":"\u2028\u0001\"\\/\b"}],"a":{},"b":[]}"#.as_bytes()).unwrap();
         assert_eq!(
             value.to_line(),
             "{\"a\": {}, \"b\": [], \"z\": [1e-07, {\"é\": \"\u{2028}\\u0001\\\"\\\\/\\b\"}]}"

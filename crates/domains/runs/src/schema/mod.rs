@@ -89,7 +89,10 @@ fn visit(value: &Json, shape: &Shape, place: &mut Vec<String>, faults: &mut Vec<
         },
         Shape::Instant => match value.text() {
             Some(text) if Timestamp::parse(text).is_ok() => {}
-            _ => wrong("datetime_parsing", "an RFC 3339 time such as 2026-05-07T12:10:00Z"),
+            _ => wrong(
+                "datetime_parsing",
+                "an RFC 3339 time such as 2026-05-07T12:10:00Z",
+            ),
         },
         Shape::Boolean => match value {
             Json::Bool(_) => {}

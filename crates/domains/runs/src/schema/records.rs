@@ -1,25 +1,40 @@
 //! Schema version 0.1 of the bundle format, record by record.
 
 use super::Member;
-use super::Shape::{self, Any, Boolean, Index, Instant, List, Map, Matching, Nullable, Number, Object, OneOf, Text, Whole};
+use super::Shape::{
+    self, Any, Boolean, Index, Instant, List, Map, Matching, Nullable, Number, Object, OneOf, Text, Whole,
+};
 
 const fn required(name: &'static str, shape: &'static Shape) -> Member {
-    Member { name, required: true, shape }
+    Member {
+        name,
+        required: true,
+        shape,
+    }
 }
 
 const fn optional(name: &'static str, shape: &'static Shape) -> Member {
-    Member { name, required: false, shape }
+    Member {
+        name,
+        required: false,
+        shape,
+    }
 }
 
 fn is_version(text: &str) -> bool {
     let parts: Vec<&str> = text.split('.').collect();
     (2..=3).contains(&parts.len())
-        && parts.iter().all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
+        && parts
+            .iter()
+            .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 fn is_debug_session_id(text: &str) -> bool {
     text.strip_prefix("dbg_").is_some_and(|rest| {
-        !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+        !rest.is_empty()
+            && rest
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
     })
 }
 
@@ -31,7 +46,15 @@ static VERSION: Shape = Matching(is_version, "a version such as 0.1");
 static DEBUG_SESSION_ID: Shape = Matching(is_debug_session_id, "dbg_ followed by letters, digits, _ or -");
 static FAILURE_CLASS: Shape = Nullable(&Text);
 static CAPTURE_MODE: Shape = OneOf(&[
-    "off", "metadata", "trace", "screenshots", "video", "model_io", "dispatch", "replay", "full",
+    "off",
+    "metadata",
+    "trace",
+    "screenshots",
+    "video",
+    "model_io",
+    "dispatch",
+    "replay",
+    "full",
 ]);
 static COORDINATE_SPACE: Shape = OneOf(&["viewport_css_px", "device_px", "screenshot_px", "dom_client_rect"]);
 static VERDICT_STATUS: Shape = OneOf(&["passed", "failed", "recoverable", "skipped", "unknown"]);
@@ -48,7 +71,11 @@ static TEXTS: Shape = List(&Text);
 static ANY_OBJECT: Shape = Map(&Any);
 static OBJECTS: Shape = List(&ANY_OBJECT);
 
-static CLIENT: Shape = Object(&[required("name", &Text), optional("version", &Text), optional("git_sha", &Text)]);
+static CLIENT: Shape = Object(&[
+    required("name", &Text),
+    optional("version", &Text),
+    optional("git_sha", &Text),
+]);
 
 /// Cumulative or per-step costs.
 pub(crate) static COSTS: Shape = Object(&[
@@ -63,7 +90,13 @@ pub(crate) static COSTS: Shape = Object(&[
 
 /// The names of the amounts in [`COSTS`].
 pub(crate) const COST_NAMES: [&str; 7] = [
-    "total_usd", "model_usd", "gpu_usd", "proxy_usd", "tokens_in", "tokens_out", "cache_hit_tokens",
+    "total_usd",
+    "model_usd",
+    "gpu_usd",
+    "proxy_usd",
+    "tokens_in",
+    "tokens_out",
+    "cache_hit_tokens",
 ];
 
 static BUNDLE_FORMAT: Shape = OneOf(&["augur-bundle"]);
@@ -168,7 +201,14 @@ static STEPS: Shape = List(&STEP);
 /// A session with all its steps.
 pub(crate) static TRACE: Shape = Object(&[required("session", &SESSION), required("steps", &STEPS)]);
 
-static STEP_STATUS: Shape = OneOf(&["pending", "running", "succeeded", "failed", "skipped", "recovered"]);
+static STEP_STATUS: Shape = OneOf(&[
+    "pending",
+    "running",
+    "succeeded",
+    "failed",
+    "skipped",
+    "recovered",
+]);
 static SUBGOALS: Shape = List(&Object(&[
     required("subgoal_id", &Text),
     required("completion", &SHARE),
@@ -208,7 +248,13 @@ static ACTION: Shape = Object(&[
     optional("dispatch_backend", &Text),
 ]);
 static COORDINATES: Shape = Object(&[required("x", &ANY_NUMBER), required("y", &ANY_NUMBER)]);
-static PROVENANCE: Shape = OneOf(&["screenshot", "dom", "human_override", "replay_candidate", "diagnostic"]);
+static PROVENANCE: Shape = OneOf(&[
+    "screenshot",
+    "dom",
+    "human_override",
+    "replay_candidate",
+    "diagnostic",
+]);
 static GROUNDING: Shape = Object(&[
     required("provider", &Text),
     required("provenance", &PROVENANCE),
@@ -229,7 +275,13 @@ static VERDICT: Shape = Object(&[
     optional("uncertainty", &SHARE),
 ]);
 static RECOVERY_TYPE: Shape = OneOf(&[
-    "retry", "alternate_grounding", "skip", "halt", "replan", "human_handoff", "none",
+    "retry",
+    "alternate_grounding",
+    "skip",
+    "halt",
+    "replan",
+    "human_handoff",
+    "none",
 ]);
 static RECOVERY: Shape = Nullable(&Object(&[
     required("type", &RECOVERY_TYPE),
@@ -273,7 +325,15 @@ pub(crate) static STEP: Shape = Object(&[
 ]);
 
 static EVENT_LAYER: Shape = OneOf(&[
-    "planner", "grounding", "model", "dispatch", "verifier", "step_recovery", "routing", "runner", "adapter",
+    "planner",
+    "grounding",
+    "model",
+    "dispatch",
+    "verifier",
+    "step_recovery",
+    "routing",
+    "runner",
+    "adapter",
 ]);
 static EVENT_KIND: Shape = OneOf(&["decision", "observation", "error", "info", "metric"]);
 static EVENT: Shape = Object(&[
@@ -287,10 +347,19 @@ static EVENT: Shape = Object(&[
 static EVENT_LIST: Shape = List(&EVENT);
 
 /// A post of decision events.
-pub(crate) static EVENTS: Shape =
-    Object(&[required("events", &EVENT_LIST), optional("step_index", &NULLABLE_INDEX)]);
+pub(crate) static EVENTS: Shape = Object(&[
+    required("events", &EVENT_LIST),
+    optional("step_index", &NULLABLE_INDEX),
+]);
 
-static MODELIO_LAYER: Shape = OneOf(&["planner", "grounding", "model", "verifier", "step_recovery", "judge"]);
+static MODELIO_LAYER: Shape = OneOf(&[
+    "planner",
+    "grounding",
+    "model",
+    "verifier",
+    "step_recovery",
+    "judge",
+]);
 static MESSAGES: Shape = List(&Object(&[required("role", &Text)]));
 static MODEL_REQUEST: Shape = Object(&[
     required("model", &Text),
@@ -359,8 +428,11 @@ pub(crate) static SIDE_EFFECT: Shape = Object(&[
     optional("abort_reason", &Text),
 ]);
 
-static REASONING_FORMAT: Shape =
-    OneOf(&["adapter_inferred", "claude_extended_thinking", "openai_reasoning_summary"]);
+static REASONING_FORMAT: Shape = OneOf(&[
+    "adapter_inferred",
+    "claude_extended_thinking",
+    "openai_reasoning_summary",
+]);
 
 /// What a model thought.
 pub(crate) static REASONING: Shape = Object(&[

@@ -7,7 +7,7 @@ use pentad_store::{Db, Tx};
 use super::{LogReceipt, Operation, Receipt};
 use crate::json::{Json, object};
 use crate::merge;
-use crate::record::{Change, Client, Kind, Rule, Submission, step_key};
+use crate::record::{Change, Client, Kind, Rule, Submission};
 use crate::rows::{self, NewRun, RecordRow, RunFacts, RunRow};
 use crate::schema::index_of;
 use crate::watch::RunChanged;
@@ -41,7 +41,9 @@ pub(crate) async fn apply(db: &Db, operations: &[Operation], limits: &Limits) ->
         .iter()
         .map(|operation| {
             let key = (operation.organisation.as_str(), operation.submission.run.as_str());
-            let run = runs.get_mut(&key).ok_or(crate::Error::Damaged("an upsert did not give its row"))?;
+            let run = runs
+                .get_mut(&key)
+                .ok_or(crate::Error::Damaged("an upsert did not give its row"))?;
             run.take(operation, limits)
         })
         .collect::<Result<Vec<_>>>()?;
@@ -71,7 +73,13 @@ type Runs<'a> = BTreeMap<(&'a str, &'a str), RunState>;
 /// gateways never wait for each other in a circle.
 async fn open_runs<'a>(tx: &mut Tx, operations: &'a [Operation]) -> Result<Runs<'a>> {
     let mut wanted = BTreeMap::<(&str, &str), NewRun<'_>>::new();
-    for Operation { organisation, submission, at, .. } in operations {
+    for Operation {
+        organisation,
+        submission,
+        at,
+        ..
+    } in operations
+    {
         let entry = wanted
             .entry((organisation.as_str(), submission.run.as_str()))
             .or_insert_with(|| NewRun::new(organisation.as_str(), submission.run.as_str(), *at));
@@ -107,8 +115,15 @@ async fn open_runs<'a>(tx: &mut Tx, operations: &'a [Operation]) -> Result<Runs<
 async fn load_present(tx: &mut Tx, operations: &[Operation], runs: &mut Runs<'_>) -> Result<()> {
     let mut wanted = BTreeSet::<(i64, Kind, &str)>::new();
     let mut with_trace = BTreeSet::<i64>::new();
-    for Operation { organisation, submission, .. } in operations {
-        let Some(run) = runs.get(&(organisation.as_str(), submission.run.as_str())) else { continue };
+    for Operation {
+        organisation,
+        submission,
+        ..
+    } in operations
+    {
+        let Some(run) = runs.get(&(organisation.as_str(), submission.run.as_str())) else {
+            continue;
+        };
         // A run that this batch makes has no records yet.
         if run.row.rev == 1 {
             continue;
@@ -139,7 +154,12 @@ async fn load_present(tx: &mut Tx, operations: &[Operation], runs: &mut Runs<'_>
 fn new_objects(operations: &[Operation]) -> Vec<rows::ObjectRow<'_>> {
     let mut objects = BTreeMap::new();
     for operation in operations {
-        for object in operation.submission.changes.iter().filter_map(|change| change.object.as_ref()) {
+        for object in operation
+            .submission
+            .changes
+            .iter()
+            .filter_map(|change| change.object.as_ref())
+        {
             let row = rows::ObjectRow {
                 organisation: operation.organisation.as_str(),
                 sha256: &object.sha256,
@@ -206,11 +226,11 @@ impl RunState {
                 receipt.applied = self.put_step(row, &change.body)?;
             }
             Rule::Costs => {
+                let known = present.map(RecordRow::streamed).transpose()?;
                 let mut row = self.row_of(change, operation);
-                if let Some(present) = present {
-                    let merged = merge::larger_costs(&change.body, &present.streamed()?).to_line();
-                    row.merged = (merged != row.body).then_some(merged);
-                }
+                row.merged = known
+                    .map(|known| merge::larger_costs(&change.body, &known).to_line())
+                    .filter(|merged| *merged != row.body);
                 self.put(row);
             }
             Rule::SideEffect => {
@@ -305,7 +325,11 @@ impl RunState {
             row.trace_position = None;
             self.put(row);
         }
-        let steps = change.body.get("steps").and_then(Json::elements).unwrap_or_default();
+        let steps = change
+            .body
+            .get("steps")
+            .and_then(Json::elements)
+            .unwrap_or_default();
         for (position, step) in steps.iter().enumerate() {
             let index = index_of(step, "step_index").unwrap_or_default();
             let mut row = self.row_of(&Change::step(index, step.clone()), operation);
@@ -338,7 +362,8 @@ impl RunState {
             (size, dropped, scrubbed) = (count("bytes"), count("dropped"), count("scrubbed"));
         }
         let room = (limits.log_file_bytes as u64).saturating_sub(size);
-        let kept = &text[..text.floor_char_boundary(usize::try_from(room).unwrap_or(usize::MAX).min(text.len()))];
+        let kept =
+            &text[..text.floor_char_boundary(usize::try_from(room).unwrap_or(usize::MAX).min(text.len()))];
         // Once something did not fit, nothing that comes later may stand in its place.
         let kept = if dropped > 0 { "" } else { kept };
         let lost = (text.len() - kept.len()) as u64;
@@ -381,18 +406,11 @@ impl RunState {
 
 impl Client {
     pub(crate) fn of(&self) -> (&str, Option<&str>, Option<&str>, Option<&str>) {
-        (&self.id, self.name.as_deref(), self.version.as_deref(), self.capture_mode.as_deref())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_step_has_one_key_for_each_identifier() {
-        assert_ne!(step_key(1, "a"), step_key(1, "b"));
-        assert_ne!(step_key(1, "a"), step_key(2, "a"));
-        assert!(step_key(2, "a") < step_key(10, "a"), "keys sort by index");
+        (
+            &self.id,
+            self.name.as_deref(),
+            self.version.as_deref(),
+            self.capture_mode.as_deref(),
+        )
     }
 }

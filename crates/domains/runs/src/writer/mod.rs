@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use pentad_kernel::{OrganisationId, SharedClock, Timestamp};
 use pentad_store::Db;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 
 use crate::record::Submission;
 use crate::watch::Watch;
@@ -61,7 +61,12 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Starts the writing task; it ends when the queue is closed and empty.
-    pub(crate) fn start(db: Db, clock: SharedClock, limits: Arc<Limits>, watch: Watch) -> (Self, tokio::task::JoinHandle<()>) {
+    pub(crate) fn start(
+        db: Db,
+        clock: SharedClock,
+        limits: Arc<Limits>,
+        watch: Watch,
+    ) -> (Self, tokio::task::JoinHandle<()>) {
         let queue = Arc::new(Queue::new(Arc::clone(&limits)));
         let task = tokio::spawn(write(db, Arc::clone(&queue), limits, watch));
         (Self { queue, clock }, task)
@@ -71,16 +76,29 @@ impl Writer {
     ///
     /// # Errors
     /// [`Error::Overloaded`] at once when it could not be written soon, and what the database says.
-    pub(crate) async fn write(&self, organisation: &OrganisationId, submission: Submission) -> Result<Receipt> {
+    pub(crate) async fn write(
+        &self,
+        organisation: &OrganisationId,
+        submission: Submission,
+    ) -> Result<Receipt> {
         self.send(organisation, submission, Admission::Bounded).await
     }
 
     /// The same for what is too small and too important to be refused.
-    pub(crate) async fn write_always(&self, organisation: &OrganisationId, submission: Submission) -> Result<Receipt> {
+    pub(crate) async fn write_always(
+        &self,
+        organisation: &OrganisationId,
+        submission: Submission,
+    ) -> Result<Receipt> {
         self.send(organisation, submission, Admission::Always).await
     }
 
-    async fn send(&self, organisation: &OrganisationId, submission: Submission, admission: Admission) -> Result<Receipt> {
+    async fn send(
+        &self,
+        organisation: &OrganisationId,
+        submission: Submission,
+        admission: Admission,
+    ) -> Result<Receipt> {
         let (reply, answer) = oneshot::channel();
         self.queue.push(
             Operation {
@@ -129,9 +147,8 @@ async fn write(db: Db, queue: Arc<Queue>, limits: Arc<Limits>, watch: Watch) {
             }
             Err(error) if count == 1 => {
                 tracing::warn!(%error, "a record could not be written");
-                for operation in batch {
-                    let _ = operation.reply.send(Err(error.into()));
-                    break;
+                if let Some(operation) = batch.into_iter().next() {
+                    let _ = operation.reply.send(Err(error));
                 }
             }
             Err(error) => {
@@ -146,7 +163,10 @@ async fn write(db: Db, queue: Arc<Queue>, limits: Arc<Limits>, watch: Watch) {
                             for change in applied.changes.drain(..) {
                                 watch.announce(change);
                             }
-                            applied.receipts.pop().ok_or(Error::Damaged("a batch without a receipt"))
+                            applied
+                                .receipts
+                                .pop()
+                                .ok_or(Error::Damaged("a batch without a receipt"))
                         }
                         Err(error) => Err(error),
                     };
@@ -156,6 +176,3 @@ async fn write(db: Db, queue: Arc<Queue>, limits: Arc<Limits>, watch: Watch) {
         }
     }
 }
-
-/// Wakes the writing task.
-type Wake = Notify;

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use pentad_kernel::OrganisationId;
 use rand::Rng as _;
+use tokio::sync::Notify;
 
-use super::{Admission, Operation, Wake};
+use super::{Admission, Operation};
 use crate::{Error, Limits, Result};
 
 /// The longest that a client is asked to wait.
@@ -17,7 +18,7 @@ const SMOOTHING: f64 = 0.2;
 
 pub(crate) struct Queue {
     state: Mutex<State>,
-    wake: Wake,
+    wake: Notify,
     limits: Arc<Limits>,
 }
 
@@ -41,7 +42,7 @@ impl Queue {
     pub(crate) fn new(limits: Arc<Limits>) -> Self {
         Self {
             state: Mutex::default(),
-            wake: Wake::new(),
+            wake: Notify::new(),
             limits,
         }
     }
@@ -56,7 +57,11 @@ impl Queue {
             return Err(Error::ShuttingDown);
         }
         let bytes = operation.submission.bytes;
-        let share = state.shares.get(&operation.organisation).copied().unwrap_or_default();
+        let share = state
+            .shares
+            .get(&operation.organisation)
+            .copied()
+            .unwrap_or_default();
         if admission == Admission::Bounded
             && let Some(limit) = self.full(&state, share, bytes)
         {
@@ -78,7 +83,8 @@ impl Queue {
     /// The name of the limit that one more record of this size would break.
     fn full(&self, state: &State, share: Share, bytes: usize) -> Option<&'static str> {
         let limits = &self.limits;
-        if state.waiting.len() >= limits.queued_records || share.records >= limits.queued_records.div_ceil(2) {
+        if state.waiting.len() >= limits.queued_records || share.records >= limits.queued_records.div_ceil(2)
+        {
             Some("limit queued_records")
         } else if share.bytes > 0
             && (state.bytes + bytes > limits.queued_bytes || share.bytes + bytes > limits.queued_bytes / 2)
@@ -202,12 +208,24 @@ mod tests {
 
     #[test]
     fn one_organisation_fills_half_and_leaves_the_rest_to_the_others() {
-        let queue = queue(Limits { queued_records: 4, ..Limits::default() });
+        let queue = queue(Limits {
+            queued_records: 4,
+            ..Limits::default()
+        });
         for _ in 0..2 {
             queue.push(operation("one", "x"), Admission::Bounded).unwrap();
         }
         let refused = queue.push(operation("one", "x"), Admission::Bounded).unwrap_err();
-        assert!(matches!(refused, Error::Overloaded { limit: "limit queued_records", .. }), "{refused}");
+        assert!(
+            matches!(
+                refused,
+                Error::Overloaded {
+                    limit: "limit queued_records",
+                    ..
+                }
+            ),
+            "{refused}"
+        );
         queue.push(operation("two", "x"), Admission::Bounded).unwrap();
         queue.push(operation("one", "x"), Admission::Always).unwrap();
         assert_eq!(queue.waiting(), 4);
@@ -215,23 +233,41 @@ mod tests {
 
     #[test]
     fn bytes_are_bounded_but_a_large_record_goes_in_alone() {
-        let queue = queue(Limits { queued_bytes: 1_000, ..Limits::default() });
+        let queue = queue(Limits {
+            queued_bytes: 1_000,
+            ..Limits::default()
+        });
         let large = "x".repeat(2_000);
         queue.push(operation("one", &large), Admission::Bounded).unwrap();
         let refused = queue.push(operation("one", "x"), Admission::Bounded).unwrap_err();
-        assert!(matches!(refused, Error::Overloaded { limit: "limit queued_bytes", .. }), "{refused}");
+        assert!(
+            matches!(
+                refused,
+                Error::Overloaded {
+                    limit: "limit queued_bytes",
+                    ..
+                }
+            ),
+            "{refused}"
+        );
     }
 
     #[tokio::test]
     async fn a_slow_disk_refuses_with_a_time_to_come_back() {
-        let queue = queue(Limits { batch_records: 1, ..Limits::default() });
+        let queue = queue(Limits {
+            batch_records: 1,
+            ..Limits::default()
+        });
         for _ in 0..10 {
             queue.push(operation("one", "x"), Admission::Bounded).unwrap();
         }
         assert_eq!(queue.next_batch().await.unwrap().len(), 1);
         queue.measured(1, Duration::from_secs(1));
         match queue.push(operation("two", "x"), Admission::Bounded).unwrap_err() {
-            Error::Overloaded { limit: "limit longest_wait", retry_after } => {
+            Error::Overloaded {
+                limit: "limit longest_wait",
+                retry_after,
+            } => {
                 assert!((9..=18).contains(&retry_after.as_secs()), "{retry_after:?}");
             }
             other => panic!("{other}"),
@@ -243,7 +279,10 @@ mod tests {
         let queue = queue(Limits::default());
         queue.push(operation("one", "x"), Admission::Bounded).unwrap();
         queue.close();
-        assert!(matches!(queue.push(operation("one", "x"), Admission::Always), Err(Error::ShuttingDown)));
+        assert!(matches!(
+            queue.push(operation("one", "x"), Admission::Always),
+            Err(Error::ShuttingDown)
+        ));
         assert_eq!(queue.next_batch().await.unwrap().len(), 1);
         assert!(queue.next_batch().await.is_none());
     }
