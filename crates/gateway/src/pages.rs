@@ -108,8 +108,10 @@ pub(crate) fn mount(documents: &[Document], published: &Data<Published>, config:
             .wrap(headers())
             .get(redoc_script),
     );
-    let urls: Vec<Url<'static>> =
-        documents.iter().map(|document| Url::new(document.title, document.path)).collect();
+    let urls: Vec<Url<'static>> = documents
+        .iter()
+        .map(|document| Url::new(document.title, document.path))
+        .collect();
     let settings = Config::new(urls)
         .try_it_out_enabled(true)
         .persist_authorization(true)
@@ -119,9 +121,14 @@ pub(crate) fn mount(documents: &[Document], published: &Data<Published>, config:
     let mut swagger = web::scope("").wrap(Compress::default()).wrap(headers());
     for prefix in ["", "v1/"] {
         let page = format!("/api/{prefix}redoc");
-        config.service(web::resource([page.clone(), format!("{page}/")]).wrap(headers()).get(redoc_page));
+        config.service(
+            web::resource([page.clone(), format!("{page}/")])
+                .wrap(headers())
+                .get(redoc_page),
+        );
         config.service(web::resource(format!("/api/{{prefix:{prefix}}}docs")).get(to_docs));
-        swagger = swagger.service(SwaggerUi::new(format!("/api/{prefix}docs/{{_:.*}}")).config(settings.clone()));
+        swagger =
+            swagger.service(SwaggerUi::new(format!("/api/{prefix}docs/{{_:.*}}")).config(settings.clone()));
     }
     // Last: a scope without a prefix takes every path that nothing before it took.
     config.service(swagger);
