@@ -41,10 +41,17 @@ pub(crate) async fn list_tenants(api: Data<Api>, _principal: Principal) -> Resul
     responses((status = 201, description = "The tenant.", body = Object),
               (status = 409, description = "Another tenant has the slug."),
               (status = 422, description = "The slug is none.")))]
-pub(crate) async fn create_tenant(api: Data<Api>, _principal: Principal, body: Body) -> Result<HttpResponse, Fault> {
+pub(crate) async fn create_tenant(
+    api: Data<Api>,
+    _principal: Principal,
+    body: Body,
+) -> Result<HttpResponse, Fault> {
     let body = body.json()?;
     let slug = required(&body, "slug")?;
-    let name = body.text_at("name").filter(|name| !name.contains('\0')).unwrap_or(slug);
+    let name = body
+        .text_at("name")
+        .filter(|name| !name.contains('\0'))
+        .unwrap_or(slug);
     let made = api.identity.create_organisation(slug, name).await?;
     Ok(HttpResponse::Created().json(json!({ "id": made.id.as_str(), "slug": made.slug, "name": made.name })))
 }
@@ -59,21 +66,30 @@ pub(crate) async fn create_tenant(api: Data<Api>, _principal: Principal, body: B
               (status = 404, description = "There is no such tenant."),
               (status = 409, description = "Another user has the address."),
               (status = 422, description = "The address or the password is none.")))]
-pub(crate) async fn create_user(api: Data<Api>, _principal: Principal, body: Body) -> Result<HttpResponse, Fault> {
+pub(crate) async fn create_user(
+    api: Data<Api>,
+    _principal: Principal,
+    body: Body,
+) -> Result<HttpResponse, Fault> {
     let body = body.json()?;
     let (email, slug) = (required(&body, "email")?, required(&body, "tenant")?);
     let password = SecretString::from(required(&body, "password")?.to_owned());
     let is_admin = match body.get("is_admin") {
         None | Some(Json::Null) => false,
         Some(Json::Bool(flag)) => *flag,
-        Some(_) => return Err(Error::invalid(&["body", "is_admin"], "bool_type", "expected true or false").into()),
+        Some(_) => {
+            return Err(Error::invalid(&["body", "is_admin"], "bool_type", "expected true or false").into());
+        }
     };
     let home = api
         .identity
         .organisation_by_slug(slug)
         .await
         .map_err(|_| Fault::not_found("no such tenant"))?;
-    let user = api.identity.create_user_in(&home, email, Some(&password), is_admin).await?;
+    let user = api
+        .identity
+        .create_user_in(&home, email, Some(&password), is_admin)
+        .await?;
     Ok(HttpResponse::Created().json(json!({
         "id": user.id.as_str(), "email": user.email, "is_admin": user.is_admin, "tenant": home.slug,
     })))
@@ -87,13 +103,19 @@ pub(crate) async fn create_user(api: Data<Api>, _principal: Principal, body: Bod
     request_body(content = Object, example = json!({"tenant": "acme"})),
     responses((status = 200, description = "As /auth/me.", body = Object),
               (status = 404, description = "There is no such tenant.")))]
-pub(crate) async fn impersonate(api: Data<Api>, principal: Principal, body: Body) -> Result<HttpResponse, Fault> {
+pub(crate) async fn impersonate(
+    api: Data<Api>,
+    principal: Principal,
+    body: Body,
+) -> Result<HttpResponse, Fault> {
     let body = body.json()?;
     let slug = match body.get("tenant") {
         None => return Err(Error::invalid(&["body", "tenant"], "missing", "field required").into()),
         Some(Json::Null) => None,
         Some(Json::Text(slug)) => Some(slug.as_str()).filter(|slug| !slug.is_empty()),
-        Some(_) => return Err(Error::invalid(&["body", "tenant"], "string_type", "expected a slug or null").into()),
+        Some(_) => {
+            return Err(Error::invalid(&["body", "tenant"], "string_type", "expected a slug or null").into());
+        }
     };
     let user = api.identity.user(&principal.actor.user).await?;
     let home = api.identity.organisation(&user.home_organisation).await?;
@@ -106,7 +128,9 @@ pub(crate) async fn impersonate(api: Data<Api>, principal: Principal, body: Body
         None => home.clone(),
     };
     let details = json!({ "home_tenant": home.id.as_str(), "tenant": here.id.as_str() });
-    api.identity.audit_alone(&principal.actor, "admin.impersonate", here.id.as_str(), &details).await?;
+    api.identity
+        .audit_alone(&principal.actor, "admin.impersonate", here.id.as_str(), &details)
+        .await?;
     let slug = slug.map(|_| here.slug.clone());
     Ok(HttpResponse::Ok()
         .cookie(override_cookie(&api, slug.as_deref()))

@@ -37,7 +37,11 @@ fn cookie<'a>(api: &Api, name: &'a str, value: &'a str, lifetime: CookieDuration
         .path("/")
         .http_only(true)
         .same_site(SameSite::Lax)
-        .secure(api.public_url.as_deref().is_some_and(|url| url.starts_with("https://")))
+        .secure(
+            api.public_url
+                .as_deref()
+                .is_some_and(|url| url.starts_with("https://")),
+        )
         .max_age(lifetime)
         .finish()
 }
@@ -101,11 +105,17 @@ pub async fn who_am_i(api: &Api, principal: &Principal) -> Result<Value, Fault> 
 pub(crate) async fn login(api: Data<Api>, request: HttpRequest, body: Body) -> Result<HttpResponse, Fault> {
     let body = body.json()?;
     let (email, password) = (required(&body, "email")?, required(&body, "password")?);
-    let address = request.peer_addr().map(|peer| peer.ip().to_string()).unwrap_or_default();
+    let address = request
+        .peer_addr()
+        .map(|peer| peer.ip().to_string())
+        .unwrap_or_default();
     let bucket = format!("login {address} {}", email.trim().to_lowercase());
     api.limiter.check(&bucket, REFILL, ATTEMPTS).map_err(|limited| {
-        Fault::new(ErrorKind::RateLimited, "too many attempts to sign in; try again later")
-            .with_retry_after(limited.retry_after)
+        Fault::new(
+            ErrorKind::RateLimited,
+            "too many attempts to sign in; try again later",
+        )
+        .with_retry_after(limited.retry_after)
     })?;
     let password = SecretString::from(password.to_owned());
     let user = api
@@ -144,7 +154,12 @@ pub(crate) async fn me(api: Data<Api>, principal: Principal) -> Result<HttpRespo
 }
 
 /// Writes down what an administrator does while looking at another tenant.
-pub(crate) async fn note_override(api: &Api, principal: &Principal, action: &'static str, subject: &str) -> Result<(), Fault> {
+pub(crate) async fn note_override(
+    api: &Api,
+    principal: &Principal,
+    action: &'static str,
+    subject: &str,
+) -> Result<(), Fault> {
     let actor = &principal.actor;
     if actor.kind != ActorKind::WebSession {
         return Ok(());

@@ -30,10 +30,6 @@ impl Body {
         }
         self.json()
     }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
 }
 
 impl FromRequest for Body {
@@ -41,7 +37,11 @@ impl FromRequest for Body {
     type Future = Pin<Box<dyn Future<Output = Result<Self, Fault>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let limit = request.extensions().get::<BodyLimit>().copied().unwrap_or_default();
+        let limit = request
+            .extensions()
+            .get::<BodyLimit>()
+            .copied()
+            .unwrap_or_default();
         let refused = check_head(request.headers(), limit);
         let mut body = Decompress::from_headers(payload.take(), request.headers());
         Box::pin(async move {
@@ -70,8 +70,13 @@ fn check_head(headers: &HeaderMap, limit: BodyLimit) -> Option<Fault> {
     let media = text(CONTENT_TYPE).unwrap_or_default();
     let essence = media.split(';').next().unwrap_or_default().trim();
     // A request without any body needs no type.
-    if !essence.eq_ignore_ascii_case("application/json") && !(essence.is_empty() && length.unwrap_or(0) == 0) {
-        return Some(Fault::new(ErrorKind::UnsupportedMedia, "the body must be application/json"));
+    let typed = essence.eq_ignore_ascii_case("application/json");
+    let bodiless = essence.is_empty() && length.unwrap_or(0) == 0;
+    if !typed && !bodiless {
+        return Some(Fault::new(
+            ErrorKind::UnsupportedMedia,
+            "the body must be application/json",
+        ));
     }
     match text(CONTENT_ENCODING).map(str::to_ascii_lowercase).as_deref() {
         None | Some("" | "identity" | "gzip" | "zstd") => None,

@@ -45,8 +45,14 @@ pub(crate) async fn poll_commands(
         },
     };
     let cursor = query.text("cursor");
-    let commands = api.runs.poll_commands(&principal.actor, &run, cursor, hold).await?;
-    let cursor = commands.last().map(Command::id).or_else(|| cursor.map(str::to_owned));
+    let commands = api
+        .runs
+        .poll_commands(&principal.actor, &run, cursor, hold)
+        .await?;
+    let cursor = commands
+        .last()
+        .map(Command::id)
+        .or_else(|| cursor.map(str::to_owned));
     Ok(HttpResponse::Ok().json(json!({
         "commands": commands.iter().map(render::command).collect::<Vec<_>>(),
         "cursor": cursor,

@@ -1,8 +1,8 @@
 //! Reading a run back: the paths of its bundle.
 
 use actix_web::http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_SECURITY_POLICY, ETAG, EntityTag, IF_NONE_MATCH, IfNoneMatch,
-    X_CONTENT_TYPE_OPTIONS, ByteRangeSpec, CONTENT_RANGE, Header as _, RANGE, Range,
+    ACCEPT_RANGES, ByteRangeSpec, CACHE_CONTROL, CONTENT_RANGE, CONTENT_SECURITY_POLICY, ETAG, EntityTag,
+    Header as _, IF_NONE_MATCH, IfNoneMatch, RANGE, Range, X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
@@ -12,7 +12,13 @@ use pentad_runs::{Error, File, Media, RunId};
 use crate::Api;
 
 /// Reads a file and answers with it.
-async fn send(api: &Api, principal: &Principal, request: &HttpRequest, run: &str, path: &str) -> Result<HttpResponse, Fault> {
+async fn send(
+    api: &Api,
+    principal: &Principal,
+    request: &HttpRequest,
+    run: &str,
+    path: &str,
+) -> Result<HttpResponse, Fault> {
     let run = RunId::parse(run).ok_or(Error::RunNotFound)?;
     let file = api.runs.file(&principal.actor, &run, path).await?;
     Ok(answer(request, file))
@@ -27,7 +33,9 @@ fn below(folder: &str, name: &str, suffix: &str) -> Result<String, Fault> {
 }
 
 fn answer(request: &HttpRequest, file: File) -> HttpResponse {
-    let sha256 = file.sha256.unwrap_or_else(|| pentad_kernel::secret::sha256_hex(&file.content));
+    let sha256 = file
+        .sha256
+        .unwrap_or_else(|| pentad_kernel::secret::sha256_hex(&file.content));
     let tag = EntityTag::new_strong(sha256);
     let mut response = HttpResponse::Ok();
     response
@@ -48,7 +56,9 @@ fn answer(request: &HttpRequest, file: File) -> HttpResponse {
         IfNoneMatch::Any => true,
         IfNoneMatch::Items(tags) => tags.iter().any(|known| known.weak_eq(&tag)),
     }) {
-        return response.status(actix_web::http::StatusCode::NOT_MODIFIED).finish();
+        return response
+            .status(actix_web::http::StatusCode::NOT_MODIFIED)
+            .finish();
     }
     response.content_type(file.media.content_type());
     if file.media != Media::Png {
@@ -59,7 +69,9 @@ fn answer(request: &HttpRequest, file: File) -> HttpResponse {
     match wanted_range(request, size) {
         None => response.body(file.content),
         Some(Some((first, last))) => {
-            let part = file.content.slice(usize::try_from(first).unwrap_or(0)..=usize::try_from(last).unwrap_or(0));
+            let part = file
+                .content
+                .slice(usize::try_from(first).unwrap_or(0)..=usize::try_from(last).unwrap_or(0));
             response
                 .status(actix_web::http::StatusCode::PARTIAL_CONTENT)
                 .insert_header((CONTENT_RANGE, format!("bytes {first}-{last}/{size}")))
@@ -95,7 +107,12 @@ fn wanted_range(request: &HttpRequest, size: u64) -> Option<Option<(u64, u64)>> 
     params(("run_id" = String, Path, description = "The run.")),
     responses((status = 200, description = "The manifest.", body = Object),
               (status = 404, description = "There is no such run.")))]
-pub(crate) async fn manifest(api: Data<Api>, principal: Principal, path: Path<String>, request: HttpRequest) -> Result<HttpResponse, Fault> {
+pub(crate) async fn manifest(
+    api: Data<Api>,
+    principal: Principal,
+    path: Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Fault> {
     send(&api, &principal, &request, &path, "manifest.json").await
 }
 
@@ -106,7 +123,12 @@ pub(crate) async fn manifest(api: Data<Api>, principal: Principal, path: Path<St
     params(("run_id" = String, Path, description = "The run.")),
     responses((status = 200, description = "The trace.", body = Object),
               (status = 404, description = "There is no such run.")))]
-pub(crate) async fn trace(api: Data<Api>, principal: Principal, path: Path<String>, request: HttpRequest) -> Result<HttpResponse, Fault> {
+pub(crate) async fn trace(
+    api: Data<Api>,
+    principal: Principal,
+    path: Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Fault> {
     send(&api, &principal, &request, &path, "trace.json").await
 }
 
@@ -116,8 +138,20 @@ pub(crate) async fn trace(api: Data<Api>, principal: Principal, path: Path<Strin
            ("step" = String, Path, description = "The step, with four digits or more.")),
     responses((status = 200, description = "The step.", body = Object),
               (status = 404, description = "There is no such step.")))]
-pub(crate) async fn step(api: Data<Api>, principal: Principal, path: Path<(String, String)>, request: HttpRequest) -> Result<HttpResponse, Fault> {
-    send(&api, &principal, &request, &path.0, &below("steps", &path.1, ".json")?).await
+pub(crate) async fn step(
+    api: Data<Api>,
+    principal: Principal,
+    path: Path<(String, String)>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Fault> {
+    send(
+        &api,
+        &principal,
+        &request,
+        &path.0,
+        &below("steps", &path.1, ".json")?,
+    )
+    .await
 }
 
 /// Read one of the attempts at a step
@@ -127,9 +161,21 @@ pub(crate) async fn step(api: Data<Api>, principal: Principal, path: Path<(Strin
            ("iteration" = String, Path, description = "The first eight hex digits of the SHA-256 of its step_id.")),
     responses((status = 200, description = "The attempt.", body = Object),
               (status = 404, description = "There is no such attempt.")))]
-pub(crate) async fn iteration(api: Data<Api>, principal: Principal, path: Path<(String, String, String)>, request: HttpRequest) -> Result<HttpResponse, Fault> {
+pub(crate) async fn iteration(
+    api: Data<Api>,
+    principal: Principal,
+    path: Path<(String, String, String)>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Fault> {
     let folder = below("steps", &path.1, "")?;
-    send(&api, &principal, &request, &path.0, &below(&folder, &path.2, ".json")?).await
+    send(
+        &api,
+        &principal,
+        &request,
+        &path.0,
+        &below(&folder, &path.2, ".json")?,
+    )
+    .await
 }
 
 /// Read decision events or reasoning
@@ -140,8 +186,20 @@ pub(crate) async fn iteration(api: Data<Api>, principal: Principal, path: Path<(
            ("name" = String, Path, description = "A step, run, or reasoning.")),
     responses((status = 200, description = "One JSON document a line.", body = String, content_type = "application/x-ndjson"),
               (status = 404, description = "There are none.")))]
-pub(crate) async fn events(api: Data<Api>, principal: Principal, path: Path<(String, String)>, request: HttpRequest) -> Result<HttpResponse, Fault> {
-    send(&api, &principal, &request, &path.0, &below("events", &path.1, ".jsonl")?).await
+pub(crate) async fn events(
+    api: Data<Api>,
+    principal: Principal,
+    path: Path<(String, String)>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Fault> {
+    send(
+        &api,
+        &principal,
+        &request,
+        &path.0,
+        &below("events", &path.1, ".jsonl")?,
+    )
+    .await
 }
 
 /// Read a screenshot
@@ -155,8 +213,20 @@ pub(crate) async fn events(api: Data<Api>, principal: Principal, path: Path<(Str
               (status = 304, description = "It is what the client has."),
               (status = 404, description = "There is none."),
               (status = 416, description = "The image ends before the range.")))]
-pub(crate) async fn screenshot(api: Data<Api>, principal: Principal, path: Path<(String, String)>, request: HttpRequest) -> Result<HttpResponse, Fault> {
-    send(&api, &principal, &request, &path.0, &below("screenshots", &path.1, ".png")?).await
+pub(crate) async fn screenshot(
+    api: Data<Api>,
+    principal: Principal,
+    path: Path<(String, String)>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Fault> {
+    send(
+        &api,
+        &principal,
+        &request,
+        &path.0,
+        &below("screenshots", &path.1, ".png")?,
+    )
+    .await
 }
 
 /// Read a model call
@@ -165,8 +235,20 @@ pub(crate) async fn screenshot(api: Data<Api>, principal: Principal, path: Path<
            ("name" = String, Path, description = "The name that the client gave it.")),
     responses((status = 200, description = "The call.", body = Object),
               (status = 404, description = "There is none.")))]
-pub(crate) async fn modelio(api: Data<Api>, principal: Principal, path: Path<(String, String)>, request: HttpRequest) -> Result<HttpResponse, Fault> {
-    send(&api, &principal, &request, &path.0, &below("modelio", &path.1, "")?).await
+pub(crate) async fn modelio(
+    api: Data<Api>,
+    principal: Principal,
+    path: Path<(String, String)>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Fault> {
+    send(
+        &api,
+        &principal,
+        &request,
+        &path.0,
+        &below("modelio", &path.1, "")?,
+    )
+    .await
 }
 
 /// Read a log
@@ -175,8 +257,20 @@ pub(crate) async fn modelio(api: Data<Api>, principal: Principal, path: Path<(St
            ("name" = String, Path, description = "Its name, or step-<n>.")),
     responses((status = 200, description = "The text.", body = String, content_type = "text/plain"),
               (status = 404, description = "There is none.")))]
-pub(crate) async fn log(api: Data<Api>, principal: Principal, path: Path<(String, String)>, request: HttpRequest) -> Result<HttpResponse, Fault> {
-    send(&api, &principal, &request, &path.0, &below("logs", &path.1, ".log")?).await
+pub(crate) async fn log(
+    api: Data<Api>,
+    principal: Principal,
+    path: Path<(String, String)>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Fault> {
+    send(
+        &api,
+        &principal,
+        &request,
+        &path.0,
+        &below("logs", &path.1, ".log")?,
+    )
+    .await
 }
 
 /// Read a side effect
@@ -185,8 +279,20 @@ pub(crate) async fn log(api: Data<Api>, principal: Principal, path: Path<(String
            ("name" = String, Path, description = "<step>-<side_effect_id>.")),
     responses((status = 200, description = "The side effect.", body = Object),
               (status = 404, description = "There is none.")))]
-pub(crate) async fn side_effect(api: Data<Api>, principal: Principal, path: Path<(String, String)>, request: HttpRequest) -> Result<HttpResponse, Fault> {
-    send(&api, &principal, &request, &path.0, &below("side_effects", &path.1, ".json")?).await
+pub(crate) async fn side_effect(
+    api: Data<Api>,
+    principal: Principal,
+    path: Path<(String, String)>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Fault> {
+    send(
+        &api,
+        &principal,
+        &request,
+        &path.0,
+        &below("side_effects", &path.1, ".json")?,
+    )
+    .await
 }
 
 /// Read the outcomes
@@ -194,7 +300,12 @@ pub(crate) async fn side_effect(api: Data<Api>, principal: Principal, path: Path
     params(("run_id" = String, Path, description = "The run.")),
     responses((status = 200, description = "The outcomes.", body = Object),
               (status = 404, description = "There are none.")))]
-pub(crate) async fn outcomes(api: Data<Api>, principal: Principal, path: Path<String>, request: HttpRequest) -> Result<HttpResponse, Fault> {
+pub(crate) async fn outcomes(
+    api: Data<Api>,
+    principal: Principal,
+    path: Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Fault> {
     send(&api, &principal, &request, &path, "outcomes.json").await
 }
 
@@ -203,7 +314,12 @@ pub(crate) async fn outcomes(api: Data<Api>, principal: Principal, path: Path<St
     params(("run_id" = String, Path, description = "The run.")),
     responses((status = 200, description = "The candidates.", body = Object),
               (status = 404, description = "There are none.")))]
-pub(crate) async fn eval_candidates(api: Data<Api>, principal: Principal, path: Path<String>, request: HttpRequest) -> Result<HttpResponse, Fault> {
+pub(crate) async fn eval_candidates(
+    api: Data<Api>,
+    principal: Principal,
+    path: Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Fault> {
     send(&api, &principal, &request, &path, "eval_candidates.json").await
 }
 
@@ -212,7 +328,12 @@ pub(crate) async fn eval_candidates(api: Data<Api>, principal: Principal, path: 
     params(("run_id" = String, Path, description = "The run.")),
     responses((status = 200, description = "An index in Markdown.", body = String, content_type = "text/markdown"),
               (status = 404, description = "There is no such run.")))]
-pub(crate) async fn agent(api: Data<Api>, principal: Principal, path: Path<String>, request: HttpRequest) -> Result<HttpResponse, Fault> {
+pub(crate) async fn agent(
+    api: Data<Api>,
+    principal: Principal,
+    path: Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Fault> {
     send(&api, &principal, &request, &path, "AGENT.md").await
 }
 
@@ -223,6 +344,11 @@ pub(crate) async fn agent(api: Data<Api>, principal: Principal, path: Path<Strin
     params(("run_id" = String, Path, description = "The run.")),
     responses((status = 200, description = "The findings.", body = Vec<Object>),
               (status = 404, description = "There is no such run.")))]
-pub(crate) async fn findings(api: Data<Api>, principal: Principal, path: Path<String>, request: HttpRequest) -> Result<HttpResponse, Fault> {
+pub(crate) async fn findings(
+    api: Data<Api>,
+    principal: Principal,
+    path: Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Fault> {
     send(&api, &principal, &request, &path, "diagnostics/findings.json").await
 }

@@ -8,7 +8,9 @@ use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use pentad_http_kit::{Fault, Form, Principal};
 use pentad_kernel::ErrorKind;
-use pentad_runs::{Error, Heartbeat, Png, Receipt, RunId, ShotKind, Submission, check_modelio_name, index_in_path};
+use pentad_runs::{
+    Error, Heartbeat, Png, Receipt, RunId, ShotKind, Submission, check_modelio_name, index_in_path,
+};
 use serde_json::json;
 
 use crate::Api;
@@ -36,7 +38,11 @@ fn answer(run: &str, receipt: &Receipt, more: serde_json::Value) -> HttpResponse
     if let (Some(body), serde_json::Value::Object(more)) = (body.as_object_mut(), more) {
         body.extend(more);
     }
-    let status = if receipt.first_manifest { StatusCode::CREATED } else { StatusCode::ACCEPTED };
+    let status = if receipt.first_manifest {
+        StatusCode::CREATED
+    } else {
+        StatusCode::ACCEPTED
+    };
     HttpResponse::build(status).json(body)
 }
 
@@ -53,7 +59,11 @@ fn answer(run: &str, receipt: &Receipt, more: serde_json::Value) -> HttpResponse
     responses((status = 201, description = "The first manifest of the run is stored.", body = Object),
               (status = 202, description = "The manifest replaced an earlier one.", body = Object),
               (status = 422, description = "The body is no manifest.")))]
-pub(crate) async fn create_run(api: Data<Api>, principal: Principal, body: Body) -> Result<HttpResponse, Fault> {
+pub(crate) async fn create_run(
+    api: Data<Api>,
+    principal: Principal,
+    body: Body,
+) -> Result<HttpResponse, Fault> {
     take(&api, &principal, Submission::manifest(body.json()?)?).await
 }
 
@@ -137,10 +147,17 @@ pub(crate) async fn add_events(
     body: Body,
 ) -> Result<HttpResponse, Fault> {
     let run = run_in_path(&path)?;
-    let key = request.headers().get("idempotency-key").and_then(|value| value.to_str().ok());
+    let key = request
+        .headers()
+        .get("idempotency-key")
+        .and_then(|value| value.to_str().ok());
     let submission = Submission::events(run.clone(), &body.json()?, key, api.runs.limits())?;
     let receipt = api.runs.ingest(&principal.actor, submission).await?;
-    Ok(answer(run.as_str(), &receipt, json!({ "accepted": receipt.accepted })))
+    Ok(answer(
+        run.as_str(),
+        &receipt,
+        json!({ "accepted": receipt.accepted }),
+    ))
 }
 
 /// Store a screenshot
@@ -163,14 +180,28 @@ pub(crate) async fn put_screenshot(
     request: HttpRequest,
     form: Form,
 ) -> Result<HttpResponse, Fault> {
-    let media = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let is_form = media.split(';').next().is_some_and(|media| media.trim().eq_ignore_ascii_case("multipart/form-data"));
+    let media = request
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let is_form = media
+        .split(';')
+        .next()
+        .is_some_and(|media| media.trim().eq_ignore_ascii_case("multipart/form-data"));
     if !is_form {
-        return Err(Fault::new(ErrorKind::UnsupportedMedia, "the body must be multipart/form-data"));
+        return Err(Fault::new(
+            ErrorKind::UnsupportedMedia,
+            "the body must be multipart/form-data",
+        ));
     }
     let (run, index) = (run_in_path(&path.0)?, index_in_path(&path.1)?);
     let kind: ShotKind = path.2.parse().map_err(|()| {
-        Error::invalid(&["path", "kind"], "enum", "expected one of pre, post, target, diff")
+        Error::invalid(
+            &["path", "kind"],
+            "enum",
+            "expected one of pre, post, target, diff",
+        )
     })?;
     let read = tokio::time::timeout(FORM_TIMEOUT, read_image(form, api.runs.limits().screenshot_bytes));
     let bytes = read
@@ -339,7 +370,12 @@ pub(crate) async fn add_judge_decision(
     body: Body,
 ) -> Result<HttpResponse, Fault> {
     let (run, index) = (run_in_path(&path.0)?, index_in_path(&path.1)?);
-    take(&api, &principal, Submission::judge_decision(run, index, body.json()?)?).await
+    take(
+        &api,
+        &principal,
+        Submission::judge_decision(run, index, body.json()?)?,
+    )
+    .await
 }
 
 /// Show a sign of life
@@ -349,7 +385,11 @@ pub(crate) async fn add_judge_decision(
     request_body(content = Object, example = json!({"client_id": "my_client", "client_name": "myagent"})),
     responses((status = 202, description = "The client is listed.", body = Object),
               (status = 422, description = "The body has no client_id.")))]
-pub(crate) async fn heartbeat(api: Data<Api>, principal: Principal, body: Body) -> Result<HttpResponse, Fault> {
+pub(crate) async fn heartbeat(
+    api: Data<Api>,
+    principal: Principal,
+    body: Body,
+) -> Result<HttpResponse, Fault> {
     let beat = Heartbeat::read(&body.json()?)?;
     api.runs.heartbeat(&principal.actor, &beat).await?;
     Ok(HttpResponse::Accepted().json(json!({ "ok": true })))

@@ -51,7 +51,8 @@ fn read_query(query: &str) -> Result<ListQuery, Fault> {
             "q" => filter.search = Some(value),
             "parent" => filter.parent = Some(value),
             "since" => {
-                let instant = Timestamp::parse(&value).map_err(|error| invalid("since", &error.to_string()))?;
+                let instant =
+                    Timestamp::parse(&value).map_err(|error| invalid("since", &error.to_string()))?;
                 filter.since = Some(instant);
             }
             "include_branches" => {
@@ -86,11 +87,20 @@ fn read_query(query: &str) -> Result<ListQuery, Fault> {
            ("include_branches" = Option<bool>, Query, description = "Also branches of other runs.")),
     responses((status = 200, description = "A page of runs.", body = Object),
               (status = 422, description = "A parameter is unknown or wrong.")))]
-pub(crate) async fn list_runs(api: Data<Api>, principal: Principal, request: HttpRequest) -> Result<HttpResponse, Fault> {
+pub(crate) async fn list_runs(
+    api: Data<Api>,
+    principal: Principal,
+    request: HttpRequest,
+) -> Result<HttpResponse, Fault> {
     let query = read_query(request.query_string())?;
     let page = api
         .runs
-        .list(&principal.actor, &query.filter, query.limit, query.cursor.as_deref())
+        .list(
+            &principal.actor,
+            &query.filter,
+            query.limit,
+            query.cursor.as_deref(),
+        )
         .await?;
     Ok(HttpResponse::Ok().json(json!({
         "runs": page.runs.iter().map(render::run).collect::<Vec<_>>(),
@@ -103,7 +113,11 @@ pub(crate) async fn list_runs(api: Data<Api>, principal: Principal, request: Htt
     params(("run_id" = String, Path, description = "The run.")),
     responses((status = 200, description = "The run.", body = Object),
               (status = 404, description = "There is no such run.")))]
-pub(crate) async fn read_run(api: Data<Api>, principal: Principal, path: Path<String>) -> Result<HttpResponse, Fault> {
+pub(crate) async fn read_run(
+    api: Data<Api>,
+    principal: Principal,
+    path: Path<String>,
+) -> Result<HttpResponse, Fault> {
     let summary = api.runs.summary(&principal.actor, &run_in_path(&path)?).await?;
     Ok(HttpResponse::Ok().json(render::run(&summary)))
 }
@@ -115,7 +129,11 @@ pub(crate) async fn read_run(api: Data<Api>, principal: Principal, path: Path<St
     params(("run_id" = String, Path, description = "The run.")),
     responses((status = 204, description = "The run is gone."),
               (status = 404, description = "There is no such run.")))]
-pub(crate) async fn delete_run(api: Data<Api>, principal: Principal, path: Path<String>) -> Result<HttpResponse, Fault> {
+pub(crate) async fn delete_run(
+    api: Data<Api>,
+    principal: Principal,
+    path: Path<String>,
+) -> Result<HttpResponse, Fault> {
     let run = run_in_path(&path)?;
     api.runs.delete(&principal.actor, &run).await?;
     auth::note_override(&api, &principal, "run.delete", run.as_str()).await?;
@@ -128,7 +146,11 @@ pub(crate) async fn delete_run(api: Data<Api>, principal: Principal, path: Path<
     responses((status = 200, description = "The paths, sorted.", body = Object, example = json!({
         "files": ["AGENT.md", "manifest.json", "steps/0000.json", "trace.json"]})),
               (status = 404, description = "There is no such run.")))]
-pub(crate) async fn list_files(api: Data<Api>, principal: Principal, path: Path<String>) -> Result<HttpResponse, Fault> {
+pub(crate) async fn list_files(
+    api: Data<Api>,
+    principal: Principal,
+    path: Path<String>,
+) -> Result<HttpResponse, Fault> {
     let files = api.runs.files(&principal.actor, &run_in_path(&path)?).await?;
     Ok(HttpResponse::Ok().json(json!({ "files": files })))
 }
@@ -141,10 +163,17 @@ pub(crate) async fn list_files(api: Data<Api>, principal: Principal, path: Path<
     params(("run_id" = String, Path, description = "The run.")),
     responses((status = 200, description = "How every signed file stands.", body = Object),
               (status = 404, description = "There is no such run.")))]
-pub(crate) async fn integrity(api: Data<Api>, principal: Principal, path: Path<String>) -> Result<HttpResponse, Fault> {
+pub(crate) async fn integrity(
+    api: Data<Api>,
+    principal: Principal,
+    path: Path<String>,
+) -> Result<HttpResponse, Fault> {
     let report = api.runs.integrity(&principal.actor, &run_in_path(&path)?).await?;
-    let files: serde_json::Map<_, _> =
-        report.files.iter().map(|(path, state)| (path.clone(), json!(state.name()))).collect();
+    let files: serde_json::Map<_, _> = report
+        .files
+        .iter()
+        .map(|(path, state)| (path.clone(), json!(state.name())))
+        .collect();
     Ok(HttpResponse::Ok().json(json!({
         "verdict": report.verdict(),
         "signed": report.signed,
@@ -165,7 +194,11 @@ pub(crate) async fn integrity(api: Data<Api>, principal: Principal, path: Path<S
     params(("run_id" = String, Path, description = "The run.")),
     responses((status = 200, description = "The commands, oldest first.", body = Object),
               (status = 404, description = "There is no such run.")))]
-pub(crate) async fn list_commands(api: Data<Api>, principal: Principal, path: Path<String>) -> Result<HttpResponse, Fault> {
+pub(crate) async fn list_commands(
+    api: Data<Api>,
+    principal: Principal,
+    path: Path<String>,
+) -> Result<HttpResponse, Fault> {
     let commands = api.runs.commands(&principal.actor, &run_in_path(&path)?).await?;
     let rendered = |command: &Command| {
         let mut body = render::command(command);

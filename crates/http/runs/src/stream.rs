@@ -26,10 +26,18 @@ const LOOK: Duration = Duration::from_secs(1);
     params(("run_id" = String, Path, description = "The run.")),
     responses((status = 200, description = "The changes from now on.", body = String, content_type = "text/event-stream"),
               (status = 404, description = "There is no such run.")))]
-pub(crate) async fn follow_run(api: Data<Api>, principal: Principal, path: Path<String>) -> Result<HttpResponse, Fault> {
+pub(crate) async fn follow_run(
+    api: Data<Api>,
+    principal: Principal,
+    path: Path<String>,
+) -> Result<HttpResponse, Fault> {
     let run = RunId::parse(&path).ok_or(Error::RunNotFound)?;
     let follower = api.runs.follow(&principal.actor, &run).await?;
-    let state = Some((follower, api.runs.clone(), Some(Bytes::from_static(b"retry: 2000\n\n"))));
+    let state = Some((
+        follower,
+        api.runs.clone(),
+        Some(Bytes::from_static(b"retry: 2000\n\n")),
+    ));
     let events = stream::unfold(state, |state| async move {
         let (mut follower, runs, first) = state?;
         if let Some(first) = first {

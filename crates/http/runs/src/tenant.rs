@@ -34,7 +34,11 @@ fn public_base(api: &Api, request: &HttpRequest) -> String {
     if let Some(url) = &api.public_url {
         return url.trim_end_matches('/').to_owned();
     }
-    let host = request.headers().get(HOST).and_then(|value| value.to_str().ok()).unwrap_or("localhost");
+    let host = request
+        .headers()
+        .get(HOST)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or("localhost");
     format!("http://{host}")
 }
 
@@ -78,11 +82,18 @@ pub(crate) async fn mint_dsn(
     };
     let organisation = api.identity.organisation(&principal.actor.organisation).await?;
     let new = NewKey::of(KeyFamily::Ingest).named(label);
-    let minted = api.identity.mint_key(&organisation.id, &principal.actor.user, new).await?;
+    let minted = api
+        .identity
+        .mint_key(&organisation.id, &principal.actor.user, new)
+        .await?;
     note_override(&api, &principal, "dsn.mint", minted.key.id.as_str()).await?;
     let mut answer = render_key(&minted.key, &organisation.slug);
     let base = public_base(&api, &request);
-    answer["dsn"] = json!(format!("{base}/api/v1?token={}&tenant={}", minted.secret(), organisation.slug));
+    answer["dsn"] = json!(format!(
+        "{base}/api/v1?token={}&tenant={}",
+        minted.secret(),
+        organisation.slug
+    ));
     answer["api_key"] = json!(minted.secret());
     Ok(HttpResponse::Created().json(answer))
 }
@@ -94,7 +105,11 @@ pub(crate) async fn mint_dsn(
     params(("id" = String, Path, description = "The key.")),
     responses((status = 200, description = "The key is revoked.", body = Object),
               (status = 404, description = "The workspace has no such key.")))]
-pub(crate) async fn revoke_dsn(api: Data<Api>, principal: Principal, path: Path<String>) -> Result<HttpResponse, Fault> {
+pub(crate) async fn revoke_dsn(
+    api: Data<Api>,
+    principal: Principal,
+    path: Path<String>,
+) -> Result<HttpResponse, Fault> {
     let organisation = api.identity.organisation(&principal.actor.organisation).await?;
     let id = KeyId::new(path.as_str());
     let known = api.identity.key(&id).await.ok();
@@ -130,27 +145,42 @@ pub(crate) async fn read_settings(api: Data<Api>, principal: Principal) -> Resul
     request_body(content = Object, example = json!({"modelio_enabled": true})),
     responses((status = 200, description = "The settings as they are now.", body = Object),
               (status = 422, description = "A value is wrong or a name unknown.")))]
-pub(crate) async fn change_settings(api: Data<Api>, principal: Principal, body: Body) -> Result<HttpResponse, Fault> {
+pub(crate) async fn change_settings(
+    api: Data<Api>,
+    principal: Principal,
+    body: Body,
+) -> Result<HttpResponse, Fault> {
     let body = body.json()?;
     let mut settings = api.runs.settings(&principal.actor).await?;
     let members = body
         .members()
         .ok_or_else(|| Error::invalid(&["body"], "dict_type", "expected an object"))?;
     for (name, value) in members {
-        let wrong = |expected: &str| Error::invalid(&["body", name], "value_error", format!("expected {expected}"));
+        let wrong =
+            |expected: &str| Error::invalid(&["body", name], "value_error", format!("expected {expected}"));
         match (name.as_str(), value) {
             ("modelio_enabled", Json::Bool(flag)) => settings.modelio_enabled = *flag,
             ("log_scrub", Json::Bool(flag)) => settings.log_scrub = *flag,
             ("modelio_enabled" | "log_scrub", _) => return Err(wrong("true or false").into()),
             ("retention_days", Json::Null) => settings.retention_days = None,
             ("retention_days", days) => {
-                let days = days.whole().and_then(|days| u32::try_from(days).ok()).filter(|days| *days <= 36_500);
-                settings.retention_days = Some(days.ok_or_else(|| wrong("a whole number of days from 1 to 36500, or null"))?);
+                let days = days
+                    .whole()
+                    .and_then(|days| u32::try_from(days).ok())
+                    .filter(|days| *days <= 36_500);
+                settings.retention_days =
+                    Some(days.ok_or_else(|| wrong("a whole number of days from 1 to 36500, or null"))?);
             }
             _ => return Err(Error::invalid(&["body", name], "extra_forbidden", "unknown setting").into()),
         }
     }
     api.runs.set_settings(&principal.actor, settings).await?;
-    note_override(&api, &principal, "tenant.settings", principal.actor.organisation.as_str()).await?;
+    note_override(
+        &api,
+        &principal,
+        "tenant.settings",
+        principal.actor.organisation.as_str(),
+    )
+    .await?;
     Ok(HttpResponse::Ok().json(render_settings(settings)))
 }

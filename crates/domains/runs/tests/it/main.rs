@@ -1,5 +1,5 @@
 //! Recorded runs on both engines.
-#![allow(missing_docs, reason = "tests")]
+#![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
 mod order;
 mod recording;

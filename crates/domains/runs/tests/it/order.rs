@@ -59,7 +59,7 @@ fn same(
 fn for_many_orders(
     database: &TestDb,
     requests: Vec<Request>,
-    case: impl AsyncFn(&Runs, &str) -> Result<(), TestCaseError>,
+    case: &impl AsyncFn(&Runs, &str) -> Result<(), TestCaseError>,
 ) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -98,7 +98,7 @@ fn for_many_orders(
 
 fn any_order_gives_the_bundle(database: &TestDb) {
     let bundle = recording::files();
-    for_many_orders(database, recording::requests(), async |runs, organisation| {
+    for_many_orders(database, recording::requests(), &async |runs, organisation| {
         let found = read(runs, organisation, bundle.keys()).await;
         same(&found, &bundle)?;
         let report = runs
@@ -122,7 +122,7 @@ fn without_the_final_posts_every_step_is_there(database: &TestDb) {
         .into_iter()
         .filter(|request| !request.is_final())
         .collect();
-    for_many_orders(database, requests, async |runs, organisation| {
+    for_many_orders(database, requests, &async |runs, organisation| {
         let found = read(runs, organisation, bundle.keys()).await;
         same(&found, &bundle)?;
         let trace = runs
