@@ -124,6 +124,9 @@ pub(crate) struct ServeArguments {
     /// Seconds that running requests get to finish when the server stops [default: 30]
     #[arg(long, env = "PENTAD_SHUTDOWN_SECONDS", value_name = "N")]
     pub(crate) shutdown_seconds: Option<u64>,
+    /// Megabytes of memory that grep sessions may hold together [default: half of the machine's]
+    #[arg(long, env = "PENTAD_GREP_MEMORY_MB", value_name = "N")]
+    pub(crate) grep_memory_mb: Option<u64>,
     /// The administrator's address at the first start.
     #[arg(
         long,

@@ -28,6 +28,7 @@ pub(crate) struct File {
     default_plan: Option<String>,
     refusals_per_second: Option<u32>,
     shutdown_seconds: Option<u64>,
+    grep_memory_mb: Option<u64>,
     /// Plans by name; a named plan replaces the built-in one as a whole.
     plans: BTreeMap<String, Plan>,
 }
@@ -107,6 +108,25 @@ pub(crate) struct Server {
     pub(crate) exec_open: Option<bool>,
     pub(crate) refusals_per_second: u32,
     pub(crate) shutdown_seconds: u64,
+    grep_memory_mb: Option<u64>,
+}
+
+impl Server {
+    /// The bounds of grep sessions.
+    pub(crate) fn grep_settings(&self) -> pentad_grep_sessions::Settings {
+        let defaults = pentad_grep_sessions::Settings::default();
+        match self
+            .grep_memory_mb
+            .map(|megabytes| megabytes.saturating_mul(1 << 20))
+        {
+            Some(memory_bytes) => pentad_grep_sessions::Settings {
+                memory_bytes,
+                max_session_bytes: memory_bytes,
+                ..defaults
+            },
+            None => defaults,
+        }
+    }
 }
 
 impl ServeArguments {
@@ -128,6 +148,7 @@ impl ServeArguments {
                 .or(file.refusals_per_second)
                 .unwrap_or(20),
             shutdown_seconds: self.shutdown_seconds.or(file.shutdown_seconds).unwrap_or(30),
+            grep_memory_mb: self.grep_memory_mb.or(file.grep_memory_mb),
             storage,
         })
     }

@@ -1,12 +1,16 @@
 //! `pentad serve`.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use pentad_blob::Blobs;
 use pentad_gateway::{Deps, ServerLimits};
+use pentad_grep_sessions::GrepSessions;
 use pentad_http_kit::{Gate, OpenExec, RefusalLimit};
 use pentad_identity::{Bootstrapped, Limiter};
+use pentad_kernel::{SharedClock, SystemClock};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::cli::ServeArguments;
@@ -36,6 +40,9 @@ pub(crate) async fn run(arguments: Box<ServeArguments>) -> anyhow::Result<()> {
     announce(&server, &public_url, bootstrapped.as_ref());
 
     let limits = ServerLimits::default();
+    let blobs = Blobs::open(&server.storage.object_store).context("the object store cannot be opened")?;
+    let clock: SharedClock = Arc::new(SystemClock);
+    let grep = GrepSessions::new(db.clone(), blobs, clock, server.grep_settings());
     let deps = Deps {
         gate: Gate {
             identity,
@@ -47,6 +54,7 @@ pub(crate) async fn run(arguments: Box<ServeArguments>) -> anyhow::Result<()> {
             }),
         },
         db: db.clone(),
+        grep,
         metrics: pentad_gateway::install_metrics(),
         limits: ServerLimits {
             workers: server.workers.unwrap_or(limits.workers),

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use pentad_identity::{Identity, VERSION_POLL};
-use pentad_kernel::Classify as _;
+use pentad_identity::VERSION_POLL;
+use pentad_kernel::{Classify, Clock as _, SystemClock, id};
+use pentad_store::Lease;
 use tokio::task::JoinSet;
 
 use crate::Deps;
@@ -12,6 +13,10 @@ use crate::Deps;
 const LAST_USED_FLUSH: Duration = Duration::from_secs(60);
 /// How often ended browser sessions are removed.
 const WEB_SESSION_SWEEP: Duration = Duration::from_secs(3600);
+/// How often ended grep sessions are taken out of memory.
+const GREP_EXPIRY: Duration = Duration::from_secs(1);
+/// How often one of the gateways sweeps the object store.
+const OBJECT_SWEEP: Duration = Duration::from_secs(900);
 
 /// The running background work; dropped, it ends.
 #[derive(Debug)]
@@ -20,27 +25,54 @@ pub(crate) struct Background(JoinSet<()>);
 impl Background {
     pub(crate) fn start(deps: &Deps) -> Self {
         let mut tasks = JoinSet::new();
-        let identity = &deps.gate.identity;
         every(
             &mut tasks,
             VERSION_POLL,
             "follow changes of credentials",
-            identity,
-            async |identity| identity.follow_changes().await,
+            deps,
+            |deps| async move { deps.gate.identity.follow_changes().await },
         );
         every(
             &mut tasks,
             LAST_USED_FLUSH,
             "write down the use of keys",
-            identity,
-            async |identity| identity.flush_last_used().await,
+            deps,
+            |deps| async move { deps.gate.identity.flush_last_used().await },
         );
         every(
             &mut tasks,
             WEB_SESSION_SWEEP,
             "remove ended browser sessions",
-            identity,
-            async |identity| identity.sweep_web_sessions().await.map(|_| ()),
+            deps,
+            |deps| async move { deps.gate.identity.sweep_web_sessions().await.map(|_| ()) },
+        );
+        every(
+            &mut tasks,
+            GREP_EXPIRY,
+            "end grep sessions",
+            deps,
+            |deps| async move { deps.grep.end_expired().await },
+        );
+        // Names this process among the gateways that share a database.
+        let holder = id::random_uuid();
+        every(
+            &mut tasks,
+            OBJECT_SWEEP,
+            "sweep the objects of grep sessions",
+            deps,
+            move |deps| {
+                let holder = holder.clone();
+                async move {
+                    let now = SystemClock.now();
+                    let lease =
+                        Lease::acquire(&deps.db, "sweep grep", &holder, now, OBJECT_SWEEP * 2).await?;
+                    if lease.is_some() {
+                        let swept = deps.grep.sweep().await?;
+                        tracing::debug!(?swept, "objects of grep sessions swept");
+                    }
+                    Ok::<_, pentad_grep_sessions::Error>(())
+                }
+            },
         );
         Self(tasks)
     }
@@ -54,20 +86,23 @@ impl Background {
     }
 }
 
-fn every<W: Future<Output = pentad_identity::Result<()>> + Send>(
+fn every<W, E>(
     tasks: &mut JoinSet<()>,
     period: Duration,
     what: &'static str,
-    identity: &Identity,
-    work: impl Fn(Identity) -> W + Send + 'static,
-) {
-    let identity = identity.clone();
+    deps: &Deps,
+    work: impl Fn(Deps) -> W + Send + 'static,
+) where
+    W: Future<Output = Result<(), E>> + Send,
+    E: Classify + Send,
+{
+    let deps = deps.clone();
     tasks.spawn(async move {
         let mut ticks = tokio::time::interval(period);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            if let Err(error) = work(identity.clone()).await {
+            if let Err(error) = work(deps.clone()).await {
                 tracing::warn!(%error, kind = ?error.kind(), "could not {what}");
             }
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
+use pentad_grep_sessions::GrepSessions;
 use pentad_http_kit::Gate;
 use pentad_store::Db;
 
@@ -13,6 +14,8 @@ pub struct Deps {
     pub gate: Gate,
     /// The database, for readiness.
     pub db: Db,
+    /// The grep sessions.
+    pub grep: GrepSessions,
     /// Renders what was measured; `None` leaves `/metrics` empty.
     pub metrics: Option<PrometheusHandle>,
     /// The bounds of the server itself.

@@ -12,6 +12,7 @@
 //! ```
 
 mod background;
+mod crossroads;
 mod deps;
 mod documents;
 mod operations;

@@ -58,9 +58,9 @@ impl GrepSessions {
     pub(crate) async fn delete_objects(&self, id: &SessionId) -> Result<()> {
         let namespace = prefix(id)?;
         let segments = repository::segments(&self.0.db, id).await?;
-        let keys = segments
-            .iter()
-            .map(|segment| pentad_blob::Key::addressed(&namespace, &segment.blob));
+        let key =
+            |segment: &repository::StoredSegment| pentad_blob::Key::addressed(&namespace, &segment.blob);
+        let keys: Vec<_> = segments.iter().map(key).collect();
         self.0.blobs.delete_many(keys).await?;
         repository::delete_segments(&self.0.db, id).await
     }

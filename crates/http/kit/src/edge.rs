@@ -41,6 +41,11 @@ impl RequestContext {
         self.0.surface.set(surface);
     }
 
+    /// The surface that the request is meant for, as far as is known.
+    pub fn surface(&self) -> Surface {
+        self.0.surface.get()
+    }
+
     /// The identifier under which the log knows the request.
     pub fn id(&self) -> &str {
         &self.0.id

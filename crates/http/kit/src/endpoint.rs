@@ -28,6 +28,7 @@ pub struct Endpoint {
     body_limit: BodyLimit,
     shared: bool,
     tail: bool,
+    surface_by_path: bool,
     operation: Operation,
     schemas: Vec<(String, RefOr<Schema>)>,
     route: fn() -> Route,
@@ -65,6 +66,7 @@ impl Endpoint {
             body_limit: BodyLimit::default(),
             shared: false,
             tail: false,
+            surface_by_path: false,
             operation: P::operation(),
             schemas,
             route,
@@ -90,6 +92,14 @@ impl Endpoint {
     #[must_use]
     pub const fn shared(mut self) -> Self {
         self.shared = true;
+        self
+    }
+
+    /// The same, whose failures before the handler runs take the envelope of the surface that the path
+    /// belongs to: for operations that serve several.
+    #[must_use]
+    pub const fn surface_by_path(mut self) -> Self {
+        self.surface_by_path = true;
         self
     }
 
@@ -158,7 +168,7 @@ impl SurfaceRoutes {
                 .iter()
                 .map(|endpoint| {
                     let policy = Policy {
-                        surface: self.surface,
+                        surface: (!endpoint.surface_by_path).then_some(self.surface),
                         access: endpoint.access,
                         body_limit: endpoint.body_limit,
                     };

@@ -1,9 +1,11 @@
 //! Multipart forms, read as a stream of parts.
 
 use std::future::{Ready, ready};
+use std::time::Duration;
 
 use actix_multipart::{Field, Multipart};
 use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
 use actix_web::http::header::CONTENT_DISPOSITION;
 use actix_web::web::Bytes;
 use actix_web::{FromRequest, HttpRequest};
@@ -11,6 +13,13 @@ use futures_util::StreamExt as _;
 use pentad_kernel::ErrorKind;
 
 use crate::Fault;
+
+/// How much of a refused form is still read.
+const DRAIN_BYTES: usize = 64 << 20;
+/// How long a refused form is still read.
+const DRAIN_TIME: Duration = Duration::from_secs(10);
+/// How long a client may pause within a body.
+pub(crate) const STALL: Duration = Duration::from_secs(60);
 
 /// A multipart form. Nothing of it is buffered: each part is read, or skipped, before the next.
 #[derive(Debug)]
@@ -50,11 +59,30 @@ impl Form {
         }
     }
 
+    /// Reads the rest of the body and throws it away, within bounds: a client that writes its whole
+    /// request before it reads would otherwise meet a reset connection in place of its answer.
+    pub async fn drain(&mut self) {
+        let rest = async {
+            let mut left = DRAIN_BYTES;
+            while let Ok(Some(mut part)) = self.next().await {
+                while let Ok(Some(chunk)) = part.chunk().await {
+                    left = left.saturating_sub(chunk.len());
+                    if left == 0 {
+                        return;
+                    }
+                }
+            }
+        };
+        // Whoever sends longer than that has to do without the answer.
+        let _ = tokio::time::timeout(DRAIN_TIME, rest).await;
+    }
+
     async fn read(&mut self) -> Result<Option<Part>, Fault> {
-        match self.parts.0.next().await {
-            None => Ok(None),
-            Some(Ok(field)) => Ok(Some(Part { field })),
-            Some(Err(error)) => Err(broken(&error)),
+        match tokio::time::timeout(STALL, self.parts.0.next()).await {
+            Err(_) => Err(stalled()),
+            Ok(None) => Ok(None),
+            Ok(Some(Ok(field))) => Ok(Some(Part { field })),
+            Ok(Some(Err(error))) => Err(broken(&error)),
         }
     }
 }
@@ -138,6 +166,12 @@ impl Part {
         }
         String::from_utf8(content).map_err(|_| Fault::invalid(format!("the field {name} is not UTF-8")))
     }
+}
+
+/// The fault of a body that stopped arriving.
+pub(crate) fn stalled() -> Fault {
+    let message = format!("nothing of the body arrived for {} seconds", STALL.as_secs());
+    Fault::new(ErrorKind::Timeout, message).with_status(StatusCode::REQUEST_TIMEOUT)
 }
 
 fn broken(error: &actix_multipart::MultipartError) -> Fault {

@@ -60,9 +60,21 @@ pub(crate) const OVERRIDE_COOKIE: &str = "augur_tenant_override";
 /// What the guard knows of one method of a path.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
-    pub(crate) surface: Surface,
+    /// The surface; `None` for the one that the path belongs to.
+    pub(crate) surface: Option<Surface>,
     pub(crate) access: Access,
     pub(crate) body_limit: BodyLimit,
+}
+
+impl Policy {
+    /// The surface that the request is for, which the edge is told.
+    fn surface_of(&self, request: &ServiceRequest) -> Surface {
+        let context = RequestContext::of(request);
+        if let (Some(surface), Some(context)) = (self.surface, &context) {
+            context.set_surface(surface);
+        }
+        context.map_or(Surface::Sync, |context| context.surface())
+    }
 }
 
 /// Admits or refuses a request, before anything of its body is read.
@@ -74,18 +86,16 @@ pub(crate) async fn guard<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<B>, actix_web::Error> {
     let Some((_, policy)) = policies.iter().find(|(method, _)| method == request.method()) else {
         // The resource answers 405; the edge puts the envelope around it.
-        if let (Some((_, any)), Some(context)) = (policies.first(), RequestContext::of(&request)) {
-            context.set_surface(any.surface);
+        if let Some((_, any)) = policies.first() {
+            any.surface_of(&request);
         }
         return next.call(request).await;
     };
-    if let Some(context) = RequestContext::of(&request) {
-        context.set_surface(policy.surface);
-    }
+    let surface = policy.surface_of(&request);
     request.extensions_mut().insert(policy.body_limit);
-    let standing = match gate.admit(&request, *policy).await? {
+    let standing = match gate.admit(&request, surface, policy.access).await? {
         Some(caller) => {
-            let standing = gate.take(policy.surface, &caller)?;
+            let standing = gate.take(surface, &caller)?;
             request.extensions_mut().insert(Principal(caller));
             standing
         }
@@ -105,8 +115,12 @@ const RATE_REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining"
 const RATE_RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
 
 impl Gate {
-    async fn admit(&self, request: &ServiceRequest, policy: Policy) -> Result<Option<Arc<Caller>>, Fault> {
-        let Policy { surface, access, .. } = policy;
+    async fn admit(
+        &self,
+        request: &ServiceRequest,
+        surface: Surface,
+        access: Access,
+    ) -> Result<Option<Arc<Caller>>, Fault> {
         let peer = request.peer_addr();
         match access {
             Access::Public => return Ok(None),
@@ -116,9 +130,9 @@ impl Gate {
         let caller = match bearer(request) {
             Some(token) => match self.identity.authenticate(token).await {
                 Ok(caller) => caller,
-                Err(refusal) => return Err(self.refuse(policy, refusal, peer)),
+                Err(refusal) => return Err(self.refuse(surface, access, refusal, peer)),
             },
-            None if access.takes_cookie() => self.by_cookie(request, policy, peer).await?,
+            None if access.takes_cookie() => self.by_cookie(request, surface, peer).await?,
             None if matches!(access, Access::Exec(_)) && self.is_open_to(request) => {
                 Arc::new(self.identity.local_caller().await?)
             }
@@ -134,11 +148,11 @@ impl Gate {
     async fn by_cookie(
         &self,
         request: &ServiceRequest,
-        policy: Policy,
+        surface: Surface,
         peer: Option<SocketAddr>,
     ) -> Result<Arc<Caller>, Fault> {
         let Some(cookie) = request.cookie(SESSION_COOKIE) else {
-            return Err(self.missing(policy.surface, peer));
+            return Err(self.missing(surface, peer));
         };
         if !request.method().is_safe() && !same_origin(request) {
             return Err(Fault::new(
@@ -147,7 +161,7 @@ impl Gate {
             ));
         }
         let Some(user) = self.identity.web_session_user(cookie.value()).await? else {
-            return Err(self.missing(policy.surface, peer));
+            return Err(self.missing(surface, peer));
         };
         // The override means something only in the hands of an administrator; a slug that is not there
         // is as good as none.
@@ -170,15 +184,15 @@ impl Gate {
     }
 
     /// The answer to a credential that opens nothing.
-    fn refuse(&self, policy: Policy, refusal: Refusal, peer: Option<SocketAddr>) -> Fault {
+    fn refuse(&self, surface: Surface, access: Access, refusal: Refusal, peer: Option<SocketAddr>) -> Fault {
         if matches!(refusal, Refusal::Store(_)) {
             return refusal.into();
         }
         let mut fault = Fault::from(refusal);
-        if policy.surface != Surface::Sync {
+        if surface != Surface::Sync {
             fault.code = None;
         }
-        if matches!(policy.access, Access::Ingest(_)) {
+        if matches!(access, Access::Ingest(_)) {
             fault.kind = ErrorKind::Forbidden;
         }
         self.slowed(peer, fault)

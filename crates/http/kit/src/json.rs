@@ -12,6 +12,7 @@ use futures_util::StreamExt as _;
 use pentad_kernel::ErrorKind;
 use serde::de::DeserializeOwned;
 
+use crate::form::{STALL, stalled};
 use crate::{Fault, FieldError};
 
 /// The most bytes that an operation's body may have; set with [`crate::Endpoint::body_limit`].
@@ -54,7 +55,10 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
         let mut payload = payload.take();
         Box::pin(async move {
             let mut body = BytesMut::new();
-            while let Some(chunk) = payload.next().await {
+            while let Some(chunk) = tokio::time::timeout(STALL, payload.next())
+                .await
+                .map_err(|_| stalled())?
+            {
                 let chunk = chunk.map_err(|error| Fault::invalid(format!("the body broke off: {error}")))?;
                 if body.len() + chunk.len() > limit.0 {
                     return Err(too_large(limit));
