@@ -11,6 +11,7 @@ use pentad_grep_sessions::GrepSessions;
 use pentad_http_kit::{Gate, OpenExec, RefusalLimit};
 use pentad_identity::{Bootstrapped, Limiter};
 use pentad_kernel::{SharedClock, SystemClock};
+use pentad_runs::{Limits, Runs};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::cli::ServeArguments;
@@ -42,7 +43,13 @@ pub(crate) async fn run(arguments: Box<ServeArguments>) -> anyhow::Result<()> {
     let limits = ServerLimits::default();
     let blobs = Blobs::open(&server.storage.object_store).context("the object store cannot be opened")?;
     let clock: SharedClock = Arc::new(SystemClock);
-    let grep = GrepSessions::new(db.clone(), blobs, clock, server.grep_settings());
+    let grep = GrepSessions::new(
+        db.clone(),
+        blobs.clone(),
+        Arc::clone(&clock),
+        server.grep_settings(),
+    );
+    let runs = Runs::start(db.clone(), blobs, clock, Limits::default());
     let deps = Deps {
         gate: Gate {
             identity,
@@ -55,6 +62,8 @@ pub(crate) async fn run(arguments: Box<ServeArguments>) -> anyhow::Result<()> {
         },
         db: db.clone(),
         grep,
+        runs,
+        public_url: server.storage.public_url.clone(),
         metrics: pentad_gateway::install_metrics(),
         limits: ServerLimits {
             workers: server.workers.unwrap_or(limits.workers),

@@ -7,6 +7,7 @@ use actix_web::web::{Data, Path};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, Responder as _};
 use pentad_grep_sessions::GrepSessions;
 use pentad_http_kit::{Access, Endpoint, Fault, Form, Principal, Query, RequestContext, Surface, endpoint};
+use pentad_kernel::ActorKind;
 use pentad_kernel::id::is_uuid;
 
 /// The surface of a session by the form of its identifier.
@@ -128,8 +129,27 @@ async fn delete_session(
     }
 }
 
+/// Who is asking
+///
+/// With a key: the profile of its owner. With the cookie of a browser session: who is signed in, in which
+/// tenant they are at home, and which one they look at.
+#[utoipa::path(get, path = "/api/v1/auth/me", tag = "runs",
+    responses((status = 200, description = "Who is asking.", body = Object)))]
+async fn who_am_i(
+    request: HttpRequest,
+    runs: Data<pentad_http_runs::Api>,
+    principal: Principal,
+) -> Result<HttpResponse, Fault> {
+    if principal.actor.kind == ActorKind::WebSession {
+        meant_for(&request, Surface::Ingest);
+        return Ok(HttpResponse::Ok().json(pentad_http_runs::who_am_i(&runs, &principal).await?));
+    }
+    Err(Fault::not_found("this gateway does not take agent sessions"))
+}
+
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
+        endpoint!(who_am_i, Access::Credential).surface_by_path(),
         endpoint!(open_session, Access::Credential).surface_by_path(),
         endpoint!(list_sessions, Access::Credential).surface_by_path(),
         endpoint!(describe_session, Access::Credential).surface_by_path(),

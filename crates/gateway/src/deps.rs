@@ -5,6 +5,7 @@ use std::time::Duration;
 use metrics_exporter_prometheus::PrometheusHandle;
 use pentad_grep_sessions::GrepSessions;
 use pentad_http_kit::Gate;
+use pentad_runs::Runs;
 use pentad_store::Db;
 
 /// Everything the gateway needs, made by the program or by a test.
@@ -16,6 +17,10 @@ pub struct Deps {
     pub db: Db,
     /// The grep sessions.
     pub grep: GrepSessions,
+    /// The recorded runs.
+    pub runs: Runs,
+    /// The address under which clients reach the gateway; without it that of each request is used.
+    pub public_url: Option<String>,
     /// Renders what was measured; `None` leaves `/metrics` empty.
     pub metrics: Option<PrometheusHandle>,
     /// The bounds of the server itself.

@@ -21,6 +21,7 @@ use pentad_grep_sessions::{GrepSessions, Settings};
 use pentad_http_kit::{Gate, OpenExec, RefusalLimit};
 use pentad_identity::{Identity, KeyFamily, Limiter, NewKey, PlanName, PlanTable, User};
 use pentad_kernel::{Clock as _, ManualClock, ScopeSet, SharedClock, SystemClock, UserId};
+use pentad_runs::{Limits, Runs};
 use pentad_store::testing::TestDb;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -34,6 +35,8 @@ pub struct Setup {
     pub s3: bool,
     /// The bounds of grep sessions.
     pub grep: Option<Settings>,
+    /// The bounds of recorded runs.
+    pub runs: Option<Limits>,
     /// The plans.
     pub plans: Option<PlanTable>,
     /// How many refused credentials one address may send; `None` for as many as it likes.
@@ -100,10 +103,11 @@ impl TestGateway {
             .expect("the database was empty");
         let grep = GrepSessions::new(
             database.db(),
-            blobs,
-            shared,
+            blobs.clone(),
+            Arc::clone(&shared),
             setup.grep.unwrap_or_else(small_grep_settings),
         );
+        let runs = Runs::start(database.db(), blobs, shared, setup.runs.unwrap_or_default());
         let deps = Deps {
             gate: Gate {
                 identity: identity.clone(),
@@ -113,6 +117,8 @@ impl TestGateway {
             },
             db: database.db(),
             grep,
+            runs,
+            public_url: None,
             metrics: pentad_gateway::install_metrics(),
             limits: ServerLimits {
                 workers: setup.workers.unwrap_or(2),

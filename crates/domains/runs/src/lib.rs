@@ -71,7 +71,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use moka::sync::Cache;
 use pentad_blob::Blobs;
-use pentad_kernel::{Actor, OrganisationId, SharedClock};
+use pentad_kernel::{Actor, OrganisationId, SharedClock, Timestamp};
 use pentad_store::Db;
 
 pub use bundle::{File, Media};
@@ -151,6 +151,11 @@ impl Runs {
             reports: Cache::builder().max_capacity(REMEMBERED).build(),
             closing: Arc::default(),
         }
+    }
+
+    /// The present instant, by the clock of the runs.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// The limits.

@@ -279,7 +279,11 @@ impl SurfaceRoutes {
                 "type": "object",
                 "required": ["detail"],
                 "properties": {
-                    "detail": { "description": "What went wrong; a list of wrong fields where fields are wrong." },
+                    "detail": {
+                        "type": ["string", "array"],
+                        "items": { "type": "object" },
+                        "description": "What went wrong; a list of wrong fields where fields are wrong.",
+                    },
                 },
                 "example": { "detail": "Not authenticated" },
             }),

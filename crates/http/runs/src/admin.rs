@@ -12,7 +12,7 @@ use crate::auth::{me_body, override_cookie, required};
 use crate::body::Body;
 
 /// List every tenant
-#[utoipa::path(get, path = "/api/v1/admin/tenants", tag = "admin",
+#[utoipa::path(get, path = "/api/v1/admin/tenants", tag = "runs",
     responses((status = 200, description = "The tenants, the oldest first.", body = Object)))]
 pub(crate) async fn list_tenants(api: Data<Api>, _principal: Principal) -> Result<HttpResponse, Fault> {
     let activity = api.runs.activity().await?;
@@ -36,7 +36,7 @@ pub(crate) async fn list_tenants(api: Data<Api>, _principal: Principal) -> Resul
 }
 
 /// Make a tenant
-#[utoipa::path(post, path = "/api/v1/admin/tenants", tag = "admin",
+#[utoipa::path(post, path = "/api/v1/admin/tenants", tag = "runs",
     request_body(content = Object, example = json!({"slug": "acme", "name": "Acme"})),
     responses((status = 201, description = "The tenant.", body = Object),
               (status = 409, description = "Another tenant has the slug."),
@@ -59,7 +59,7 @@ pub(crate) async fn create_tenant(
 /// Make a user
 ///
 /// The user is at home in the tenant and signs in with the password.
-#[utoipa::path(post, path = "/api/v1/admin/users", tag = "admin",
+#[utoipa::path(post, path = "/api/v1/admin/users", tag = "runs",
     request_body(content = Object, example = json!({
         "email": "ada@example.com", "password": "correct horse", "tenant": "acme", "is_admin": false})),
     responses((status = 201, description = "The user.", body = Object),
@@ -99,7 +99,7 @@ pub(crate) async fn create_user(
 ///
 /// Sets the cookie `augur_tenant_override`, or clears it for `{"tenant": null}`. Reads, and everything the
 /// administrator changes, then happen in that tenant; changes are written to the audit log.
-#[utoipa::path(post, path = "/api/v1/admin/impersonate", tag = "admin",
+#[utoipa::path(post, path = "/api/v1/admin/impersonate", tag = "runs",
     request_body(content = Object, example = json!({"tenant": "acme"})),
     responses((status = 200, description = "As /auth/me.", body = Object),
               (status = 404, description = "There is no such tenant.")))]

@@ -96,7 +96,7 @@ pub async fn who_am_i(api: &Api, principal: &Principal) -> Result<Value, Fault> 
 /// Sign in
 ///
 /// Sets the cookie `augur_session`. An unknown address and a wrong password are the same answer.
-#[utoipa::path(post, path = "/api/v1/auth/login", tag = "auth",
+#[utoipa::path(post, path = "/api/v1/auth/login", tag = "runs",
     request_body(content = Object, example = json!({"email": "admin@localhost", "password": "…"})),
     responses((status = 200, description = "Signed in.", body = Object),
               (status = 401, description = "The address or the password is wrong."),
@@ -134,7 +134,7 @@ pub(crate) async fn login(api: Data<Api>, request: HttpRequest, body: Body) -> R
 /// Sign out
 ///
 /// Ends the session everywhere and clears both cookies; also without a session.
-#[utoipa::path(post, path = "/api/v1/auth/logout", tag = "auth",
+#[utoipa::path(post, path = "/api/v1/auth/logout", tag = "runs",
     responses((status = 200, description = "Signed out.", body = Object)))]
 pub(crate) async fn logout(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, Fault> {
     if let Some(cookie) = request.cookie(SESSION) {
@@ -147,7 +147,7 @@ pub(crate) async fn logout(api: Data<Api>, request: HttpRequest) -> Result<HttpR
 }
 
 /// Who is signed in
-#[utoipa::path(get, path = "/api/v1/auth/me", tag = "auth",
+#[utoipa::path(get, path = "/api/v1/auth/me", tag = "runs",
     responses((status = 200, description = "The user, the tenant at home and the one looked at.", body = Object)))]
 pub(crate) async fn me(api: Data<Api>, principal: Principal) -> Result<HttpResponse, Fault> {
     Ok(HttpResponse::Ok().json(who_am_i(&api, &principal).await?))

@@ -20,7 +20,7 @@ const LONGEST_HOLD: f64 = 25.0;
 ///
 /// Answers as soon as there is a command after `cursor`, or with none after `wait` seconds (20, at most 25).
 /// A run that is not known yet is waited for.
-#[utoipa::path(get, path = "/api/v1/runs/{run_id}/commands", tag = "ingest",
+#[utoipa::path(get, path = "/api/v1/runs/{run_id}/commands", tag = "runs",
     params(("run_id" = String, Path, description = "The run."),
            ("cursor" = Option<String>, Query, description = "The last command that was read."),
            ("wait" = Option<f64>, Query, description = "Seconds to wait.")),
@@ -63,7 +63,7 @@ pub(crate) async fn poll_commands(
 ///
 /// `pause`, `resume`, `kill`, `inject_hint` (payload `{text}`) or `override_action` (payload
 /// `{coordinates: {x, y}}`). The agent gets it by its next poll.
-#[utoipa::path(post, path = "/api/v1/runs/{run_id}/commands", tag = "commands",
+#[utoipa::path(post, path = "/api/v1/runs/{run_id}/commands", tag = "runs",
     params(("run_id" = String, Path, description = "The run.")),
     request_body(content = Object, example = json!({"type": "inject_hint", "payload": {"text": "log in first"}})),
     responses((status = 201, description = "The command is stored.", body = Object),

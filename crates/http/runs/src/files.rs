@@ -103,7 +103,7 @@ fn wanted_range(request: &HttpRequest, size: u64) -> Option<Option<(u64, u64)>> 
 ///
 /// Byte for byte as the client wrote it. Until it arrives, one is made up, with the header
 /// `X-Bundle-Synthetic: 1`.
-#[utoipa::path(get, path = "/api/v1/runs/{run_id}/manifest.json", tag = "bundle",
+#[utoipa::path(get, path = "/api/v1/runs/{run_id}/manifest.json", tag = "runs",
     params(("run_id" = String, Path, description = "The run.")),
     responses((status = 200, description = "The manifest.", body = Object),
               (status = 404, description = "There is no such run.")))]
@@ -119,7 +119,7 @@ pub(crate) async fn manifest(
 /// Read the trace
 ///
 /// The session with all its steps; while the run goes on, what is known of it.
-#[utoipa::path(get, path = "/api/v1/runs/{run_id}/trace.json", tag = "bundle",
+#[utoipa::path(get, path = "/api/v1/runs/{run_id}/trace.json", tag = "runs",
     params(("run_id" = String, Path, description = "The run.")),
     responses((status = 200, description = "The trace.", body = Object),
               (status = 404, description = "There is no such run.")))]
@@ -133,7 +133,7 @@ pub(crate) async fn trace(
 }
 
 /// Read a step
-#[utoipa::path(get, path = "/api/v1/runs/{run_id}/steps/{step}.json", tag = "bundle",
+#[utoipa::path(get, path = "/api/v1/runs/{run_id}/steps/{step}.json", tag = "runs",
     params(("run_id" = String, Path, description = "The run."),
            ("step" = String, Path, description = "The step, with four digits or more.")),
     responses((status = 200, description = "The step.", body = Object),
@@ -155,7 +155,7 @@ pub(crate) async fn step(
 }
 
 /// Read one of the attempts at a step
-#[utoipa::path(get, path = "/api/v1/runs/{run_id}/steps/{step}/{iteration}.json", tag = "bundle",
+#[utoipa::path(get, path = "/api/v1/runs/{run_id}/steps/{step}/{iteration}.json", tag = "runs",
     params(("run_id" = String, Path, description = "The run."),
            ("step" = String, Path, description = "The step, with four digits or more."),
            ("iteration" = String, Path, description = "The first eight hex digits of the SHA-256 of its step_id.")),
@@ -181,7 +181,7 @@ pub(crate) async fn iteration(
 /// Read decision events or reasoning
 ///
 /// `<step>.jsonl`, `run.jsonl` for those of the run, or `reasoning.jsonl`.
-#[utoipa::path(get, path = "/api/v1/runs/{run_id}/events/{name}.jsonl", tag = "bundle",
+#[utoipa::path(get, path = "/api/v1/runs/{run_id}/events/{name}.jsonl", tag = "runs",
     params(("run_id" = String, Path, description = "The run."),
            ("name" = String, Path, description = "A step, run, or reasoning.")),
     responses((status = 200, description = "One JSON document a line.", body = String, content_type = "application/x-ndjson"),
@@ -205,7 +205,7 @@ pub(crate) async fn events(
 /// Read a screenshot
 ///
 /// Answers `If-None-Match` and a single `Range`.
-#[utoipa::path(get, path = "/api/v1/runs/{run_id}/screenshots/{name}.png", tag = "bundle",
+#[utoipa::path(get, path = "/api/v1/runs/{run_id}/screenshots/{name}.png", tag = "runs",
     params(("run_id" = String, Path, description = "The run."),
            ("name" = String, Path, description = "<step>_<pre, post, target or diff>.")),
     responses((status = 200, description = "The image.", body = Vec<u8>, content_type = "image/png"),
@@ -230,7 +230,7 @@ pub(crate) async fn screenshot(
 }
 
 /// Read a model call
-#[utoipa::path(get, path = "/api/v1/runs/{run_id}/modelio/{name}", tag = "bundle",
+#[utoipa::path(get, path = "/api/v1/runs/{run_id}/modelio/{name}", tag = "runs",
     params(("run_id" = String, Path, description = "The run."),
            ("name" = String, Path, description = "The name that the client gave it.")),
     responses((status = 200, description = "The call.", body = Object),
@@ -252,7 +252,7 @@ pub(crate) async fn modelio(
 }
 
 /// Read a log
-#[utoipa::path(get, path = "/api/v1/runs/{run_id}/logs/{name}.log", tag = "bundle",
+#[utoipa::path(get, path = "/api/v1/runs/{run_id}/logs/{name}.log", tag = "runs",
     params(("run_id" = String, Path, description = "The run."),
            ("name" = String, Path, description = "Its name, or step-<n>.")),
     responses((status = 200, description = "The text.", body = String, content_type = "text/plain"),
@@ -274,7 +274,7 @@ pub(crate) async fn log(
 }
 
 /// Read a side effect
-#[utoipa::path(get, path = "/api/v1/runs/{run_id}/side_effects/{name}.json", tag = "bundle",
+#[utoipa::path(get, path = "/api/v1/runs/{run_id}/side_effects/{name}.json", tag = "runs",
     params(("run_id" = String, Path, description = "The run."),
            ("name" = String, Path, description = "<step>-<side_effect_id>.")),
     responses((status = 200, description = "The side effect.", body = Object),
@@ -296,7 +296,7 @@ pub(crate) async fn side_effect(
 }
 
 /// Read the outcomes
-#[utoipa::path(get, path = "/api/v1/runs/{run_id}/outcomes.json", tag = "bundle",
+#[utoipa::path(get, path = "/api/v1/runs/{run_id}/outcomes.json", tag = "runs",
     params(("run_id" = String, Path, description = "The run.")),
     responses((status = 200, description = "The outcomes.", body = Object),
               (status = 404, description = "There are none.")))]
@@ -310,7 +310,7 @@ pub(crate) async fn outcomes(
 }
 
 /// Read the candidates for evaluation
-#[utoipa::path(get, path = "/api/v1/runs/{run_id}/eval_candidates.json", tag = "bundle",
+#[utoipa::path(get, path = "/api/v1/runs/{run_id}/eval_candidates.json", tag = "runs",
     params(("run_id" = String, Path, description = "The run.")),
     responses((status = 200, description = "The candidates.", body = Object),
               (status = 404, description = "There are none.")))]
@@ -324,7 +324,7 @@ pub(crate) async fn eval_candidates(
 }
 
 /// Read where a coding agent begins
-#[utoipa::path(get, path = "/api/v1/runs/{run_id}/AGENT.md", tag = "bundle",
+#[utoipa::path(get, path = "/api/v1/runs/{run_id}/AGENT.md", tag = "runs",
     params(("run_id" = String, Path, description = "The run.")),
     responses((status = 200, description = "An index in Markdown.", body = String, content_type = "text/markdown"),
               (status = 404, description = "There is no such run.")))]
@@ -340,7 +340,7 @@ pub(crate) async fn agent(
 /// Read what looks wrong
 ///
 /// A JSON array, the worst first; each finding names the files that show it.
-#[utoipa::path(get, path = "/api/v1/runs/{run_id}/diagnostics/findings.json", tag = "bundle",
+#[utoipa::path(get, path = "/api/v1/runs/{run_id}/diagnostics/findings.json", tag = "runs",
     params(("run_id" = String, Path, description = "The run.")),
     responses((status = 200, description = "The findings.", body = Vec<Object>),
               (status = 404, description = "There is no such run.")))]

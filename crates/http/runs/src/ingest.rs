@@ -50,7 +50,7 @@ fn answer(run: &str, receipt: &Receipt, more: serde_json::Value) -> HttpResponse
 ///
 /// Takes the manifest of a run. The SDK sends it last, other clients may send it first: a run exists from
 /// the first record that names it. A later manifest replaces an earlier one.
-#[utoipa::path(post, path = "/api/v1/runs", tag = "ingest",
+#[utoipa::path(post, path = "/api/v1/runs", tag = "runs",
     request_body(content = Object, description = "BundleManifest", example = json!({
         "schema_version": "0.1", "bundle_format": "augur-bundle", "run_id": "run_abc",
         "debug_session_id": "dbg_abc", "client": {"name": "myagent"}, "capture_mode": "trace",
@@ -70,7 +70,7 @@ pub(crate) async fn create_run(
 /// Store the trace
 ///
 /// Takes the session with all its steps. A trace whose session has an end seals the run.
-#[utoipa::path(put, path = "/api/v1/runs/{run_id}/trace", tag = "ingest",
+#[utoipa::path(put, path = "/api/v1/runs/{run_id}/trace", tag = "runs",
     params(("run_id" = String, Path, description = "The run.")),
     request_body(content = Object, description = "{session, steps[]}", example = json!({
         "session": {"schema_version": "0.1", "debug_session_id": "dbg_abc", "run_id": "run_abc",
@@ -92,7 +92,7 @@ pub(crate) async fn put_trace(
 ///
 /// Takes one StepTrace. The answer says `"applied": false` when the run is streamed by the SDK and a newer
 /// version of the step is there already.
-#[utoipa::path(put, path = "/api/v1/runs/{run_id}/steps/{step_index}", tag = "ingest",
+#[utoipa::path(put, path = "/api/v1/runs/{run_id}/steps/{step_index}", tag = "runs",
     params(("run_id" = String, Path, description = "The run."),
            ("step_index" = u32, Path, description = "The step; the same as in the body.")),
     request_body(content = Object, description = "StepTrace", example = json!({
@@ -113,7 +113,7 @@ pub(crate) async fn put_step(
 /// Store the costs of the run
 ///
 /// Costs are cumulative. For a run that the SDK streams, of each amount the larger counts.
-#[utoipa::path(put, path = "/api/v1/runs/{run_id}/costs", tag = "ingest",
+#[utoipa::path(put, path = "/api/v1/runs/{run_id}/costs", tag = "runs",
     params(("run_id" = String, Path, description = "The run.")),
     request_body(content = Object, example = json!({"total_usd": 0.01, "tokens_in": 10})),
     responses((status = 202, description = "The costs are stored.", body = Object),
@@ -132,7 +132,7 @@ pub(crate) async fn put_costs(
 ///
 /// All or nothing: one wrong event refuses the post. With the header `Idempotency-Key`, the same post again
 /// changes nothing.
-#[utoipa::path(post, path = "/api/v1/runs/{run_id}/events", tag = "ingest",
+#[utoipa::path(post, path = "/api/v1/runs/{run_id}/events", tag = "runs",
     params(("run_id" = String, Path, description = "The run."),
            ("Idempotency-Key" = Option<String>, Header, description = "Any text that names this post.")),
     request_body(content = Object, example = json!({"step_index": 0, "events": [
@@ -164,7 +164,7 @@ pub(crate) async fn add_events(
 ///
 /// A multipart form with the part `image` of type `image/png`; `kind` is `pre`, `post`, `target` or `diff`.
 /// A later screenshot replaces an earlier one.
-#[utoipa::path(post, path = "/api/v1/runs/{run_id}/screenshots/{step_index}/{kind}", tag = "ingest",
+#[utoipa::path(post, path = "/api/v1/runs/{run_id}/screenshots/{step_index}/{kind}", tag = "runs",
     params(("run_id" = String, Path, description = "The run."),
            ("step_index" = u32, Path, description = "The step."),
            ("kind" = String, Path, description = "pre, post, target or diff.")),
@@ -233,7 +233,7 @@ async fn read_image(mut form: Form, limit: usize) -> Result<bytes::Bytes, Fault>
 ///
 /// Takes the whole input and output of one call of a model, under the name that the client gave it. Answers
 /// 403 only while the tenant has not turned this on.
-#[utoipa::path(post, path = "/api/v1/runs/{run_id}/modelio/{relpath}", tag = "ingest",
+#[utoipa::path(post, path = "/api/v1/runs/{run_id}/modelio/{relpath}", tag = "runs",
     params(("run_id" = String, Path, description = "The run."),
            ("relpath" = String, Path, description = "<step:04d>-<layer>-<n>.json or run-<layer>-<n>.json.")),
     request_body(content = Object, description = "ModelIORecord", example = json!({
@@ -261,7 +261,7 @@ pub(crate) async fn put_modelio(
 /// Goes to `logs/<name>.log`, or to `logs/step-<n>.log` when `step_index` is set. A log holds 1 MB: its head
 /// is kept, and the answer says how much was dropped. What looks like a secret is replaced, unless the
 /// tenant has turned that off.
-#[utoipa::path(post, path = "/api/v1/runs/{run_id}/logs", tag = "ingest",
+#[utoipa::path(post, path = "/api/v1/runs/{run_id}/logs", tag = "runs",
     params(("run_id" = String, Path, description = "The run.")),
     request_body(content = Object, example = json!({"text": "retrying after verifier failure\n", "step_index": 3})),
     responses((status = 202, description = "The text is stored, as far as there was room.", body = Object),
@@ -287,7 +287,7 @@ pub(crate) async fn add_log(
 ///
 /// Something that the agent did, or means to do, to the world outside. An end is never undone by a late
 /// announcement.
-#[utoipa::path(post, path = "/api/v1/runs/{run_id}/side-effects", tag = "ingest",
+#[utoipa::path(post, path = "/api/v1/runs/{run_id}/side-effects", tag = "runs",
     params(("run_id" = String, Path, description = "The run.")),
     request_body(content = Object, example = json!({
         "side_effect_id": "se_1", "step_index": 0, "resource": "stripe:cus_x", "action": "payment_create",
@@ -305,7 +305,7 @@ pub(crate) async fn put_side_effect(
 }
 
 /// Append reasoning
-#[utoipa::path(post, path = "/api/v1/runs/{run_id}/reasoning", tag = "ingest",
+#[utoipa::path(post, path = "/api/v1/runs/{run_id}/reasoning", tag = "runs",
     params(("run_id" = String, Path, description = "The run.")),
     request_body(content = Object, example = json!({
         "ts": "2026-05-19T00:00:00Z", "text": "the button is grey", "format": "adapter_inferred", "step_index": 0})),
@@ -322,7 +322,7 @@ pub(crate) async fn add_reasoning(
 }
 
 /// Store an outcome
-#[utoipa::path(post, path = "/api/v1/runs/{run_id}/outcomes", tag = "ingest",
+#[utoipa::path(post, path = "/api/v1/runs/{run_id}/outcomes", tag = "runs",
     params(("run_id" = String, Path, description = "The run.")),
     request_body(content = Object, example = json!({
         "scope": "session", "finalized_at": "2026-05-19T00:00:00Z", "verdict": {"status": "passed"}})),
@@ -339,7 +339,7 @@ pub(crate) async fn add_outcome(
 }
 
 /// Tag a step as a candidate for evaluation
-#[utoipa::path(post, path = "/api/v1/runs/{run_id}/eval-candidates", tag = "ingest",
+#[utoipa::path(post, path = "/api/v1/runs/{run_id}/eval-candidates", tag = "runs",
     params(("run_id" = String, Path, description = "The run.")),
     request_body(content = Object, example = json!({
         "step_index": 3, "reason": "recurring", "tagged_at": "2026-05-19T00:00:00Z"})),
@@ -356,7 +356,7 @@ pub(crate) async fn put_eval_candidate(
 }
 
 /// Append a judge's decision about a step
-#[utoipa::path(post, path = "/api/v1/runs/{run_id}/steps/{step_index}/judge-decisions", tag = "ingest",
+#[utoipa::path(post, path = "/api/v1/runs/{run_id}/steps/{step_index}/judge-decisions", tag = "runs",
     params(("run_id" = String, Path, description = "The run."),
            ("step_index" = u32, Path, description = "The step.")),
     request_body(content = Object, example = json!({
@@ -381,7 +381,7 @@ pub(crate) async fn add_judge_decision(
 /// Show a sign of life
 ///
 /// Keeps the client listed as connected for a minute. Every other ingest call does so too.
-#[utoipa::path(post, path = "/api/v1/heartbeat", tag = "ingest",
+#[utoipa::path(post, path = "/api/v1/heartbeat", tag = "runs",
     request_body(content = Object, example = json!({"client_id": "my_client", "client_name": "myagent"})),
     responses((status = 202, description = "The client is listed.", body = Object),
               (status = 422, description = "The body has no client_id.")))]

@@ -3,7 +3,7 @@
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse, web};
 use pentad_http_kit::{Fault, Principal};
-use pentad_kernel::{Clock as _, SystemClock, Timestamp};
+use pentad_kernel::Timestamp;
 use pentad_runs::{Command, Error, Filter, MAX_PAGE, RunId, State};
 use serde_json::json;
 
@@ -75,7 +75,7 @@ fn read_query(query: &str) -> Result<ListQuery, Fault> {
 ///
 /// The runs of the active workspace, the latest active first. Branches of a run are left out unless
 /// `include_branches` or `parent` asks for them. `tag.<name>=<value>` filters by a tag.
-#[utoipa::path(get, path = "/api/v1/runs", tag = "read",
+#[utoipa::path(get, path = "/api/v1/runs", tag = "runs",
     params(("limit" = Option<u32>, Query, description = "1 to 500; 50 by default."),
            ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before."),
            ("status" = Option<String>, Query, description = "running, succeeded, failed, cancelled or halted."),
@@ -109,7 +109,7 @@ pub(crate) async fn list_runs(
 }
 
 /// Read a run as the list shows it
-#[utoipa::path(get, path = "/api/v1/runs/{run_id}", tag = "read",
+#[utoipa::path(get, path = "/api/v1/runs/{run_id}", tag = "runs",
     params(("run_id" = String, Path, description = "The run.")),
     responses((status = 200, description = "The run.", body = Object),
               (status = 404, description = "There is no such run.")))]
@@ -125,7 +125,7 @@ pub(crate) async fn read_run(
 /// Delete a run
 ///
 /// Removes the run and everything recorded of it, for good.
-#[utoipa::path(delete, path = "/api/v1/runs/{run_id}", tag = "read",
+#[utoipa::path(delete, path = "/api/v1/runs/{run_id}", tag = "runs",
     params(("run_id" = String, Path, description = "The run.")),
     responses((status = 204, description = "The run is gone."),
               (status = 404, description = "There is no such run.")))]
@@ -141,7 +141,7 @@ pub(crate) async fn delete_run(
 }
 
 /// List the files of a run
-#[utoipa::path(get, path = "/api/v1/runs/{run_id}/files", tag = "read",
+#[utoipa::path(get, path = "/api/v1/runs/{run_id}/files", tag = "runs",
     params(("run_id" = String, Path, description = "The run.")),
     responses((status = 200, description = "The paths, sorted.", body = Object, example = json!({
         "files": ["AGENT.md", "manifest.json", "steps/0000.json", "trace.json"]})),
@@ -159,7 +159,7 @@ pub(crate) async fn list_files(
 ///
 /// The manifest holds the SHA-256 of every file that the client wrote to its own disk. Each is `verified`,
 /// `mismatched`, `missing` (a lost post), or `not_streamed`.
-#[utoipa::path(get, path = "/api/v1/runs/{run_id}/integrity", tag = "read",
+#[utoipa::path(get, path = "/api/v1/runs/{run_id}/integrity", tag = "runs",
     params(("run_id" = String, Path, description = "The run.")),
     responses((status = 200, description = "How every signed file stands.", body = Object),
               (status = 404, description = "There is no such run.")))]
@@ -190,7 +190,7 @@ pub(crate) async fn integrity(
 /// List the commands of a run
 ///
 /// Every command that was given, and when its agent first got it.
-#[utoipa::path(get, path = "/api/v1/runs/{run_id}/commands/history", tag = "commands",
+#[utoipa::path(get, path = "/api/v1/runs/{run_id}/commands/history", tag = "runs",
     params(("run_id" = String, Path, description = "The run.")),
     responses((status = 200, description = "The commands, oldest first.", body = Object),
               (status = 404, description = "There is no such run.")))]
@@ -211,11 +211,11 @@ pub(crate) async fn list_commands(
 /// List live clients
 ///
 /// The clients that showed a sign of life within the last minute.
-#[utoipa::path(get, path = "/api/v1/connections", tag = "read",
+#[utoipa::path(get, path = "/api/v1/connections", tag = "runs",
     responses((status = 200, description = "The clients, the latest first.", body = Object)))]
 pub(crate) async fn list_connections(api: Data<Api>, principal: Principal) -> Result<HttpResponse, Fault> {
     let connections = api.runs.connections(&principal.actor).await?;
-    let now = SystemClock.now();
+    let now = api.runs.now();
     Ok(HttpResponse::Ok().json(json!({
         "horizon_s": api.runs.limits().connection_horizon.as_secs(),
         "connections": connections
@@ -228,7 +228,7 @@ pub(crate) async fn list_connections(api: Data<Api>, principal: Principal) -> Re
 /// Liveness
 ///
 /// Answers as long as the process does, without touching the database.
-#[utoipa::path(get, path = "/api/v1/healthz", tag = "read",
+#[utoipa::path(get, path = "/api/v1/healthz", tag = "runs",
     responses((status = 200, description = "The server answers.", body = Object, example = json!({"status": "ok"}))))]
 pub(crate) async fn healthz() -> HttpResponse {
     HttpResponse::Ok().json(json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") }))

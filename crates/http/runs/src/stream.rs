@@ -22,7 +22,7 @@ const LOOK: Duration = Duration::from_secs(1);
 ///
 /// Server-sent events: `change` with `{"rev", "paths"}` for each change; the paths are those of the bundle and
 /// may be empty when only the revision is known. `gone` when the run is deleted.
-#[utoipa::path(get, path = "/api/v1/runs/{run_id}/stream", tag = "read",
+#[utoipa::path(get, path = "/api/v1/runs/{run_id}/stream", tag = "runs",
     params(("run_id" = String, Path, description = "The run.")),
     responses((status = 200, description = "The changes from now on.", body = String, content_type = "text/event-stream"),
               (status = 404, description = "There is no such run.")))]

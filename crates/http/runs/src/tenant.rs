@@ -45,7 +45,7 @@ fn public_base(api: &Api, request: &HttpRequest) -> String {
 /// List DSNs
 ///
 /// Every DSN key of the active workspace, without its secret.
-#[utoipa::path(get, path = "/api/v1/tenant/dsns", tag = "tenant",
+#[utoipa::path(get, path = "/api/v1/tenant/dsns", tag = "runs",
     responses((status = 200, description = "The keys, the newest first.", body = Object)))]
 pub(crate) async fn list_dsns(api: Data<Api>, principal: Principal) -> Result<HttpResponse, Fault> {
     let organisation = api.identity.organisation(&principal.actor.organisation).await?;
@@ -61,7 +61,7 @@ pub(crate) async fn list_dsns(api: Data<Api>, principal: Principal) -> Result<Ht
 /// Mint a DSN
 ///
 /// The DSN holds a new key that only records. It is shown here once and never again.
-#[utoipa::path(post, path = "/api/v1/tenant/dsns", tag = "tenant",
+#[utoipa::path(post, path = "/api/v1/tenant/dsns", tag = "runs",
     request_body(content = Object, example = json!({"label": "laptop"})),
     responses((status = 201, description = "The key, with `dsn` and `api_key`.", body = Object),
               (status = 422, description = "The label is no short text.")))]
@@ -101,7 +101,7 @@ pub(crate) async fn mint_dsn(
 /// Revoke a DSN
 ///
 /// The key stops working at once, and everywhere within seconds.
-#[utoipa::path(delete, path = "/api/v1/tenant/dsns/{id}", tag = "tenant",
+#[utoipa::path(delete, path = "/api/v1/tenant/dsns/{id}", tag = "runs",
     params(("id" = String, Path, description = "The key.")),
     responses((status = 200, description = "The key is revoked.", body = Object),
               (status = 404, description = "The workspace has no such key.")))]
@@ -131,7 +131,7 @@ fn render_settings(settings: Settings) -> Value {
 }
 
 /// Read the settings of recording
-#[utoipa::path(get, path = "/api/v1/tenant/settings", tag = "tenant",
+#[utoipa::path(get, path = "/api/v1/tenant/settings", tag = "runs",
     responses((status = 200, description = "The settings.", body = Object, example = json!({
         "modelio_enabled": false, "log_scrub": true, "retention_days": null}))))]
 pub(crate) async fn read_settings(api: Data<Api>, principal: Principal) -> Result<HttpResponse, Fault> {
@@ -141,7 +141,7 @@ pub(crate) async fn read_settings(api: Data<Api>, principal: Principal) -> Resul
 /// Change the settings of recording
 ///
 /// What the body does not name stays as it is.
-#[utoipa::path(put, path = "/api/v1/tenant/settings", tag = "tenant",
+#[utoipa::path(put, path = "/api/v1/tenant/settings", tag = "runs",
     request_body(content = Object, example = json!({"modelio_enabled": true})),
     responses((status = 200, description = "The settings as they are now.", body = Object),
               (status = 422, description = "A value is wrong or a name unknown.")))]
