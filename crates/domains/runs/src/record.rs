@@ -333,9 +333,18 @@ impl Submission {
     /// `scrub` replaces what looks like a secret or a personal address.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a body without text or with a name that no log may have.
-    pub fn log(run: RunId, body: &Json, scrub: bool) -> Result<Self> {
+    /// [`Error::Invalid`] for a body without text or with a name that no log may have,
+    /// [`Error::TooLarge`] for too much text.
+    pub fn log(run: RunId, body: &Json, scrub: bool, limits: &Limits) -> Result<Self> {
         schema::check(body, &records::LOG)?;
+        let text = body.text_at("text").unwrap_or_default();
+        if text.len() > limits.log_post_bytes {
+            return Err(Error::TooLarge {
+                what: "the text",
+                limit: limits.log_post_bytes,
+                name: "log_post_bytes",
+            });
+        }
         let step_index = index_of(body, "step_index");
         let name = match (step_index, body.text_at("name")) {
             (_, Some(name)) if !is_log_name(name) => {
@@ -349,7 +358,6 @@ impl Submission {
             (None, Some(name)) => name.to_owned(),
             (None, None) => "run".to_owned(),
         };
-        let text = body.text_at("text").unwrap_or_default();
         let (text, replaced) = if scrub {
             crate::scrub::scrub(text)
         } else {

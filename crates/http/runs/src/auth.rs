@@ -18,9 +18,8 @@ use crate::body::Body;
 
 const SESSION: &str = "augur_session";
 const OVERRIDE: &str = "augur_tenant_override";
-/// Attempts to sign in that one address may make for one account at once; one more comes back each second.
+/// Attempts to sign in that one address may make for one account in a minute.
 const ATTEMPTS: NonZeroU32 = NonZeroU32::new(10).expect("ten is not zero");
-const REFILL: NonZeroU32 = NonZeroU32::MIN;
 
 /// The text of a required member.
 pub(crate) fn required<'a>(body: &'a Json, name: &str) -> Result<&'a str, Fault> {
@@ -110,13 +109,15 @@ pub(crate) async fn login(api: Data<Api>, request: HttpRequest, body: Body) -> R
         .map(|peer| peer.ip().to_string())
         .unwrap_or_default();
     let bucket = format!("login {address} {}", email.trim().to_lowercase());
-    api.limiter.check(&bucket, REFILL, ATTEMPTS).map_err(|limited| {
-        Fault::new(
-            ErrorKind::RateLimited,
-            "too many attempts to sign in; try again later",
-        )
-        .with_retry_after(limited.retry_after)
-    })?;
+    api.limiter
+        .check_each_minute(&bucket, ATTEMPTS)
+        .map_err(|limited| {
+            Fault::new(
+                ErrorKind::RateLimited,
+                "too many attempts to sign in; try again later",
+            )
+            .with_retry_after(limited.retry_after)
+        })?;
     let password = SecretString::from(password.to_owned());
     let user = api
         .identity

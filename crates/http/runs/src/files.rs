@@ -230,9 +230,9 @@ pub(crate) async fn screenshot(
 }
 
 /// Read a model call
-#[utoipa::path(get, path = "/api/v1/runs/{run_id}/modelio/{name}", tag = "runs",
+#[utoipa::path(get, path = "/api/v1/runs/{run_id}/modelio/{relpath}", tag = "runs",
     params(("run_id" = String, Path, description = "The run."),
-           ("name" = String, Path, description = "The name that the client gave it.")),
+           ("relpath" = String, Path, description = "The name that the client gave it.")),
     responses((status = 200, description = "The call.", body = Object),
               (status = 404, description = "There is none.")))]
 pub(crate) async fn modelio(

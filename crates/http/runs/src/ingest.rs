@@ -274,7 +274,7 @@ pub(crate) async fn add_log(
 ) -> Result<HttpResponse, Fault> {
     let run = run_in_path(&path)?;
     let scrub = api.runs.settings(&principal.actor).await?.log_scrub;
-    let submission = Submission::log(run.clone(), &body.json()?, scrub)?;
+    let submission = Submission::log(run.clone(), &body.json()?, scrub, api.runs.limits())?;
     let receipt = api.runs.ingest(&principal.actor, submission).await?;
     let more = receipt.log.map_or_else(
         || json!({}),

@@ -196,7 +196,8 @@ mod tests {
         let body = Json::parse(format!(r#"{{"text":"{text}"}}"#).as_bytes()).unwrap();
         Operation {
             organisation: OrganisationId::new(organisation),
-            submission: Submission::log(RunId::parse("run").unwrap(), &body, false).unwrap(),
+            submission: Submission::log(RunId::parse("run").unwrap(), &body, false, &Limits::default())
+                .unwrap(),
             at: Timestamp::from_micros(0),
             reply,
         }

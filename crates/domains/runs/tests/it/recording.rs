@@ -101,7 +101,7 @@ impl Request {
             ["runs", _, "trace"] => Submission::trace(run, body),
             ["runs", _, "costs"] => Submission::costs(run, body),
             ["runs", _, "events"] => Submission::events(run, &body, None, &limits),
-            ["runs", _, "logs"] => Submission::log(run, &body, true),
+            ["runs", _, "logs"] => Submission::log(run, &body, true, &limits),
             ["runs", _, "side-effects"] => Submission::side_effect(run, body),
             ["runs", _, "reasoning"] => Submission::reasoning(run, body),
             ["runs", _, "outcomes"] => Submission::outcome(run, body),

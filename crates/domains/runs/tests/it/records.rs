@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pentad_kernel::{Classify as _, ErrorKind};
 use pentad_runs::{
-    Error, Filter, Heartbeat, Json, Liveness, NewCommand, Png, Settings, ShotKind, Submission,
+    Error, Filter, Heartbeat, Json, Limits, Liveness, NewCommand, Png, Settings, ShotKind, Submission,
 };
 use pentad_store::{Db, both_engines};
 
@@ -32,7 +32,7 @@ fn png(pixels: u32) -> Png {
     bytes.extend([8, 2, 0, 0, 0, 0, 0, 0, 0]);
     // More than is kept in a row.
     bytes.resize(pixels as usize * 1_000, 7);
-    Png::new(bytes.into(), &pentad_runs::Limits::default()).unwrap()
+    Png::new(bytes.into(), &Limits::default()).unwrap()
 }
 
 async fn beat(runs: &pentad_runs::Runs, run: &str) {
@@ -94,9 +94,9 @@ both_engines! {
         let runs = start(db);
         let text = "0123456789abcde\n".repeat(40_000);
         let body = json(&format!(r#"{{"text":{},"name":"big"}}"#, Json::from(text.as_str()).to_line()));
-        let first = runs.ingest(&actor("acme"), Submission::log(id("run"), &body, true).unwrap()).await.unwrap();
+        let first = runs.ingest(&actor("acme"), Submission::log(id("run"), &body, true, &Limits::default()).unwrap()).await.unwrap();
         assert_eq!(first.log.unwrap().dropped, 0);
-        let second = runs.ingest(&actor("acme"), Submission::log(id("run"), &body, true).unwrap()).await.unwrap();
+        let second = runs.ingest(&actor("acme"), Submission::log(id("run"), &body, true, &Limits::default()).unwrap()).await.unwrap();
         assert_eq!(second.log.unwrap().dropped, 2 * 640_000 - (1 << 20));
         let file = runs.file(&actor("acme"), &id("run"), "logs/big.log").await.unwrap();
         assert_eq!(file.content.len(), 1 << 20);
@@ -106,7 +106,7 @@ both_engines! {
     async fn log_text_is_scrubbed_and_keeps_nul(db: Db) {
         let runs = start(db);
         let body = json(r#"{"text":"mail a@b.co \u0000 end","step_index":7}"#);
-        let receipt = runs.ingest(&actor("acme"), Submission::log(id("run"), &body, true).unwrap()).await.unwrap();
+        let receipt = runs.ingest(&actor("acme"), Submission::log(id("run"), &body, true, &Limits::default()).unwrap()).await.unwrap();
         assert_eq!(receipt.log.unwrap().scrubbed, 1);
         for name in ["logs/step-7.log", "logs/step-0007.log"] {
             let file = runs.file(&actor("acme"), &id("run"), name).await.unwrap();
@@ -139,7 +139,7 @@ both_engines! {
     async fn events_with_an_idempotency_key_count_once(db: Db) {
         let runs = start(db);
         let body = json(r#"{"events":[{"ts":"2026-05-19T00:00:00Z","layer":"runner","kind":"info","summary":"x"}]}"#);
-        let limits = pentad_runs::Limits::default();
+        let limits = Limits::default();
         for key in [None, None, Some("k"), Some("k")] {
             runs.ingest(&actor("acme"), Submission::events(id("run"), &body, key, &limits).unwrap()).await.unwrap();
         }
