@@ -10,6 +10,8 @@
 //! # }
 //! ```
 
+mod browser;
+
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +27,8 @@ use pentad_runs::{Limits, Runs};
 use pentad_store::testing::TestDb;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+
+pub use browser::Browser;
 
 /// What a test gateway runs on. The default is SQLite and objects in memory.
 #[derive(Debug, Default)]

@@ -55,11 +55,13 @@ impl Endpoint {
     /// The operation that the annotation `P` describes.
     pub fn new<P>(access: Access, route: fn() -> Route) -> Self
     where
-        P: utoipa::Path + utoipa::__dev::SchemaReferences,
+        P: utoipa::Path + utoipa::__dev::SchemaReferences + for<'t> utoipa::__dev::Tags<'t>,
     {
         let mut schemas = Vec::new();
         <P as utoipa::__dev::SchemaReferences>::schemas(&mut schemas);
         let methods = P::methods();
+        let mut operation = P::operation();
+        operation.tags = Some(P::tags().into_iter().map(str::to_owned).collect());
         Self {
             path: P::path(),
             method: method(methods.first().unwrap_or(&HttpMethod::Get)),
@@ -69,7 +71,7 @@ impl Endpoint {
             tail: false,
             number: false,
             surface_by_path: false,
-            operation: P::operation(),
+            operation,
             schemas,
             route,
         }
