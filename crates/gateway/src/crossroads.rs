@@ -7,8 +7,8 @@ use actix_web::web::{Data, Path};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, Responder as _};
 use pentad_grep_sessions::GrepSessions;
 use pentad_http_kit::{Access, Endpoint, Fault, Form, Principal, Query, RequestContext, Surface, endpoint};
-use pentad_kernel::ActorKind;
 use pentad_kernel::id::is_uuid;
+use pentad_kernel::{ActorKind, ErrorKind};
 
 /// The surface of a session by the form of its identifier.
 fn surface_of_id(id: &str) -> Surface {
@@ -131,8 +131,7 @@ async fn delete_session(
 
 /// Who is asking
 ///
-/// With a key: the profile of its owner. With the cookie of a browser session: who is signed in, in which
-/// tenant they are at home, and which one they look at.
+/// By key or by browser session: who it is, in which tenant they are at home, and which one they look at.
 #[utoipa::path(get, path = "/api/v1/auth/me", tag = "runs",
     responses((status = 200, description = "Who is asking.", body = Object)))]
 async fn who_am_i(
@@ -144,7 +143,11 @@ async fn who_am_i(
         meant_for(&request, Surface::Ingest);
         return Ok(HttpResponse::Ok().json(pentad_http_runs::who_am_i(&runs, &principal).await?));
     }
-    Err(Fault::not_found("this gateway does not take agent sessions"))
+    if principal.actor.is_service_key() {
+        let message = "service keys may not do this: use a key of your own";
+        return Err(Fault::new(ErrorKind::Forbidden, message).with_code("service_key_not_allowed"));
+    }
+    Ok(HttpResponse::Ok().json(pentad_http_runs::who_am_i(&runs, &principal).await?))
 }
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {

@@ -111,7 +111,12 @@ impl TestGateway {
             Arc::clone(&shared),
             setup.grep.unwrap_or_else(small_grep_settings),
         );
-        let runs = Runs::start(database.db(), blobs, shared, setup.runs.unwrap_or_default());
+        let runs = Runs::start(
+            database.db(),
+            blobs,
+            shared,
+            setup.runs.unwrap_or_else(short_polls),
+        );
         let deps = Deps {
             gate: Gate {
                 identity: identity.clone(),
@@ -268,5 +273,13 @@ fn small_grep_settings() -> Settings {
         memory_bytes: 1 << 30,
         max_session_bytes: 1 << 30,
         ..Settings::default()
+    }
+}
+
+/// Agents of a test wait for commands no longer than a test may take.
+fn short_polls() -> Limits {
+    Limits {
+        command_hold: Duration::from_millis(500),
+        ..Limits::default()
     }
 }

@@ -39,6 +39,8 @@ pub struct Limits {
     pub idle_after: Duration,
     /// After how long without a record a run counts as lost.
     pub lost_after: Duration,
+    /// How long a poll for commands waits when it does not say; the SDK reads for 30 seconds.
+    pub command_hold: Duration,
     /// Polls for commands of one organisation that may wait at once.
     pub waiting_polls: usize,
 }
@@ -64,6 +66,7 @@ impl Default for Limits {
             connection_horizon: Duration::from_secs(60),
             idle_after: Duration::from_secs(60),
             lost_after: Duration::from_secs(30 * 60),
+            command_hold: Duration::from_secs(20),
             waiting_polls: 1_000,
         }
     }

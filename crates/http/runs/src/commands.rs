@@ -11,8 +11,6 @@ use serde_json::json;
 use crate::body::Body;
 use crate::{Api, auth, render};
 
-/// How long a poll is held by default: the SDK reads for 30 seconds.
-const HOLD: Duration = Duration::from_secs(20);
 /// The longest a client may ask for.
 const LONGEST_HOLD: f64 = 25.0;
 
@@ -35,7 +33,7 @@ pub(crate) async fn poll_commands(
 ) -> Result<HttpResponse, Fault> {
     let run = RunId::parse_at(&path, &["path", "run_id"])?;
     let hold = match query.text("wait") {
-        None => HOLD,
+        None => api.runs.limits().command_hold,
         Some(text) => match text.parse::<f64>() {
             Ok(seconds) if (0.0..=LONGEST_HOLD).contains(&seconds) => Duration::from_secs_f64(seconds),
             _ => {

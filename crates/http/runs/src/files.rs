@@ -107,7 +107,7 @@ fn wanted_range(request: &HttpRequest, size: u64) -> Option<Option<(u64, u64)>> 
     params(("run_id" = String, Path, description = "The run.")),
     responses((status = 200, description = "The manifest.", body = Object),
               (status = 404, description = "There is no such run.")))]
-pub(crate) async fn manifest(
+pub(crate) async fn read_manifest(
     api: Data<Api>,
     principal: Principal,
     path: Path<String>,
@@ -123,7 +123,7 @@ pub(crate) async fn manifest(
     params(("run_id" = String, Path, description = "The run.")),
     responses((status = 200, description = "The trace.", body = Object),
               (status = 404, description = "There is no such run.")))]
-pub(crate) async fn trace(
+pub(crate) async fn read_trace(
     api: Data<Api>,
     principal: Principal,
     path: Path<String>,
@@ -138,7 +138,7 @@ pub(crate) async fn trace(
            ("step" = String, Path, description = "The step, with four digits or more.")),
     responses((status = 200, description = "The step.", body = Object),
               (status = 404, description = "There is no such step.")))]
-pub(crate) async fn step(
+pub(crate) async fn read_step(
     api: Data<Api>,
     principal: Principal,
     path: Path<(String, String)>,
@@ -161,7 +161,7 @@ pub(crate) async fn step(
            ("iteration" = String, Path, description = "The first eight hex digits of the SHA-256 of its step_id.")),
     responses((status = 200, description = "The attempt.", body = Object),
               (status = 404, description = "There is no such attempt.")))]
-pub(crate) async fn iteration(
+pub(crate) async fn read_iteration(
     api: Data<Api>,
     principal: Principal,
     path: Path<(String, String, String)>,
@@ -186,7 +186,7 @@ pub(crate) async fn iteration(
            ("name" = String, Path, description = "A step, run, or reasoning.")),
     responses((status = 200, description = "One JSON document a line.", body = String, content_type = "application/x-ndjson"),
               (status = 404, description = "There are none.")))]
-pub(crate) async fn events(
+pub(crate) async fn read_events(
     api: Data<Api>,
     principal: Principal,
     path: Path<(String, String)>,
@@ -213,7 +213,7 @@ pub(crate) async fn events(
               (status = 304, description = "It is what the client has."),
               (status = 404, description = "There is none."),
               (status = 416, description = "The image ends before the range.")))]
-pub(crate) async fn screenshot(
+pub(crate) async fn read_screenshot(
     api: Data<Api>,
     principal: Principal,
     path: Path<(String, String)>,
@@ -235,7 +235,7 @@ pub(crate) async fn screenshot(
            ("relpath" = String, Path, description = "The name that the client gave it.")),
     responses((status = 200, description = "The call.", body = Object),
               (status = 404, description = "There is none.")))]
-pub(crate) async fn modelio(
+pub(crate) async fn read_modelio(
     api: Data<Api>,
     principal: Principal,
     path: Path<(String, String)>,
@@ -257,7 +257,7 @@ pub(crate) async fn modelio(
            ("name" = String, Path, description = "Its name, or step-<n>.")),
     responses((status = 200, description = "The text.", body = String, content_type = "text/plain"),
               (status = 404, description = "There is none.")))]
-pub(crate) async fn log(
+pub(crate) async fn read_log(
     api: Data<Api>,
     principal: Principal,
     path: Path<(String, String)>,
@@ -279,7 +279,7 @@ pub(crate) async fn log(
            ("name" = String, Path, description = "<step>-<side_effect_id>.")),
     responses((status = 200, description = "The side effect.", body = Object),
               (status = 404, description = "There is none.")))]
-pub(crate) async fn side_effect(
+pub(crate) async fn read_side_effect(
     api: Data<Api>,
     principal: Principal,
     path: Path<(String, String)>,
@@ -300,7 +300,7 @@ pub(crate) async fn side_effect(
     params(("run_id" = String, Path, description = "The run.")),
     responses((status = 200, description = "The outcomes.", body = Object),
               (status = 404, description = "There are none.")))]
-pub(crate) async fn outcomes(
+pub(crate) async fn read_outcomes(
     api: Data<Api>,
     principal: Principal,
     path: Path<String>,
@@ -314,7 +314,7 @@ pub(crate) async fn outcomes(
     params(("run_id" = String, Path, description = "The run.")),
     responses((status = 200, description = "The candidates.", body = Object),
               (status = 404, description = "There are none.")))]
-pub(crate) async fn eval_candidates(
+pub(crate) async fn read_eval_candidates(
     api: Data<Api>,
     principal: Principal,
     path: Path<String>,
@@ -328,7 +328,7 @@ pub(crate) async fn eval_candidates(
     params(("run_id" = String, Path, description = "The run.")),
     responses((status = 200, description = "An index in Markdown.", body = String, content_type = "text/markdown"),
               (status = 404, description = "There is no such run.")))]
-pub(crate) async fn agent(
+pub(crate) async fn read_agent_index(
     api: Data<Api>,
     principal: Principal,
     path: Path<String>,
@@ -344,7 +344,7 @@ pub(crate) async fn agent(
     params(("run_id" = String, Path, description = "The run.")),
     responses((status = 200, description = "The findings.", body = Vec<Object>),
               (status = 404, description = "There is no such run.")))]
-pub(crate) async fn findings(
+pub(crate) async fn read_findings(
     api: Data<Api>,
     principal: Principal,
     path: Path<String>,

@@ -146,7 +146,7 @@ pub(crate) async fn delete_run(
     responses((status = 200, description = "The paths, sorted.", body = Object, example = json!({
         "files": ["AGENT.md", "manifest.json", "steps/0000.json", "trace.json"]})),
               (status = 404, description = "There is no such run.")))]
-pub(crate) async fn list_files(
+pub(crate) async fn list_run_files(
     api: Data<Api>,
     principal: Principal,
     path: Path<String>,
@@ -163,7 +163,7 @@ pub(crate) async fn list_files(
     params(("run_id" = String, Path, description = "The run.")),
     responses((status = 200, description = "How every signed file stands.", body = Object),
               (status = 404, description = "There is no such run.")))]
-pub(crate) async fn integrity(
+pub(crate) async fn read_integrity(
     api: Data<Api>,
     principal: Principal,
     path: Path<String>,
@@ -194,7 +194,7 @@ pub(crate) async fn integrity(
     params(("run_id" = String, Path, description = "The run.")),
     responses((status = 200, description = "The commands, oldest first.", body = Object),
               (status = 404, description = "There is no such run.")))]
-pub(crate) async fn list_commands(
+pub(crate) async fn list_run_commands(
     api: Data<Api>,
     principal: Principal,
     path: Path<String>,

@@ -134,7 +134,10 @@ fn render_settings(settings: Settings) -> Value {
 #[utoipa::path(get, path = "/api/v1/tenant/settings", tag = "runs",
     responses((status = 200, description = "The settings.", body = Object, example = json!({
         "modelio_enabled": false, "log_scrub": true, "retention_days": null}))))]
-pub(crate) async fn read_settings(api: Data<Api>, principal: Principal) -> Result<HttpResponse, Fault> {
+pub(crate) async fn read_recording_settings(
+    api: Data<Api>,
+    principal: Principal,
+) -> Result<HttpResponse, Fault> {
     Ok(HttpResponse::Ok().json(render_settings(api.runs.settings(&principal.actor).await?)))
 }
 
@@ -145,7 +148,7 @@ pub(crate) async fn read_settings(api: Data<Api>, principal: Principal) -> Resul
     request_body(content = Object, example = json!({"modelio_enabled": true})),
     responses((status = 200, description = "The settings as they are now.", body = Object),
               (status = 422, description = "A value is wrong or a name unknown.")))]
-pub(crate) async fn change_settings(
+pub(crate) async fn change_recording_settings(
     api: Data<Api>,
     principal: Principal,
     body: Body,

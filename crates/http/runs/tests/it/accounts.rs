@@ -210,7 +210,7 @@ async fn a_command_reaches_the_agent_that_waits() {
     let unknown = send(agent.request(Method::GET, "/runs/run/commands?wait=0")).await;
     assert_eq!((unknown.status, &unknown.json()["commands"]), (200, &json!([])));
     agent.put("/runs/run/steps/0", &step(0, &json!({}))).await;
-    let waiting = tokio::spawn(send(agent.request(Method::GET, "/runs/run/commands")));
+    let waiting = tokio::spawn(send(agent.request(Method::GET, "/runs/run/commands?wait=20")));
     let hint = json!({"type": "inject_hint", "payload": {"text": "log in first"}});
     assert_eq!(browser.post("/runs/run/commands", &hint).await.status, 201);
     let got = tokio::time::timeout(Duration::from_secs(10), waiting)
