@@ -11,6 +11,7 @@ use pentad_grep_sessions::GrepSessions;
 use pentad_http_kit::{Gate, OpenExec, RefusalLimit};
 use pentad_identity::{Bootstrapped, Limiter};
 use pentad_kernel::{SharedClock, SystemClock};
+use pentad_runs::{Limits, Runs};
 use pentad_session_sync::SessionSync;
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -51,7 +52,13 @@ pub(crate) async fn run(arguments: Box<ServeArguments>) -> anyhow::Result<()> {
         Arc::clone(&clock),
         server.sync_settings(address.ip().is_loopback())?,
     );
-    let grep = GrepSessions::new(db.clone(), blobs, clock, server.grep_settings());
+    let grep = GrepSessions::new(
+        db.clone(),
+        blobs.clone(),
+        Arc::clone(&clock),
+        server.grep_settings(),
+    );
+    let runs = Runs::start(db.clone(), blobs, clock, Limits::default());
     let deps = Deps {
         gate: Gate {
             identity,
@@ -66,6 +73,8 @@ pub(crate) async fn run(arguments: Box<ServeArguments>) -> anyhow::Result<()> {
         memories,
         grep,
         sync,
+        runs,
+        public_url: server.storage.public_url.clone(),
         metrics: pentad_gateway::install_metrics(),
         limits: ServerLimits {
             workers: server.workers.unwrap_or(limits.workers),

@@ -17,6 +17,10 @@ const WEB_SESSION_SWEEP: Duration = Duration::from_secs(3600);
 const GREP_EXPIRY: Duration = Duration::from_secs(1);
 /// How often memories that were stored without a vector get one.
 const VECTOR_CATCH_UP: Duration = Duration::from_secs(60);
+/// How often the signs of life of clients are written down.
+const CONNECTION_FLUSH: Duration = Duration::from_secs(2);
+/// How often old runs are removed.
+const RUN_RETENTION: Duration = Duration::from_secs(3600);
 /// How often one of the gateways sweeps the object store.
 const OBJECT_SWEEP: Duration = Duration::from_secs(900);
 
@@ -89,6 +93,23 @@ impl Background {
             },
         );
         sync_work(&mut tasks, deps);
+        every(
+            &mut tasks,
+            CONNECTION_FLUSH,
+            "write down the signs of life of clients",
+            deps,
+            |deps| async move { deps.runs.flush_connections().await },
+        );
+        every(
+            &mut tasks,
+            RUN_RETENTION,
+            "remove old runs",
+            deps,
+            |deps| async move {
+                deps.runs.retain().await?;
+                deps.runs.sweep_objects().await
+            },
+        );
         Self(tasks)
     }
 
@@ -98,6 +119,7 @@ impl Background {
         if let Err(error) = deps.gate.identity.flush_last_used().await {
             tracing::warn!(%error, "the last use of keys was not written");
         }
+        deps.runs.close().await;
     }
 }
 

@@ -12,6 +12,7 @@ use pentad_http_kit::{
 };
 use pentad_http_sync::{EditSession, SessionAnswer};
 use pentad_identity::KeyFamily;
+use pentad_kernel::ActorKind;
 use pentad_kernel::id::is_uuid;
 use pentad_session_sync::SessionSync;
 
@@ -165,22 +166,43 @@ async fn edit_session(
     pentad_http_sync::edit_session(&sync, &principal, &id, body).await
 }
 
-/// Current user profile
+/// Who is asking
+///
+/// With a key: the profile of its owner. With the cookie of a browser session: who is signed in. Both say
+/// in which tenant the user is at home and which one the answer is about.
 #[utoipa::path(get, path = "/api/v1/auth/me", tag = "sync",
     responses((status = 200, description = "The profile.", body = Me)))]
-async fn current_user(gate: Data<Gate>, principal: Principal) -> Result<Json<Me>, Fault> {
-    pentad_http_identity::me(&gate.identity, &principal)
-        .await
-        .map(Json)
+async fn current_user(
+    request: HttpRequest,
+    gate: Data<Gate>,
+    runs: Data<pentad_http_runs::Api>,
+    principal: Principal,
+) -> Result<HttpResponse, Fault> {
+    let in_browser = principal.actor.kind == ActorKind::WebSession;
+    if in_browser {
+        meant_for(&request, Surface::Ingest);
+    }
+    // The two profiles have no name in common, so that one answer holds both.
+    let mut answer = json_object(&pentad_http_identity::me(&gate.identity, &principal).await?)?;
+    answer.extend(json_object(
+        &pentad_http_runs::who_am_i(&runs, &principal).await?,
+    )?);
+    Ok(HttpResponse::Ok().json(answer))
 }
 
+fn json_object(answer: &impl serde::Serialize) -> Result<serde_json::Map<String, serde_json::Value>, Fault> {
+    match serde_json::to_value(answer) {
+        Ok(serde_json::Value::Object(object)) => Ok(object),
+        _ => Err(Fault::internal("a profile is no JSON object")),
+    }
+}
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
         endpoint!(open_session, Access::Credential).surface_by_path(),
-        endpoint!(list_sessions, Access::Credential),
+        endpoint!(list_sessions, Access::Credential).surface_by_path(),
         endpoint!(describe_session, Access::Credential).surface_by_path(),
         endpoint!(delete_session, Access::Credential).surface_by_path(),
         endpoint!(edit_session, Access::User),
-        endpoint!(current_user, Access::Credential),
+        endpoint!(current_user, Access::Credential).surface_by_path(),
     ]
 }

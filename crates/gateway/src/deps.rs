@@ -6,6 +6,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use pentad_grep_sessions::GrepSessions;
 use pentad_http_kit::Gate;
 use pentad_memories::Memories;
+use pentad_runs::Runs;
 use pentad_session_sync::SessionSync;
 use pentad_store::Db;
 
@@ -22,6 +23,10 @@ pub struct Deps {
     pub grep: GrepSessions,
     /// The synced sessions.
     pub sync: SessionSync,
+    /// The recorded runs.
+    pub runs: Runs,
+    /// The address under which clients reach the gateway; without it that of each request is used.
+    pub public_url: Option<String>,
     /// Renders what was measured; `None` leaves `/metrics` empty.
     pub metrics: Option<PrometheusHandle>,
     /// The bounds of the server itself.

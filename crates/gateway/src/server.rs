@@ -61,6 +61,8 @@ pub async fn run(
     let handle = server.handle();
     let running = tokio::spawn(server);
     shutdown.await;
+    // Agents that wait for commands would hold up the end.
+    deps.runs.stop_waiting();
     handle.stop(true).await;
     let outcome = running.await.map_err(std::io::Error::other)?;
     background.stop(&deps).await;
@@ -74,6 +76,12 @@ fn configure(deps: &Deps, documents: &[Document], published: &Data<Published>, c
     config.app_data(Data::new(deps.memories.clone()));
     config.app_data(Data::new(deps.grep.clone()));
     config.app_data(Data::new(deps.sync.clone()));
+    config.app_data(Data::new(pentad_http_runs::Api {
+        runs: deps.runs.clone(),
+        identity: deps.gate.identity.clone(),
+        limiter: deps.gate.limiter.clone(),
+        public_url: deps.public_url.clone(),
+    }));
     for routes in surfaces().into_iter().chain([gateway_routes()]) {
         routes.mount(&gate, config);
     }

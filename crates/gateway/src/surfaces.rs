@@ -6,7 +6,12 @@ use crate::{crossroads, operations};
 
 /// The surfaces, in the order in which their paths are tried.
 pub fn surfaces() -> Vec<SurfaceRoutes> {
-    vec![pentad_http_grep::routes(), pentad_http_memories::routes(), sync()]
+    vec![
+        pentad_http_grep::routes(),
+        pentad_http_memories::routes(),
+        sync(),
+        pentad_http_runs::routes(),
+    ]
 }
 
 /// Seed 002: accounts and sessions are crates of their own.

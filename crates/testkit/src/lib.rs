@@ -24,6 +24,7 @@ use pentad_http_kit::{Gate, OpenExec, RefusalLimit};
 use pentad_identity::{Identity, KeyFamily, Limiter, NewKey, PlanName, PlanTable, User};
 use pentad_kernel::{Clock as _, ManualClock, ScopeSet, SharedClock, SystemClock, UserId};
 use pentad_memories::{Config, Memories};
+use pentad_runs::{Limits, Runs};
 use pentad_session_sync::SessionSync;
 use pentad_store::testing::TestDb;
 use tokio::sync::oneshot;
@@ -44,6 +45,8 @@ pub struct Setup {
     pub sync: Option<pentad_session_sync::Settings>,
     /// How memories are set up.
     pub memories: Option<Config>,
+    /// The bounds of recorded runs.
+    pub runs: Option<Limits>,
     /// The plans.
     pub plans: Option<PlanTable>,
     /// How many refused credentials one address may send; `None` for as many as it likes.
@@ -117,9 +120,15 @@ impl TestGateway {
         );
         let grep = GrepSessions::new(
             database.db(),
-            blobs,
+            blobs.clone(),
             Arc::clone(&shared),
             setup.grep.unwrap_or_else(small_grep_settings),
+        );
+        let runs = Runs::start(
+            database.db(),
+            blobs,
+            Arc::clone(&shared),
+            setup.runs.unwrap_or_else(short_polls),
         );
         let memories = Memories::new(
             database.db(),
@@ -139,6 +148,8 @@ impl TestGateway {
             grep,
             sync,
             memories,
+            runs,
+            public_url: None,
             metrics: pentad_gateway::install_metrics(),
             limits: ServerLimits {
                 workers: setup.workers.unwrap_or(2),
@@ -284,5 +295,13 @@ fn small_grep_settings() -> Settings {
         memory_bytes: 1 << 30,
         max_session_bytes: 1 << 30,
         ..Settings::default()
+    }
+}
+
+/// Agents of a test wait for commands no longer than a test may take.
+fn short_polls() -> Limits {
+    Limits {
+        command_hold: Duration::from_millis(500),
+        ..Limits::default()
     }
 }

@@ -67,6 +67,22 @@ impl Identity {
         Ok(())
     }
 
+    /// Writes down what the actor did, where it is not done in a transaction of the caller's.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn audit_alone(
+        &self,
+        actor: &Actor,
+        action: &'static str,
+        subject: &str,
+        details: &serde_json::Value,
+    ) -> Result<()> {
+        let mut tx = self.db.begin().await?;
+        self.audit(&mut tx, actor, action, subject, details).await?;
+        Ok(tx.commit().await?)
+    }
+
     /// The latest `limit` lines of the organisation's audit log, newest first.
     ///
     /// # Errors

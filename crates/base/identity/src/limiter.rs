@@ -64,8 +64,22 @@ impl Limiter {
     /// # Errors
     /// [`Limited`] when the bucket is empty.
     pub fn check(&self, who: &str, per_second: NonZeroU32, burst: NonZeroU32) -> Result<Standing, Limited> {
-        let buckets = self.by_quota.get_with((per_second.get(), burst.get()), || {
-            let quota = Quota::per_second(per_second).allow_burst(burst);
+        let quota = Quota::per_second(per_second).allow_burst(burst);
+        self.take(who, (per_second.get(), burst.get()), quota)
+    }
+
+    /// Takes one request from a bucket that holds `per_minute` and fills within a minute.
+    ///
+    /// # Errors
+    /// [`Limited`] when the bucket is empty.
+    pub fn check_each_minute(&self, who: &str, per_minute: NonZeroU32) -> Result<Standing, Limited> {
+        // No rate by the second is zero.
+        self.take(who, (0, per_minute.get()), Quota::per_minute(per_minute))
+    }
+
+    fn take(&self, who: &str, key: (u32, u32), quota: Quota) -> Result<Standing, Limited> {
+        let (_, burst) = key;
+        let buckets = self.by_quota.get_with(key, || {
             Arc::new(RateLimiter::dashmap(quota).with_middleware::<StateInformationMiddleware>())
         });
         if buckets.len() > BUCKETS_KEPT {
@@ -73,11 +87,11 @@ impl Limiter {
         }
         match buckets.check_key(&who.to_owned()) {
             Ok(state) => Ok(Standing {
-                limit: burst.get(),
+                limit: burst,
                 remaining: state.remaining_burst_capacity(),
             }),
             Err(not_until) => Err(Limited {
-                limit: burst.get(),
+                limit: burst,
                 retry_after: not_until.wait_time_from(self.clock.now()),
             }),
         }

@@ -16,13 +16,19 @@ fn file(name: &str, text: &str) -> Part {
 }
 
 /// A client that notes which documented operations it used.
-struct Walk {
-    gateway: TestGateway,
-    used: BTreeSet<String>,
+pub(crate) struct Walk {
+    pub(crate) gateway: TestGateway,
+    pub(crate) used: BTreeSet<String>,
 }
 
 impl Walk {
-    async fn call(&mut self, operation: &str, path: &str, form: Option<Form>, body: Option<Value>) -> Value {
+    pub(crate) async fn call(
+        &mut self,
+        operation: &str,
+        path: &str,
+        form: Option<Form>,
+        body: Option<Value>,
+    ) -> Value {
         let (method, documented) = operation.split_once(' ').unwrap();
         let mut request = self
             .gateway
@@ -59,6 +65,7 @@ async fn every_operation_works_as_its_document_shows() {
         walk.call(&format!("GET {path}"), path, None, None).await;
     }
     grep(&mut walk).await;
+    crate::examples_of_runs::walk(&mut walk).await;
     let documented: BTreeSet<String> = Operation::all().iter().map(Operation::name).collect();
     assert_eq!(
         walk.used, documented,

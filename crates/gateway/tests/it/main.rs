@@ -5,6 +5,7 @@ mod authorisation;
 mod documents;
 mod envelopes;
 mod examples;
+mod examples_of_runs;
 mod limits;
 mod operation;
 mod pages;

@@ -38,9 +38,14 @@ impl Operation {
         self.path
             .split('/')
             .map(|segment| match segment {
-                "{id}" => "3fa85f64-5717-4562-b3fc-2c963f66afa6",
-                parameter if parameter.starts_with('{') => "x",
-                fixed => fixed,
+                "{id}" => "3fa85f64-5717-4562-b3fc-2c963f66afa6".to_owned(),
+                "{step_index}" => "0".to_owned(),
+                // What follows a parameter in its segment stays, as in {step}.json.
+                parameter if parameter.starts_with('{') => {
+                    let (_, rest) = parameter.split_once('}').unwrap();
+                    format!("x{rest}")
+                }
+                fixed => fixed.to_owned(),
             })
             .collect::<Vec<_>>()
             .join("/")

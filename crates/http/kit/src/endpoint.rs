@@ -28,6 +28,7 @@ pub struct Endpoint {
     body_limit: BodyLimit,
     shared: bool,
     tail: bool,
+    number: bool,
     surface_by_path: bool,
     operation: Operation,
     schemas: Vec<(String, RefOr<Schema>)>,
@@ -68,6 +69,7 @@ impl Endpoint {
             body_limit: BodyLimit::default(),
             shared: false,
             tail: false,
+            number: false,
             surface_by_path: false,
             operation,
             schemas,
@@ -86,6 +88,13 @@ impl Endpoint {
     #[must_use]
     pub const fn tail(mut self) -> Self {
         self.tail = true;
+        self
+    }
+
+    /// The same, whose last path parameter takes decimal digits only: another text there is another path.
+    #[must_use]
+    pub const fn number(mut self) -> Self {
+        self.number = true;
         self
     }
 
@@ -122,6 +131,10 @@ impl Endpoint {
 
     fn pattern(&self) -> String {
         match self.path.rfind('{') {
+            Some(start) if self.number => {
+                let name = self.path[start + 1..].trim_end_matches('}');
+                format!("{}{{{name}:[0-9]+}}", &self.path[..start])
+            }
             Some(start) if self.tail => {
                 let name = self.path[start + 1..].trim_end_matches('}');
                 format!("{}{{{name}:.*}}", &self.path[..start])

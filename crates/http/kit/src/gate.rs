@@ -152,7 +152,7 @@ impl Gate {
         peer: Option<SocketAddr>,
     ) -> Result<Arc<Caller>, Fault> {
         let Some(cookie) = request.cookie(SESSION_COOKIE) else {
-            return Err(self.missing(surface, peer));
+            return Err(self.missing_either(surface, peer));
         };
         if !request.method().is_safe() && !same_origin(request) {
             return Err(Fault::new(
@@ -161,7 +161,7 @@ impl Gate {
             ));
         }
         let Some(user) = self.identity.web_session_user(cookie.value()).await? else {
-            return Err(self.missing(surface, peer));
+            return Err(self.missing_either(surface, peer));
         };
         // The override means something only in the hands of an administrator; a slug that is not there
         // is as good as none.
@@ -171,6 +171,20 @@ impl Gate {
         };
         let organisation = overridden.map_or_else(|| user.home_organisation.clone(), |other| other.id);
         Ok(Arc::new(self.identity.web_caller(&user, &organisation).await?))
+    }
+
+    /// The answer to a request without a key and without a session. Where seeds 002 and 004 have the same
+    /// path, nothing tells which of them it is meant for, so it reads as an error of both.
+    fn missing_either(&self, surface: Surface, peer: Option<SocketAddr>) -> Fault {
+        let fault = self.missing(surface, peer);
+        if surface != Surface::Sync || fault.kind != ErrorKind::Unauthenticated {
+            return fault;
+        }
+        let body = json!({
+            "detail": fault.message,
+            "error": { "code": "401", "message": fault.message, "details": {} },
+        });
+        fault.with_body(body)
     }
 
     /// The answer to a request without a credential.

@@ -1,0 +1,382 @@
+//! Which clients are there now.
+//!
+//! Every ingest call is a sign of life, so the table lives in memory; it is written down every few
+//! seconds for other gateways to see.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use pentad_kernel::{Actor, OrganisationId, Timestamp};
+use pentad_store::{affected, with_reader, with_tx};
+
+use crate::names::RunId;
+use crate::record::{Client, Submission};
+use crate::{Error, Result, Runs};
+
+/// How many clients one process remembers: beyond that the ones silent for longest are forgotten.
+const REMEMBERED: usize = 100_000;
+/// The longest name a client may give itself, in bytes.
+const MAX_NAME: usize = 200;
+
+/// A client that showed a sign of life lately.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// The identifier that the client gave itself, or `run:<run id>` for one that never did.
+    pub client_id: String,
+    /// Its name.
+    pub client_name: Option<String>,
+    /// Its version.
+    pub client_version: Option<String>,
+    /// What it records.
+    pub capture_mode: Option<String>,
+    /// The run it records.
+    pub run_id: Option<String>,
+    /// What it did last.
+    pub last_event: Option<String>,
+    /// Its first sign of life.
+    pub first_seen: Timestamp,
+    /// Its latest.
+    pub last_seen: Timestamp,
+}
+
+/// A sign of life, as a client sends it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// The identifier that the client gave itself.
+    pub client_id: String,
+    /// Its name.
+    pub client_name: Option<String>,
+    /// Its version.
+    pub client_version: Option<String>,
+    /// What it records.
+    pub capture_mode: Option<String>,
+    /// The run it records.
+    pub run_id: Option<RunId>,
+    /// What it does.
+    pub last_event: Option<String>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Connections {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    clients: HashMap<(OrganisationId, String), Connection>,
+    /// The client behind a run, as a heartbeat told.
+    behind: HashMap<(OrganisationId, String), String>,
+    unwritten: HashSet<(OrganisationId, String)>,
+}
+
+impl Connections {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the run is known to be streamed by this client.
+    fn is_bound(&self, organisation: &OrganisationId, run: &RunId, client_id: &str) -> bool {
+        let key = (organisation.clone(), run.as_str().to_owned());
+        self.state()
+            .behind
+            .get(&key)
+            .is_some_and(|known| known == client_id)
+    }
+
+    fn beat(&self, organisation: &OrganisationId, beat: &Heartbeat, now: Timestamp) {
+        let mut state = self.state();
+        state.make_room();
+        let key = (organisation.clone(), beat.client_id.clone());
+        let opening = beat.last_event.as_deref() == Some("session_opened");
+        let entry = state
+            .clients
+            .entry(key.clone())
+            .or_insert_with(|| new_connection(&beat.client_id, now));
+        let keep = |known: &mut Option<String>, said: &Option<String>| {
+            if said.is_some() {
+                known.clone_from(said);
+            }
+        };
+        keep(&mut entry.client_name, &beat.client_name);
+        keep(&mut entry.client_version, &beat.client_version);
+        // The SDK opens with the mode `off`, before it knows better; that may arrive late.
+        if !(opening && entry.capture_mode.is_some()) {
+            keep(&mut entry.capture_mode, &beat.capture_mode);
+        }
+        keep(&mut entry.run_id, &beat.run_id.as_ref().map(ToString::to_string));
+        entry.last_event = Some(beat.last_event.clone().unwrap_or_else(|| "heartbeat".to_owned()));
+        entry.last_seen = now;
+        state.unwritten.insert(key);
+        if let Some(run) = &beat.run_id {
+            state.behind.insert(
+                (organisation.clone(), run.as_str().to_owned()),
+                beat.client_id.clone(),
+            );
+            let anonymous = (organisation.clone(), format!("run:{run}"));
+            state.clients.remove(&anonymous);
+            state.unwritten.remove(&anonymous);
+        }
+    }
+
+    /// A sign of life of whoever records the run.
+    pub(crate) fn stamp(&self, organisation: &OrganisationId, run: &RunId, event: &str, now: Timestamp) {
+        let mut state = self.state();
+        state.make_room();
+        let client_id = state
+            .behind
+            .get(&(organisation.clone(), run.as_str().to_owned()))
+            .cloned()
+            .unwrap_or_else(|| format!("run:{run}"));
+        let key = (organisation.clone(), client_id);
+        let entry = state.clients.entry(key.clone()).or_insert_with(|| Connection {
+            run_id: Some(run.to_string()),
+            ..new_connection(&key.1, now)
+        });
+        entry.last_event = Some(event.to_owned());
+        entry.last_seen = now;
+        state.unwritten.insert(key);
+    }
+
+    /// When the client behind the run was last heard of by this process.
+    pub(crate) fn heard_of(&self, organisation: &OrganisationId, run_id: &str) -> Option<Timestamp> {
+        let state = self.state();
+        let client = state.behind.get(&(organisation.clone(), run_id.to_owned()))?;
+        Some(
+            state
+                .clients
+                .get(&(organisation.clone(), client.clone()))?
+                .last_seen,
+        )
+    }
+
+    /// Forgets who is behind a run that is gone.
+    pub(crate) fn forget_run(&self, organisation: &OrganisationId, run: &RunId) {
+        self.state()
+            .behind
+            .remove(&(organisation.clone(), run.as_str().to_owned()));
+    }
+
+    /// Forgets clients that were not heard of since.
+    fn forget_before(&self, horizon: Timestamp) {
+        let mut state = self.state();
+        state.clients.retain(|_, client| client.last_seen >= horizon);
+        let State { clients, behind, .. } = &mut *state;
+        behind.retain(|(organisation, _), client| {
+            clients.contains_key(&(organisation.clone(), client.clone()))
+        });
+    }
+}
+
+impl State {
+    fn make_room(&mut self) {
+        if self.clients.len() < REMEMBERED {
+            return;
+        }
+        let mut times: Vec<Timestamp> = self.clients.values().map(|client| client.last_seen).collect();
+        let (_, median, _) = times.select_nth_unstable(REMEMBERED / 2);
+        let median = *median;
+        self.clients.retain(|_, client| client.last_seen > median);
+    }
+}
+
+fn new_connection(client_id: &str, now: Timestamp) -> Connection {
+    Connection {
+        client_id: client_id.to_owned(),
+        client_name: None,
+        client_version: None,
+        capture_mode: None,
+        run_id: None,
+        last_event: None,
+        first_seen: now,
+        last_seen: now,
+    }
+}
+
+impl Heartbeat {
+    /// Reads a heartbeat.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`].
+    pub fn read(body: &crate::Json) -> Result<Self> {
+        crate::schema::check(body, &crate::schema::records::HEARTBEAT)?;
+        let text = |name: &str| -> Result<Option<String>> {
+            let Some(text) = body.text_at(name).filter(|text| !text.is_empty()) else {
+                return Ok(None);
+            };
+            if text.len() > MAX_NAME || text.contains('\0') {
+                return Err(Error::invalid(
+                    &["body", name],
+                    "string_too_long",
+                    format!("expected at most {MAX_NAME} bytes without NUL"),
+                ));
+            }
+            Ok(Some(text.to_owned()))
+        };
+        let run_id = text("run_id")?
+            .map(|run| RunId::parse_at(&run, &["body", "run_id"]))
+            .transpose()?;
+        Ok(Self {
+            client_id: text("client_id")?.ok_or_else(|| {
+                Error::invalid(
+                    &["body", "client_id"],
+                    "string_too_short",
+                    "expected at least 1 byte",
+                )
+            })?,
+            client_name: text("client_name")?,
+            client_version: text("client_version")?,
+            capture_mode: text("capture_mode")?,
+            run_id,
+            last_event: text("last_event")?,
+        })
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct ConnectionRow {
+    client_id: String,
+    client_name: Option<String>,
+    client_version: Option<String>,
+    capture_mode: Option<String>,
+    run_id: Option<String>,
+    last_event: Option<String>,
+    first_seen: i64,
+    last_seen: i64,
+}
+
+impl From<ConnectionRow> for Connection {
+    fn from(row: ConnectionRow) -> Self {
+        Self {
+            client_id: row.client_id,
+            client_name: row.client_name,
+            client_version: row.client_version,
+            capture_mode: row.capture_mode,
+            run_id: row.run_id,
+            last_event: row.last_event,
+            first_seen: Timestamp::from_micros(row.first_seen),
+            last_seen: Timestamp::from_micros(row.last_seen),
+        }
+    }
+}
+
+const RECENT: &str = "
+    SELECT client_id, client_name, client_version, capture_mode, run_id, last_event, first_seen, last_seen
+    FROM run_connections WHERE organisation_id = $1 AND last_seen > $2";
+const UPSERT: &str = "
+    INSERT INTO run_connections (organisation_id, client_id, client_name, client_version, capture_mode, run_id,
+                                 last_event, first_seen, last_seen)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    ON CONFLICT (organisation_id, client_id) DO UPDATE SET client_name = excluded.client_name,
+        client_version = excluded.client_version, capture_mode = excluded.capture_mode, run_id = excluded.run_id,
+        last_event = excluded.last_event, last_seen = excluded.last_seen";
+const SWEEP: &str = "DELETE FROM run_connections WHERE last_seen <= $1";
+
+impl Runs {
+    /// Takes a sign of life. One that names a run marks the run as streamed by the SDK, durably.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn heartbeat(&self, actor: &Actor, beat: &Heartbeat) -> Result<()> {
+        let organisation = &actor.organisation;
+        if let Some(run) = &beat.run_id
+            && !self.connections.is_bound(organisation, run, &beat.client_id)
+        {
+            let client = Client {
+                id: beat.client_id.clone(),
+                name: beat.client_name.clone(),
+                version: beat.client_version.clone(),
+                capture_mode: beat.capture_mode.clone(),
+            };
+            self.writer
+                .write_always(organisation, Submission::heartbeat(run.clone(), client))
+                .await?;
+        }
+        self.connections.beat(organisation, beat, self.clock.now());
+        Ok(())
+    }
+
+    /// The clients of the actor's organisation that showed a sign of life within the horizon, the
+    /// latest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn connections(&self, actor: &Actor) -> Result<Vec<Connection>> {
+        let horizon = self.clock.now().minus(self.limits.connection_horizon);
+        let rows: Vec<ConnectionRow> = with_reader!(self.db, |conn| sqlx::query_as(RECENT)
+            .bind(actor.organisation.as_str())
+            .bind(horizon.as_micros())
+            .fetch_all(conn)
+            .await)?;
+        let mut merged: HashMap<String, Connection> = rows
+            .into_iter()
+            .map(|row| (row.client_id.clone(), Connection::from(row)))
+            .collect();
+        {
+            let state = self.connections.state();
+            for ((organisation, _), client) in &state.clients {
+                if *organisation == actor.organisation && client.last_seen > horizon {
+                    merged.insert(client.client_id.clone(), client.clone());
+                }
+            }
+            // A client that has a name by now is not listed a second time without one.
+            merged.retain(|client_id, _| {
+                let run = client_id.strip_prefix("run:");
+                !run.is_some_and(|run| {
+                    state
+                        .behind
+                        .contains_key(&(actor.organisation.clone(), run.to_owned()))
+                })
+            });
+        }
+        let mut connections: Vec<Connection> = merged.into_values().collect();
+        connections.sort_by(|one, other| {
+            other
+                .last_seen
+                .cmp(&one.last_seen)
+                .then_with(|| one.client_id.cmp(&other.client_id))
+        });
+        Ok(connections)
+    }
+
+    /// Writes down the signs of life since the last call, and forgets old ones. Called every few seconds.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn flush_connections(&self) -> Result<()> {
+        let horizon = self.clock.now().minus(self.limits.connection_horizon);
+        let unwritten: Vec<(OrganisationId, Connection)> = {
+            let mut state = self.connections.state();
+            let keys = std::mem::take(&mut state.unwritten);
+            keys.into_iter()
+                .filter_map(|key| Some((key.0.clone(), state.clients.get(&key)?.clone())))
+                .collect()
+        };
+        self.connections.forget_before(horizon);
+        if unwritten.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.db.begin().await?;
+        for (organisation, client) in unwritten {
+            with_tx!(tx, |conn| sqlx::query(UPSERT)
+                .bind(organisation.as_str())
+                .bind(&client.client_id)
+                .bind(&client.client_name)
+                .bind(&client.client_version)
+                .bind(&client.capture_mode)
+                .bind(&client.run_id)
+                .bind(&client.last_event)
+                .bind(client.first_seen.as_micros())
+                .bind(client.last_seen.as_micros())
+                .execute(conn)
+                .await
+                .map(affected))?;
+        }
+        with_tx!(tx, |conn| sqlx::query(SWEEP)
+            .bind(horizon.as_micros())
+            .execute(conn)
+            .await
+            .map(affected))?;
+        tx.commit().await?;
+        Ok(())
+    }
+}

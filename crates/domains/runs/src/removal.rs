@@ -1,0 +1,91 @@
+//! Forgetting runs: one by one, or by age.
+
+use std::time::Duration;
+
+use pentad_kernel::Actor;
+use pentad_store::{Tx, affected, with_reader, with_tx, with_writer};
+
+use crate::names::RunId;
+use crate::{Result, Runs, reading};
+
+/// How many runs one transaction removes.
+const AT_ONCE: i64 = 20;
+/// Objects that no row refers to are removed when they are this old: a younger one may be waiting for
+/// its row.
+const ORPHAN_AGE: Duration = Duration::from_secs(3600);
+
+const DELETE: &str = "DELETE FROM runs WHERE id = $1";
+const DELETE_OBJECTS: &str = "
+    DELETE FROM run_objects WHERE created_at < $1 AND NOT EXISTS (
+        SELECT 1 FROM run_records JOIN runs ON runs.id = run_records.run
+        WHERE run_records.object = run_objects.sha256 AND runs.organisation_id = run_objects.organisation_id)";
+const EXPIRED: &str = "
+    SELECT runs.id, runs.organisation_id FROM runs
+    JOIN run_settings ON run_settings.organisation_id = runs.organisation_id
+    WHERE retention_days IS NOT NULL AND last_activity_at < $1 - retention_days * 86400000000
+    ORDER BY runs.id LIMIT $2";
+
+impl Runs {
+    /// Removes a run and everything recorded of it, for good.
+    ///
+    /// # Errors
+    /// [`crate::Error::RunNotFound`].
+    pub async fn delete(&self, actor: &Actor, run_id: &RunId) -> Result<()> {
+        let run = reading::run(&self.db, &actor.organisation, run_id).await?.id;
+        let mut tx = self.db.begin().await?;
+        remove(&mut tx, run).await?;
+        tx.commit().await?;
+        self.connections.forget_run(&actor.organisation, run_id);
+        Ok(())
+    }
+
+    /// Removes the runs that are older than their organisation keeps them, and the bytes that nothing
+    /// refers to any more. How many runs there were. Called about once an hour.
+    ///
+    /// # Errors
+    /// When the database or the object store fails; what was removed before stays removed.
+    pub async fn retain(&self) -> Result<u64> {
+        let mut removed = 0;
+        loop {
+            let now = self.clock.now().as_micros();
+            let expired: Vec<(i64, String)> = with_reader!(self.db, |conn| sqlx::query_as(EXPIRED)
+                .bind(now)
+                .bind(AT_ONCE)
+                .fetch_all(conn)
+                .await)?;
+            if expired.is_empty() {
+                return Ok(removed);
+            }
+            let mut tx = self.db.begin().await?;
+            for (run, _) in &expired {
+                remove(&mut tx, *run).await?;
+                removed += 1;
+            }
+            tx.commit().await?;
+        }
+    }
+
+    /// Removes the bytes of screenshots that no run refers to any more. Called about once an hour.
+    ///
+    /// # Errors
+    /// As [`Runs::retain`].
+    pub async fn sweep_objects(&self) -> Result<()> {
+        let before = self.clock.now().minus(ORPHAN_AGE);
+        with_writer!(self.db, |conn| sqlx::query(DELETE_OBJECTS)
+            .bind(before.as_micros())
+            .execute(conn)
+            .await
+            .map(affected))?;
+        self.objects.sweep(&self.db, before).await
+    }
+}
+
+async fn remove(tx: &mut Tx, run: i64) -> Result<()> {
+    // The records and commands go with it.
+    with_tx!(*tx, |conn| sqlx::query(DELETE)
+        .bind(run)
+        .execute(conn)
+        .await
+        .map(affected))?;
+    Ok(())
+}

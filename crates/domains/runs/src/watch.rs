@@ -1,0 +1,124 @@
+//! Telling those who wait that a run changed.
+
+use std::time::Duration;
+
+use pentad_store::{Db, with_reader};
+use tokio::sync::broadcast;
+
+use crate::Result;
+
+/// How many changes a slow listener may be behind before it has to look for itself.
+const BACKLOG: usize = 1_024;
+
+/// A run changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RunChanged {
+    pub(crate) run: i64,
+    pub(crate) rev: i64,
+    /// The files that changed.
+    pub(crate) paths: Vec<String>,
+}
+
+/// Where changes made by this process are announced. What other processes change is found by asking
+/// the database once in a while.
+#[derive(Clone, Debug)]
+pub(crate) struct Watch {
+    records: broadcast::Sender<RunChanged>,
+    commands: broadcast::Sender<i64>,
+}
+
+impl Watch {
+    pub(crate) fn new() -> Self {
+        Self {
+            records: broadcast::channel(BACKLOG).0,
+            commands: broadcast::channel(BACKLOG).0,
+        }
+    }
+
+    pub(crate) fn announce(&self, change: RunChanged) {
+        // Without listeners nobody needs to know.
+        let _ = self.records.send(change);
+    }
+
+    /// What is recorded, run by run.
+    pub(crate) fn records(&self) -> broadcast::Receiver<RunChanged> {
+        self.records.subscribe()
+    }
+
+    /// Tells the agent of a run that there is a command. Agents that wait are not woken by what is recorded.
+    pub(crate) fn announce_command(&self, run: i64) {
+        let _ = self.commands.send(run);
+    }
+
+    /// The runs that were given a command.
+    pub(crate) fn commands(&self) -> broadcast::Receiver<i64> {
+        self.commands.subscribe()
+    }
+}
+
+/// How often a follower asks the database for what another gateway wrote.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// A change of a run that somebody follows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The run's revision after it.
+    pub rev: i64,
+    /// The files that changed; empty when that is not known.
+    pub paths: Vec<String>,
+}
+
+/// Follows a run from the moment it was made.
+#[derive(Debug)]
+pub struct Follower {
+    db: Db,
+    run: i64,
+    seen: i64,
+    changes: broadcast::Receiver<RunChanged>,
+}
+
+const REV: &str = "SELECT rev FROM runs WHERE id = $1";
+
+impl Follower {
+    pub(crate) fn new(db: Db, run: i64, seen: i64, watch: &Watch) -> Self {
+        Self {
+            db,
+            run,
+            seen,
+            changes: watch.records(),
+        }
+    }
+
+    /// The next change; `None` when the run is gone.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn next(&mut self) -> Result<Option<Change>> {
+        let mut look = tokio::time::Instant::now() + LOOK;
+        loop {
+            tokio::select! {
+                change = self.changes.recv() => {
+                    if let Ok(change) = change
+                        && change.run == self.run
+                        && change.rev > self.seen
+                    {
+                        self.seen = change.rev;
+                        return Ok(Some(Change { rev: change.rev, paths: change.paths }));
+                    }
+                }
+                () = tokio::time::sleep_until(look) => {
+                    let rev: Option<i64> = with_reader!(self.db, |conn| sqlx::query_scalar(REV)
+                        .bind(self.run)
+                        .fetch_optional(conn)
+                        .await)?;
+                    let Some(rev) = rev else { return Ok(None) };
+                    if rev > self.seen {
+                        self.seen = rev;
+                        return Ok(Some(Change { rev, paths: Vec::new() }));
+                    }
+                    look = tokio::time::Instant::now() + LOOK;
+                }
+            }
+        }
+    }
+}
