@@ -181,7 +181,7 @@ impl Replay {
 
     async fn check(&self) {
         let sample = |instants: Vec<Timestamp>| {
-            let every = instants.len().div_ceil(9).max(1);
+            let every = instants.len().div_ceil(6).max(1);
             instants
                 .into_iter()
                 .step_by(every)
@@ -280,7 +280,7 @@ fn run(history: &[Step], later: &[Step]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
 
     #[test]
     fn every_read_is_the_replay_of_the_history(
