@@ -83,6 +83,7 @@ async fn list_sessions(
         || query.text("limit").is_some()
         || query.text("cursor").is_some();
     if !is_grep {
+        meant_for(&request, Surface::Sync);
         let list = pentad_http_sync::list_sessions(&sync, &principal, &query).await?;
         return Ok(list.respond_to(&request).map_into_boxed_body());
     }
@@ -177,7 +178,7 @@ async fn current_user(gate: Data<Gate>, principal: Principal) -> Result<Json<Me>
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
         endpoint!(open_session, Access::Credential).surface_by_path(),
-        endpoint!(list_sessions, Access::Credential),
+        endpoint!(list_sessions, Access::Credential).surface_by_path(),
         endpoint!(describe_session, Access::Credential).surface_by_path(),
         endpoint!(delete_session, Access::Credential).surface_by_path(),
         endpoint!(edit_session, Access::User),

@@ -5,6 +5,7 @@ mod authorisation;
 mod documents;
 mod envelopes;
 mod examples;
+mod examples_sync;
 mod limits;
 mod operation;
 

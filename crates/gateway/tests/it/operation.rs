@@ -38,7 +38,8 @@ impl Operation {
         self.path
             .split('/')
             .map(|segment| match segment {
-                "{id}" => "3fa85f64-5717-4562-b3fc-2c963f66afa6",
+                "{id}" if self.body["tags"][0] == "grep" => "3fa85f64-5717-4562-b3fc-2c963f66afa6",
+                "{id}" => "ses_0123456789abcdef",
                 parameter if parameter.starts_with('{') => "x",
                 fixed => fixed,
             })
@@ -47,6 +48,10 @@ impl Operation {
     }
 
     pub(crate) fn surface(&self) -> Surface {
+        // Lists are seed 002's, whatever else opens sessions there.
+        if self.name() == "GET /api/v1/sessions" {
+            return Surface::Sync;
+        }
         Surface::of_path(&self.concrete_path()).unwrap_or(Surface::Sync)
     }
 

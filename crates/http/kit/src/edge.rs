@@ -9,8 +9,8 @@ use std::time::Instant;
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, AUTHORIZATION, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage as _, HttpResponse, ResponseError};
 use futures_util::FutureExt as _;
@@ -74,8 +74,8 @@ pub async fn edge<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let started = Instant::now();
     let by_path = Surface::of_path(request.path()).unwrap_or_else(|| by_bearer(&request));
-    let surface = if by_path == Surface::Grep && request.query_string().contains("source_tool=") {
-        Surface::Sync
+    let surface = if by_path == Surface::Grep {
+        of_sessions(&request)
     } else {
         by_path
     };
@@ -106,6 +106,20 @@ pub async fn edge<B: MessageBody + 'static>(
             let fault = Fault::internal(format!("a handler panicked: {text}"));
             Err(finish_without_request(&fault, &context, &method, started))
         }
+    }
+}
+
+/// Which of the two surfaces that have sessions a request is for, as far as its head tells: `source_tool`
+/// is a parameter of seed 002 alone, and so is the list, unless a key of seed 000 asks for it.
+fn of_sessions(request: &ServiceRequest) -> Surface {
+    let is_list =
+        request.method() == Method::GET && request.path().trim_end_matches('/') == "/api/v1/sessions";
+    if request.query_string().contains("source_tool=") {
+        Surface::Sync
+    } else if is_list {
+        by_bearer(request)
+    } else {
+        Surface::Grep
     }
 }
 

@@ -506,7 +506,7 @@ struct HandoffSummary {
               (status = 404, description = "There is no such handoff."),
               (status = 410, description = "It is not open any more."),
               (status = 429, description = "Too many summaries for this address.")))]
-async fn get_summary(
+async fn handoff_summary(
     request: HttpRequest,
     sync: Data<SessionSync>,
     gate: Data<Gate>,
@@ -558,6 +558,6 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         endpoint!(create_comment, Access::Key(WRITE)),
         endpoint!(list_comments, Access::Key(READ)),
         endpoint!(list_events, Access::Key(READ)),
-        endpoint!(get_summary, Access::Public),
+        endpoint!(handoff_summary, Access::Public),
     ]
 }
