@@ -84,6 +84,7 @@ async fn list_sessions(
         || query.text("limit").is_some()
         || query.text("cursor").is_some();
     if !is_grep {
+        meant_for(&request, Surface::Sync);
         let list = pentad_http_sync::list_sessions(&sync, &principal, &query).await?;
         return Ok(list.respond_to(&request).map_into_boxed_body());
     }
