@@ -38,6 +38,7 @@ mod meters;
 mod organisations;
 mod passwords;
 mod plan;
+mod team;
 mod users;
 mod web_sessions;
 
@@ -55,6 +56,7 @@ pub use limiter::{Limited, Limiter, Standing};
 pub use meters::Meter;
 pub use organisations::{Membership, Organisation, Role, valid_slug};
 pub use plan::{Feature, Plan, PlanName, PlanTable};
+pub use team::{INVITE_LIFETIME, Invite, InviteForMe, Member, NewServiceKey, TeamError, TeamResult, Upgrade};
 pub use users::User;
 pub use web_sessions::{SESSION_LIFETIME, WebSession};
 
