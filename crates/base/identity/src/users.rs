@@ -65,6 +65,9 @@ const BY_ID: &str = "
 const BY_EMAIL: &str = "
     SELECT id, email, display_name, password_hash, is_admin, is_active, email_verified, home_organisation_id, created_at
     FROM users WHERE email = $1";
+const FIRST_ADMIN: &str = "
+    SELECT id, email, display_name, password_hash, is_admin, is_active, email_verified, home_organisation_id, created_at
+    FROM users WHERE is_admin = TRUE AND is_active = TRUE ORDER BY created_at, id LIMIT 1";
 const ANY: &str = "SELECT 1 FROM users LIMIT 1";
 const SET_PASSWORD: &str = "UPDATE users SET password_hash = $2 WHERE id = $1";
 
@@ -199,6 +202,17 @@ impl Identity {
         let row = self.find_user(BY_EMAIL, &email.trim().to_lowercase()).await?;
         row.map(User::from)
             .ok_or_else(|| Error::UserNotFound(email.to_owned()))
+    }
+
+    /// The platform administrator who has been one for longest; `None` before the first start.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn first_admin(&self) -> Result<Option<User>> {
+        let row: Option<UserRow> = with_reader!(self.db, |conn| sqlx::query_as(FIRST_ADMIN)
+            .fetch_optional(conn)
+            .await)?;
+        Ok(row.map(User::from))
     }
 
     async fn find_user(&self, sql: &'static str, value: &str) -> Result<Option<UserRow>> {

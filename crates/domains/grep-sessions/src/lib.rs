@@ -1,1 +1,104 @@
-//! Grep sessions: upload a tree, search it, extend it, stop and restart it (seed 000).
+//! Grep sessions (seed 000): upload a tree of text, search it, extend it, stop and restart it.
+//!
+//! A session's text lives in memory, held by the engine of `pentad-grep-engine`. A *memory* session is
+//! nowhere else and ends at its time; an *s3* session's files are also objects, from which it is loaded
+//! again whenever it is asked for.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use pentad_blob::Blobs;
+//! use pentad_grep_engine::Query;
+//! use pentad_grep_sessions::{GrepSessions, NewSession, Settings};
+//! # use pentad_identity::{Identity, KeyFamily, NewKey, PlanTable};
+//! # use pentad_kernel::SystemClock;
+//! # use pentad_store::{Db, Options};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! # let directory = tempfile::tempdir()?;
+//! # let db = Db::open(&format!("sqlite:{}/pentad.db", directory.path().display()), &Options::default()).await?;
+//! # db.migrate().await?;
+//! # let clock = Arc::new(SystemClock);
+//! # let identity = Identity::new(db.clone(), clock.clone(), PlanTable::default());
+//! # let key = identity.bootstrap("admin@localhost", None).await?.ok_or("not empty")?.key;
+//! # let caller = identity.authenticate(key.secret()).await?;
+//! let sessions = GrepSessions::new(db, Blobs::open("memory:")?, clock, Settings::default());
+//! let mut upload = sessions.upload(&caller.plan);
+//! let mut file = upload.file("src/main.rs")?;
+//! file.write(b"fn main() { run() }\n")?;
+//! upload.add(file).await?;
+//! let created = sessions.create(&caller.actor, &caller.plan, upload, NewSession::default()).await?;
+//!
+//! let page = sessions.grep(&caller.actor, &created.session.id, Query::plain("run")).await?;
+//! assert_eq!(page.total, 1);
+//! # Ok(())
+//! # }
+//! # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+//! ```
+
+mod budget;
+mod create;
+mod error;
+mod files;
+mod lifecycle;
+mod live;
+mod repository;
+mod search;
+mod segment;
+mod session;
+mod settings;
+mod upkeep;
+mod upload;
+
+use std::sync::Arc;
+
+use dashmap::DashMap;
+use pentad_blob::Blobs;
+use pentad_kernel::SharedClock;
+use pentad_store::Db;
+use tokio::sync::Semaphore;
+
+pub use create::{Appended, Created, NewSession};
+pub use error::{Error, UploadError};
+pub use files::{FileEntry, FileSlice};
+pub use session::{Session, SessionId, State, Storage};
+pub use settings::Settings;
+pub use upkeep::Swept;
+pub use upload::{SkipReason, Skipped, Upload, UploadFile};
+
+/// What a call on grep sessions gives.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// The grep sessions of every organisation. Clones share them.
+#[derive(Clone, Debug)]
+pub struct GrepSessions(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    db: Db,
+    blobs: Blobs,
+    clock: SharedClock,
+    settings: Settings,
+    live: DashMap<SessionId, Arc<live::Slot>>,
+    budget: budget::Budget,
+    searches: Semaphore,
+    upkeep: Arc<Semaphore>,
+}
+
+impl GrepSessions {
+    /// The sessions in this database and object store.
+    pub fn new(db: Db, blobs: Blobs, clock: SharedClock, settings: Settings) -> Self {
+        let budget = budget::Budget::new(settings.memory_bytes);
+        let searches = Semaphore::new(settings.concurrent_searches);
+        let upkeep = Arc::new(Semaphore::new(settings.concurrent_upkeep));
+        Self(Arc::new(Inner {
+            db,
+            blobs,
+            clock,
+            settings,
+            live: DashMap::new(),
+            budget,
+            searches,
+            upkeep,
+        }))
+    }
+}

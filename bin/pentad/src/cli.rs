@@ -1,0 +1,249 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// The self-hosted back-end for AI agents: five documented HTTP APIs in one program.
+///
+/// `pentad serve` needs nothing installed: it keeps its data in ./pentad-data. Every option can also be
+/// set by an environment variable, named beside it, or in pentad.toml; the command line wins over the
+/// environment, and the environment over the file.
+#[derive(Debug, Parser)]
+#[command(name = "pentad", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) logging: LoggingArguments,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// How the program logs, on standard error.
+#[derive(Debug, Args)]
+pub(crate) struct LoggingArguments {
+    /// What is logged: error, warn, info, debug or trace, also per module as in info,sqlx=warn.
+    #[arg(
+        long,
+        global = true,
+        env = "PENTAD_LOG",
+        default_value = "info",
+        value_name = "FILTER"
+    )]
+    pub(crate) log: String,
+    /// The form of the log.
+    #[arg(long, global = true, env = "PENTAD_LOG_FORMAT", default_value = "text")]
+    pub(crate) log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the gateway.
+    ///
+    /// The first start on an empty store creates the schema, the organisation "default", an
+    /// administrator and one key, and prints them once. PENTAD_ADMIN_EMAIL and PENTAD_ADMIN_PASSWORD
+    /// choose the administrator.
+    Serve(Box<ServeArguments>),
+    /// Create, list and revoke keys.
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    /// Create users, tenants and DSNs; put somebody on a plan.
+    #[command(subcommand)]
+    Admin(AdminCommand),
+    /// Bring the database schema up to date and exit.
+    Migrate(StorageArguments),
+    /// Print an OpenAPI document, or write all of them.
+    Openapi(OpenapiArguments),
+    /// Check what the gateway depends on, and say what to do about each failure.
+    Doctor(StorageArguments),
+}
+
+/// Where everything is stored. The same for every command, so that commands work beside a running server.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct StorageArguments {
+    /// The configuration file; pentad.toml in this directory is read when there is one.
+    #[arg(long, env = "PENTAD_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Where data is kept that is given no other place [default: ./pentad-data]
+    #[arg(long, env = "PENTAD_DATA_DIR", value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// sqlite:FILE or postgres://… [default: sqlite:<data-dir>/pentad.db]
+    #[arg(long, env = "PENTAD_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub(crate) database_url: Option<String>,
+    /// file:DIR or s3://bucket/prefix, which takes its address and credentials from AWS_ENDPOINT_URL,
+    /// AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY [default: file:<data-dir>/objects]
+    #[arg(long, env = "PENTAD_OBJECT_STORE", value_name = "URL")]
+    pub(crate) object_store: Option<String>,
+    /// The address under which clients reach the gateway [default: http://<listen>]
+    #[arg(long, env = "PENTAD_PUBLIC_URL", value_name = "URL")]
+    pub(crate) public_url: Option<String>,
+    /// What a commit on SQLite survives: fsync for power loss, os for the death of the process
+    /// [default: fsync]
+    #[arg(long, env = "PENTAD_DURABILITY", value_name = "HOW")]
+    pub(crate) durability: Option<DurabilityChoice>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum DurabilityChoice {
+    /// Power loss.
+    Fsync,
+    /// The death of the process.
+    Os,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArguments {
+    #[command(flatten)]
+    pub(crate) storage: StorageArguments,
+    /// The address to listen on [default: 127.0.0.1:8080]
+    #[arg(long, env = "PENTAD_LISTEN", value_name = "ADDRESS")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Threads that answer requests [default: one per core]
+    #[arg(long, env = "PENTAD_WORKERS", value_name = "N")]
+    pub(crate) workers: Option<usize>,
+    /// Run code without a key: true for everybody, false for nobody [default: only for requests from
+    /// this machine while the gateway listens on loopback]
+    #[arg(long, env = "PENTAD_EXEC_OPEN", value_name = "BOOL")]
+    pub(crate) exec_open: Option<bool>,
+    /// The plan of new organisations: free, starter, pro, team, scale, enterprise or unlimited
+    /// [default: unlimited]
+    #[arg(long, env = "PENTAD_DEFAULT_PLAN", value_name = "PLAN")]
+    pub(crate) default_plan: Option<String>,
+    /// Refused credentials a second that one address may send; 0 for as many as it likes [default: 20]
+    #[arg(long, env = "PENTAD_REFUSALS_PER_SECOND", value_name = "N")]
+    pub(crate) refusals_per_second: Option<u32>,
+    /// Seconds that running requests get to finish when the server stops [default: 30]
+    #[arg(long, env = "PENTAD_SHUTDOWN_SECONDS", value_name = "N")]
+    pub(crate) shutdown_seconds: Option<u64>,
+    /// Megabytes of memory that grep sessions may hold together [default: half of the machine's]
+    #[arg(long, env = "PENTAD_GREP_MEMORY_MB", value_name = "N")]
+    pub(crate) grep_memory_mb: Option<u64>,
+    /// The administrator's address at the first start.
+    #[arg(
+        long,
+        env = "PENTAD_ADMIN_EMAIL",
+        default_value = "admin@localhost",
+        value_name = "EMAIL"
+    )]
+    pub(crate) admin_email: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OpenapiArguments {
+    /// Which document: openapi for the whole gateway, or the name of a surface.
+    #[arg(default_value = "openapi")]
+    pub(crate) document: String,
+    /// Write every document into this directory instead.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) directory: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Mint a key and print its secret alone.
+    Create {
+        #[command(flatten)]
+        storage: StorageArguments,
+        /// What the key is for; it decides the secret's form and the default scopes.
+        #[arg(long, value_enum)]
+        family: FamilyChoice,
+        /// The organisation's slug [default: the user's own; "default" without a user]
+        #[arg(long, value_name = "SLUG")]
+        org: Option<String>,
+        /// The user it belongs to [default: the first administrator]
+        #[arg(long, value_name = "EMAIL")]
+        email: Option<String>,
+        /// Scopes, separated by commas [default: those of the family]
+        #[arg(long, value_delimiter = ',', value_name = "SCOPES")]
+        scopes: Vec<String>,
+        /// A name for people.
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// List an organisation's keys: id, prefix, family, scopes, state.
+    List {
+        #[command(flatten)]
+        storage: StorageArguments,
+        /// The organisation's slug.
+        #[arg(long, default_value = "default", value_name = "SLUG")]
+        org: String,
+    },
+    /// Revoke a key; running gateways follow within five seconds.
+    Revoke {
+        #[command(flatten)]
+        storage: StorageArguments,
+        /// The key's id, as `keys list` shows it.
+        id: String,
+        /// Why.
+        #[arg(long, default_value = "revoked on the command line")]
+        reason: String,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum FamilyChoice {
+    /// A person's key: everything.
+    User,
+    /// Grep sessions.
+    Grep,
+    /// Memories.
+    Memory,
+    /// Code execution and storage.
+    Exec,
+    /// Recording runs, write only.
+    Ingest,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AdminCommand {
+    /// Create a user, with a personal organisation.
+    UserCreate {
+        #[command(flatten)]
+        storage: StorageArguments,
+        /// The address.
+        #[arg(long)]
+        email: String,
+        /// Read a password from standard input; without it the user can only use keys.
+        #[arg(long)]
+        password_stdin: bool,
+        /// Make the user a platform administrator.
+        #[arg(long)]
+        admin: bool,
+    },
+    /// Create an organisation, which is what ingest calls a tenant.
+    TenantCreate {
+        #[command(flatten)]
+        storage: StorageArguments,
+        /// Its slug.
+        slug: String,
+    },
+    /// Issue a DSN for recording runs and print it alone.
+    DsnIssue {
+        #[command(flatten)]
+        storage: StorageArguments,
+        /// The tenant's slug.
+        #[arg(long, value_name = "SLUG")]
+        tenant: String,
+        /// A name for people.
+        #[arg(long)]
+        label: Option<String>,
+    },
+    /// Put a user's own organisation, or an organisation, on a plan.
+    SetPlan {
+        #[command(flatten)]
+        storage: StorageArguments,
+        /// A user's address or an organisation's slug.
+        who: String,
+        /// free, starter, pro, team, scale, enterprise or unlimited.
+        plan: String,
+    },
+}

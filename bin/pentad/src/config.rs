@@ -1,0 +1,155 @@
+//! The configuration file, and how it meets flags and environment.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use pentad_identity::{Plan, PlanName, PlanTable};
+use serde::Deserialize;
+
+use crate::cli::{DurabilityChoice, ServeArguments, StorageArguments};
+
+/// The file that is read when none is named.
+const DEFAULT_FILE: &str = "pentad.toml";
+
+/// `pentad.toml`. An unknown name is an error: a misspelt limit must not go unnoticed.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct File {
+    data_dir: Option<PathBuf>,
+    database_url: Option<String>,
+    object_store: Option<String>,
+    public_url: Option<String>,
+    durability: Option<DurabilityChoice>,
+    listen: Option<SocketAddr>,
+    workers: Option<usize>,
+    exec_open: Option<bool>,
+    default_plan: Option<String>,
+    refusals_per_second: Option<u32>,
+    shutdown_seconds: Option<u64>,
+    grep_memory_mb: Option<u64>,
+    /// Plans by name; a named plan replaces the built-in one as a whole.
+    plans: BTreeMap<String, Plan>,
+}
+
+impl File {
+    fn read(named: Option<&Path>) -> anyhow::Result<Self> {
+        let path = named.unwrap_or(Path::new(DEFAULT_FILE));
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Self::default());
+            }
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+        };
+        toml::from_str(&text).with_context(|| format!("{} is not a valid configuration", path.display()))
+    }
+}
+
+/// Where everything is stored, with every default filled in.
+#[derive(Clone, Debug)]
+pub(crate) struct Storage {
+    pub(crate) database_url: String,
+    pub(crate) object_store: String,
+    pub(crate) public_url: Option<String>,
+    pub(crate) durability: pentad_store::Durability,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) plans: PlanTable,
+    file: File,
+}
+
+impl StorageArguments {
+    pub(crate) fn resolve(&self) -> anyhow::Result<Storage> {
+        let file = File::read(self.config.as_deref())?;
+        let data_dir = self
+            .data_dir
+            .clone()
+            .or_else(|| file.data_dir.clone())
+            .unwrap_or_else(|| PathBuf::from("pentad-data"));
+        let below = |name: &str| data_dir.join(name).display().to_string();
+        let durability = match self.durability.or(file.durability) {
+            Some(DurabilityChoice::Os) => pentad_store::Durability::Os,
+            Some(DurabilityChoice::Fsync) | None => pentad_store::Durability::Fsync,
+        };
+        let mut plans = PlanTable::default();
+        for (name, plan) in &file.plans {
+            plans.set(PlanName::parse(name)?, plan.clone());
+        }
+        if let Some(name) = &file.default_plan {
+            plans.default_plan = PlanName::parse(name)?;
+        }
+        Ok(Storage {
+            database_url: self
+                .database_url
+                .clone()
+                .or_else(|| file.database_url.clone())
+                .unwrap_or_else(|| format!("sqlite:{}", below("pentad.db"))),
+            object_store: self
+                .object_store
+                .clone()
+                .or_else(|| file.object_store.clone())
+                .unwrap_or_else(|| format!("file:{}", below("objects"))),
+            public_url: self.public_url.clone().or_else(|| file.public_url.clone()),
+            durability,
+            data_dir,
+            plans,
+            file,
+        })
+    }
+}
+
+/// How the server runs, with every default filled in.
+#[derive(Clone, Debug)]
+pub(crate) struct Server {
+    pub(crate) storage: Storage,
+    pub(crate) listen: SocketAddr,
+    pub(crate) workers: Option<usize>,
+    pub(crate) exec_open: Option<bool>,
+    pub(crate) refusals_per_second: u32,
+    pub(crate) shutdown_seconds: u64,
+    grep_memory_mb: Option<u64>,
+}
+
+impl Server {
+    /// The bounds of grep sessions.
+    pub(crate) fn grep_settings(&self) -> pentad_grep_sessions::Settings {
+        let defaults = pentad_grep_sessions::Settings::default();
+        match self
+            .grep_memory_mb
+            .map(|megabytes| megabytes.saturating_mul(1 << 20))
+        {
+            Some(memory_bytes) => pentad_grep_sessions::Settings {
+                memory_bytes,
+                max_session_bytes: memory_bytes,
+                ..defaults
+            },
+            None => defaults,
+        }
+    }
+}
+
+impl ServeArguments {
+    pub(crate) fn resolve(&self) -> anyhow::Result<Server> {
+        let mut storage = self.storage.resolve()?;
+        if let Some(name) = &self.default_plan {
+            storage.plans.default_plan = PlanName::parse(name)?;
+        }
+        let file = storage.file.clone();
+        Ok(Server {
+            listen: self
+                .listen
+                .or(file.listen)
+                .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
+            workers: self.workers.or(file.workers),
+            exec_open: self.exec_open.or(file.exec_open),
+            refusals_per_second: self
+                .refusals_per_second
+                .or(file.refusals_per_second)
+                .unwrap_or(20),
+            shutdown_seconds: self.shutdown_seconds.or(file.shutdown_seconds).unwrap_or(30),
+            grep_memory_mb: self.grep_memory_mb.or(file.grep_memory_mb),
+            storage,
+        })
+    }
+}

@@ -1,0 +1,117 @@
+//! `pentad doctor`: what the gateway depends on, and what to do about each failure.
+
+use std::process::ExitCode;
+
+use pentad_blob::{Blobs, Key, Prefix};
+use pentad_kernel::{Clock as _, SystemClock, Timestamp};
+use pentad_store::{Db, Options};
+
+use crate::config::Storage;
+
+struct Report {
+    failures: u32,
+}
+
+impl Report {
+    fn line(&mut self, what: &str, outcome: Result<String, (String, &str)>) {
+        match outcome {
+            Ok(found) => println!("ok    {what:<14} {found}"),
+            Err((found, remedy)) => {
+                self.failures += 1;
+                println!("FAIL  {what:<14} {found}\n      {:<14} {remedy}", "");
+            }
+        }
+    }
+}
+
+pub(crate) async fn run(storage: &Storage) -> anyhow::Result<ExitCode> {
+    let mut report = Report { failures: 0 };
+    report.line("data directory", data_directory(storage));
+    report.line("database", database(storage).await);
+    report.line("objects", objects(storage).await);
+    report.line("clock", clock());
+    Ok(if report.failures == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn data_directory(storage: &Storage) -> Result<String, (String, &'static str)> {
+    let directory = &storage.data_dir;
+    let probe = directory.join(".doctor");
+    let attempt = std::fs::create_dir_all(directory)
+        .and_then(|()| std::fs::write(&probe, b"probe"))
+        .and_then(|()| std::fs::remove_file(&probe));
+    match attempt {
+        Ok(()) => Ok(directory.display().to_string()),
+        Err(error) => Err((
+            format!("{}: {error}", directory.display()),
+            "give --data-dir a directory that this user may write to",
+        )),
+    }
+}
+
+async fn database(storage: &Storage) -> Result<String, (String, &'static str)> {
+    let options = Options {
+        durability: storage.durability,
+        ..Options::default()
+    };
+    let db = Db::open(&storage.database_url, &options).await.map_err(|error| {
+        (
+            chain(&error),
+            "check --database-url, that the server runs, and that this machine may reach it",
+        )
+    })?;
+    db.migrate().await.map_err(|error| {
+        (
+            chain(&error),
+            "use the version of pentad that wrote this database, or a newer one",
+        )
+    })?;
+    let answer = db
+        .ping()
+        .await
+        .map_err(|error| (chain(&error), "look at the database's own log"));
+    db.close().await;
+    answer.map(|()| format!("{:?}, schema version {}", db.engine(), Db::known_schema_version()))
+}
+
+async fn objects(storage: &Storage) -> Result<String, (String, &'static str)> {
+    let remedy = "check --object-store, the AWS_… variables, and that the bucket exists and may be written";
+    let probe = async {
+        let blobs = Blobs::open(&storage.object_store)?;
+        let namespace = Prefix::parse("doctor")?;
+        let id = blobs.put_addressed(&namespace, "probe".into()).await?;
+        blobs.delete(&Key::addressed(&namespace, &id)).await
+    };
+    probe
+        .await
+        .map_err(|error: pentad_blob::Error| (chain(&error), remedy))?;
+    Ok(storage.object_store.clone())
+}
+
+fn clock() -> Result<String, (String, &'static str)> {
+    // No machine that runs this version can truthfully show an earlier time.
+    let earliest = Timestamp::from_micros(1_790_000_000_000_000);
+    let now = SystemClock.now();
+    if now < earliest {
+        Err((
+            format!("{now} is in the past"),
+            "set the clock, for example by NTP: keys and sessions end by it",
+        ))
+    } else {
+        Ok(now.to_string())
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

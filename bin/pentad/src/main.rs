@@ -1,0 +1,82 @@
+//! `pentad`: the five APIs in one program. `pentad --help` lists what it does.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line program speaks to its terminal"
+)]
+
+mod accounts;
+mod cli;
+mod config;
+mod doctor;
+mod logging;
+mod serve;
+mod setup;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::cli::{Cli, Command};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("pentad: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    logging::start(&cli.logging);
+    pentad_blob::install_crypto_provider();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match cli.command {
+            Command::Serve(arguments) => serve::run(arguments).await?,
+            Command::Keys(command) => accounts::keys(command).await?,
+            Command::Admin(command) => accounts::admin(command).await?,
+            Command::Migrate(storage) => {
+                setup::open_database(&storage.resolve()?).await?;
+                println!("schema version {}", pentad_store::Db::known_schema_version());
+            }
+            Command::Openapi(arguments) => openapi(&arguments)?,
+            Command::Doctor(storage) => return doctor::run(&storage.resolve()?).await,
+        }
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// Prints one document, or writes all of them into a directory.
+fn openapi(arguments: &cli::OpenapiArguments) -> anyhow::Result<()> {
+    let documents = pentad_gateway::documents();
+    let render = |document: &pentad_gateway::Document| serde_json::to_string_pretty(&document.api);
+    if let Some(directory) = &arguments.directory {
+        std::fs::create_dir_all(directory)?;
+        for document in &documents {
+            let path = directory.join(format!("{}.json", document.name));
+            std::fs::write(&path, render(document)? + "\n")?;
+            println!("{}", path.display());
+        }
+        return Ok(());
+    }
+    let found = documents
+        .iter()
+        .find(|document| document.name == arguments.document);
+    let document = found.ok_or_else(|| {
+        let names: Vec<&str> = documents.iter().map(|document| document.name).collect();
+        anyhow::anyhow!(
+            "no document {:?}: there are {}",
+            arguments.document,
+            names.join(", ")
+        )
+    })?;
+    println!("{}", render(document)?);
+    Ok(())
+}

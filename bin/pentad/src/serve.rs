@@ -1,0 +1,123 @@
+//! `pentad serve`.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use pentad_blob::Blobs;
+use pentad_gateway::{Deps, ServerLimits};
+use pentad_grep_sessions::GrepSessions;
+use pentad_http_kit::{Gate, OpenExec, RefusalLimit};
+use pentad_identity::{Bootstrapped, Limiter};
+use pentad_kernel::{SharedClock, SystemClock};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::cli::ServeArguments;
+use crate::config::Server;
+use crate::setup;
+
+/// How many refusals an address may collect before the rate counts.
+const REFUSAL_BURST: u32 = 200;
+
+pub(crate) async fn run(arguments: Box<ServeArguments>) -> anyhow::Result<()> {
+    let server = arguments.resolve()?;
+    let db = setup::open_database(&server.storage).await?;
+    let identity = setup::identity(db.clone(), &server.storage);
+    let password = std::env::var("PENTAD_ADMIN_PASSWORD")
+        .ok()
+        .map(SecretString::from);
+    let bootstrapped = identity.bootstrap(&arguments.admin_email, password).await?;
+
+    let listener = pentad_gateway::listen(server.listen)
+        .with_context(|| format!("cannot listen on {}: is another program using it?", server.listen))?;
+    let address = listener.local_addr()?;
+    let public_url = server
+        .storage
+        .public_url
+        .clone()
+        .unwrap_or_else(|| format!("http://{address}"));
+    announce(&server, &public_url, bootstrapped.as_ref());
+
+    let limits = ServerLimits::default();
+    let blobs = Blobs::open(&server.storage.object_store).context("the object store cannot be opened")?;
+    let clock: SharedClock = Arc::new(SystemClock);
+    let grep = GrepSessions::new(db.clone(), blobs, clock, server.grep_settings());
+    let deps = Deps {
+        gate: Gate {
+            identity,
+            limiter: Limiter::default(),
+            open_exec: open_exec(&server, address.ip().is_loopback()),
+            refusals: NonZeroU32::new(server.refusals_per_second).map(|per_second| RefusalLimit {
+                per_second,
+                burst: per_second.max(NonZeroU32::new(REFUSAL_BURST).unwrap_or(per_second)),
+            }),
+        },
+        db: db.clone(),
+        grep,
+        metrics: pentad_gateway::install_metrics(),
+        limits: ServerLimits {
+            workers: server.workers.unwrap_or(limits.workers),
+            shutdown_timeout: Duration::from_secs(server.shutdown_seconds),
+            ..limits
+        },
+    };
+    pentad_gateway::run(listener, deps, stop_signal()).await?;
+    db.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn open_exec(server: &Server, on_loopback: bool) -> OpenExec {
+    match server.exec_open {
+        Some(true) => {
+            tracing::warn!("exec.open is on: whoever reaches this gateway may run code without a key");
+            OpenExec::Everybody
+        }
+        Some(false) => OpenExec::Closed,
+        None if on_loopback => OpenExec::ThisMachine,
+        None => OpenExec::Closed,
+    }
+}
+
+/// Says where everything is and, once, how to get in.
+fn announce(server: &Server, public_url: &str, bootstrapped: Option<&Bootstrapped>) {
+    println!("pentad {} at {public_url}", env!("CARGO_PKG_VERSION"));
+    println!("  Swagger UI   {public_url}/api/docs/");
+    println!("  ReDoc        {public_url}/api/redoc");
+    println!(
+        "  database     {}",
+        without_password(&server.storage.database_url)
+    );
+    println!("  objects      {}", server.storage.object_store);
+    let Some(made) = bootstrapped else { return };
+    println!("\nThis store was empty. Shown once:");
+    println!("  administrator  {}", made.admin.email);
+    match &made.generated_password {
+        Some(password) => println!("  password       {}", password.expose_secret()),
+        None => println!("  password       as PENTAD_ADMIN_PASSWORD says"),
+    }
+    println!("  key            {}", made.key.secret());
+}
+
+fn without_password(url: &str) -> String {
+    match (url.find("://"), url.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme < at => format!("{}://…@{}", &url[..scheme], &url[at + 1..]),
+        _ => url.to_owned(),
+    }
+}
+
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        tracing::warn!("signals cannot be received: stop the program with kill");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    tracing::info!("stopping: running requests may finish");
+}

@@ -1,0 +1,219 @@
+//! Which lines of a file match.
+
+use std::ops::Range;
+
+use super::files::Scope;
+use crate::fuzzy::FuzzyScanner;
+use crate::query::{Finder, Matcher, line_around};
+use crate::segment::Reader;
+
+/// In files of more blocks than this the index is asked which of them to look at.
+const WORTH_ASKING: usize = 4;
+
+/// Finds matching lines in whole lines of text. One per thread.
+pub(super) enum LineFinder<'q> {
+    Exact(&'q Matcher),
+    Fuzzy(FuzzyScanner<'q>),
+}
+
+/// A matching line.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FoundLine {
+    /// Its number in the file, from 1.
+    pub(super) number: usize,
+    /// Where it is in the arena, line feed included.
+    pub(super) start: usize,
+    pub(super) end: usize,
+    /// The block it is in, and where in it.
+    pub(super) block: usize,
+    block_start: usize,
+    /// Fuzzy only.
+    pub(super) score: Option<u32>,
+}
+
+impl FoundLine {
+    /// The line in the text of its block.
+    pub(super) fn range(&self) -> Range<usize> {
+        self.start - self.block_start..self.end - self.block_start
+    }
+}
+
+impl<'q> LineFinder<'q> {
+    pub(super) fn new(finder: &'q Finder) -> Self {
+        match finder {
+            Finder::Exact { matcher, .. } => Self::Exact(matcher),
+            Finder::Fuzzy(fuzzy) => Self::Fuzzy(FuzzyScanner::new(fuzzy)),
+        }
+    }
+
+    /// The first matching line of `text` from `at`, a line's start, on.
+    fn find(&mut self, text: &[u8], mut at: usize) -> Option<(Range<usize>, Option<u32>)> {
+        match self {
+            Self::Exact(matcher) => matcher
+                .find(text, at)
+                .map(|position| (line_around(text, position), None)),
+            Self::Fuzzy(scanner) => {
+                while at < text.len() {
+                    let end = memchr::memchr(b'\n', &text[at..]).map_or(text.len(), |feed| at + feed + 1);
+                    if let Some(score) = scanner.score(without_terminator(&text[at..end])) {
+                        return Some((at..end, Some(score)));
+                    }
+                    at = end;
+                }
+                None
+            }
+        }
+    }
+}
+
+/// Where a line matches.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    /// Ascending; only the first, or none, if not all were asked for.
+    pub(super) ranges: Vec<Range<usize>>,
+    /// The patterns that match, if asked for.
+    pub(super) patterns: Vec<usize>,
+}
+
+impl LineFinder<'_> {
+    /// Where a matching line, given with its terminator, matches.
+    pub(super) fn locate(&mut self, line: &[u8], all: bool, first: bool, patterns: bool) -> Places {
+        match self {
+            Self::Exact(matcher) => Places {
+                ranges: if all {
+                    matcher.all(line)
+                } else if first {
+                    matcher.first(line).into_iter().collect()
+                } else {
+                    Vec::new()
+                },
+                patterns: if patterns { matcher.which(line) } else { Vec::new() },
+            },
+            Self::Fuzzy(scanner) if all || first || patterns => {
+                let located = scanner.locate(without_terminator(line));
+                located.map_or_else(Places::default, |located| Places {
+                    ranges: located.ranges,
+                    patterns: if patterns { located.patterns } else { Vec::new() },
+                })
+            }
+            Self::Fuzzy(_) => Places::default(),
+        }
+    }
+}
+
+/// A line without its `\n` or `\r\n`.
+pub(super) fn without_terminator(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+/// Walks over the matching lines of one file, a block at a time.
+pub(super) struct Lines<'a, 'q> {
+    scope: &'a Scope<'q>,
+    finder: &'a mut LineFinder<'q>,
+    reader: &'a mut Reader<'q>,
+    file: Range<usize>,
+    lines_before_file: usize,
+    blocks: Range<usize>,
+    ask_index: bool,
+}
+
+impl<'a, 'q> Lines<'a, 'q> {
+    pub(super) fn new(
+        scope: &'a Scope<'q>,
+        file: usize,
+        finder: &'a mut LineFinder<'q>,
+        reader: &'a mut Reader<'q>,
+    ) -> Self {
+        let layout = &scope.view.segment.layout;
+        let range = layout.file_range(file);
+        let blocks = layout.blocks_of(&range);
+        Self {
+            scope,
+            finder,
+            reader,
+            lines_before_file: layout.lines_before_file(file),
+            ask_index: blocks.len() > WORTH_ASKING,
+            blocks,
+            file: range,
+        }
+    }
+
+    /// A found line with its terminator, and what found it.
+    pub(super) fn text_and_finder(&mut self, line: &FoundLine) -> (&[u8], &mut LineFinder<'q>) {
+        (&self.reader.block(line.block)[line.range()], self.finder)
+    }
+
+    pub(super) fn reader(&mut self) -> &mut Reader<'q> {
+        self.reader
+    }
+
+    /// Appends the matching lines of the next block to look at; false when there is none.
+    /// A block may turn out to have no match.
+    pub(super) fn next_block(&mut self, out: &mut Vec<FoundLine>) -> bool {
+        let candidates = if self.ask_index {
+            self.scope.candidates()
+        } else {
+            None
+        };
+        let Some(block) = self
+            .blocks
+            .find(|&block| candidates.is_none_or(|blocks| blocks.contains(block)))
+        else {
+            return false;
+        };
+        let layout = &self.scope.view.segment.layout;
+        let range = layout.block_range(block);
+        let text = self.reader.block(block);
+        let text = &text[..self.file.end.min(range.end) - range.start];
+        let (mut at, mut lines) = if self.file.start >= range.start {
+            (self.file.start - range.start, self.lines_before_file)
+        } else {
+            (0, layout.lines_before_block(block))
+        };
+        let mut counted = at;
+        while at < text.len() {
+            let Some((line, score)) = self.finder.find(text, at) else {
+                break;
+            };
+            lines += memchr::memchr_iter(b'\n', &text[counted..line.start]).count();
+            counted = line.start;
+            at = line.end;
+            out.push(FoundLine {
+                number: lines - self.lines_before_file + 1,
+                start: range.start + line.start,
+                end: range.start + line.end,
+                block,
+                block_start: range.start,
+                score,
+            });
+        }
+        true
+    }
+
+    /// The number of matching lines.
+    pub(super) fn count(&mut self) -> usize {
+        let mut count = 0;
+        let mut lines = Vec::new();
+        while self.next_block(&mut lines) {
+            count += lines.len();
+            lines.clear();
+        }
+        count
+    }
+
+    /// Whether any matching line meets a condition, given the text of its block.
+    pub(super) fn any(&mut self, condition: impl Fn(&[u8], &FoundLine) -> bool) -> bool {
+        let mut lines = Vec::new();
+        while self.next_block(&mut lines) {
+            if let Some(first) = lines.first() {
+                let text = self.reader.block(first.block);
+                if lines.iter().any(|line| condition(text, line)) {
+                    return true;
+                }
+            }
+            lines.clear();
+        }
+        false
+    }
+}

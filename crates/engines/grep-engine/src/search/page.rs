@@ -1,0 +1,286 @@
+//! Showing the matches of a page of files.
+
+use std::ops::Range;
+
+use super::files::{Found, Scope};
+use super::lines::{FoundLine, LineFinder, Lines, without_terminator};
+use super::shares::share;
+use super::snippet::{snippet, trimmed};
+use crate::Cancel;
+use crate::definitions::{Definition, classify_line};
+use crate::query::{Count, Query, QueryError};
+use crate::segment::Reader;
+use crate::snapshot::{FileRef, State};
+
+/// One page of an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Page {
+    /// Matching files, in the query's order.
+    pub hits: Vec<Hit>,
+    /// How many files match in all, on whatever page.
+    pub total: usize,
+    /// Whether `total` counts every matching file. If not, there are at least that many:
+    /// the query did not ask for more, or its time was over.
+    pub total_is_exact: bool,
+    /// How many lines match in all, if the query counts lines.
+    pub total_lines: Option<usize>,
+    /// Where the next page begins; `None` if this is the last.
+    pub next_file_offset: Option<usize>,
+    /// A byte budget or the time budget left something out of the page.
+    pub truncated: bool,
+}
+
+/// A matching file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hit {
+    /// Its path.
+    pub path: String,
+    /// Its matching lines, by number; none if the query counts.
+    pub matches: Vec<Match>,
+    /// How many of its lines match, if the query counts lines.
+    pub lines: Option<usize>,
+    /// There are more matches than shown: a budget, or
+    /// [`max_matches_per_file`](crate::QueryBuilder::max_matches_per_file), cut them.
+    pub truncated: bool,
+}
+
+/// A matching line.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Match {
+    /// Its number, from 1.
+    pub line: usize,
+    /// Its text without the line terminator; bytes that are not UTF-8 as U+FFFD. Of a
+    /// long line the part around the first match.
+    pub snippet: String,
+    /// The snippet is only a part of the line.
+    pub truncated: bool,
+    /// The lines before it, oldest first, as many as asked for and there are.
+    pub before: Vec<String>,
+    /// The lines after it.
+    pub after: Vec<String>,
+    /// What the line defines, if the query classifies definitions and it does.
+    pub definition: Option<Definition>,
+    /// How well it matches, at least 1; fuzzy only.
+    pub score: Option<u32>,
+    /// Where in the line the first match begins, in bytes from 1, if asked for.
+    pub column: Option<usize>,
+    /// Where in the line the pattern matches, in bytes from 0, if asked for.
+    pub ranges: Vec<Range<usize>>,
+    /// Which of several patterns match, by their order in the query; empty for a query
+    /// of one pattern.
+    pub patterns: Vec<usize>,
+}
+
+impl Match {
+    /// About how many bytes it takes to show: text, and a little for its frame.
+    pub(super) fn cost(&self) -> usize {
+        let context = self
+            .before
+            .iter()
+            .chain(&self.after)
+            .map(|line| line.len() + 3)
+            .sum::<usize>();
+        32 + self.snippet.len() + context + self.ranges.len() * 8
+    }
+}
+
+impl Hit {
+    /// About how many bytes it takes to show it without matches.
+    pub(super) fn own_cost(&self) -> usize {
+        32 + self.path.len()
+    }
+}
+
+/// Shows `wanted`, the page's files.
+pub(super) fn render(
+    state: &State,
+    query: &Query,
+    found: &Found,
+    wanted: Vec<FileRef>,
+    total_lines: Option<usize>,
+    cancel: &Cancel,
+) -> Result<Page, QueryError> {
+    let mut renderer = Renderer {
+        query,
+        scopes: state
+            .views
+            .iter()
+            .map(|view| Scope::new(view, &query.compiled))
+            .collect(),
+        finder: LineFinder::new(&query.compiled.finder),
+        cancel,
+    };
+    let asked = wanted.len();
+    let (hits, cut) = match query.shape.count {
+        None => renderer.hits(wanted)?,
+        Some(count) => (renderer.counts(wanted, count), false),
+    };
+    let shown = query.page.offset.saturating_add(hits.len());
+    let more = shown < found.total && (asked > 0 || query.page.limit == 0);
+    Ok(Page {
+        total: found.total,
+        total_is_exact: found.exact && !found.timed_out,
+        total_lines,
+        next_file_offset: more.then_some(shown),
+        truncated: cut || found.timed_out,
+        hits,
+    })
+}
+
+struct Renderer<'a> {
+    query: &'a Query,
+    scopes: Vec<Scope<'a>>,
+    finder: LineFinder<'a>,
+    cancel: &'a Cancel,
+}
+
+impl<'a> Renderer<'a> {
+    /// The hits that fit the budgets, and whether the budgets cut something.
+    fn hits(&mut self, wanted: Vec<FileRef>) -> Result<(Vec<Hit>, bool), QueryError> {
+        let shape = self.query.shape;
+        let mut hits: Vec<Hit> = Vec::with_capacity(wanted.len());
+        let mut left = shape.page_bytes;
+        let mut cut = false;
+        for file in wanted {
+            let hit_budget = left.min(shape.max_bytes.unwrap_or(usize::MAX));
+            let (hit, cost) = self.hit(file, hit_budget)?;
+            if cost > left {
+                // The page ends here, unless it would be empty.
+                cut = true;
+                if hits.is_empty() {
+                    hits.push(hit);
+                }
+                break;
+            }
+            left -= cost;
+            hits.push(hit);
+        }
+        if let Some(budget) = shape.max_bytes {
+            cut |= share(&mut hits, budget);
+        }
+        Ok((hits, cut))
+    }
+
+    fn counts(&mut self, wanted: Vec<FileRef>, count: Count) -> Vec<Hit> {
+        let count_lines = |this: &mut Self, FileRef { view, file }| {
+            let scope = &this.scopes[view];
+            let mut reader = Reader::new(&scope.view.segment);
+            Lines::new(scope, file, &mut this.finder, &mut reader).count()
+        };
+        let hit = |at: FileRef| Hit {
+            path: self.scopes[at.view].view.segment.layout.path(at.file).to_string(),
+            matches: Vec::new(),
+            lines: (count == Count::Lines).then(|| count_lines(self, at)),
+            truncated: false,
+        };
+        wanted.into_iter().map(hit).collect()
+    }
+
+    /// A hit and its cost. Stops adding matches as soon as the cost exceeds `budget`.
+    fn hit(&mut self, FileRef { view, file }: FileRef, budget: usize) -> Result<(Hit, usize), QueryError> {
+        let shape = self.query.shape;
+        let scope = &self.scopes[view];
+        let layout = &scope.view.segment.layout;
+        let mut reader = Reader::new(&scope.view.segment);
+        let mut lines = Lines::new(scope, file, &mut self.finder, &mut reader);
+        let mut hit = Hit {
+            path: layout.path(file).to_string(),
+            matches: Vec::new(),
+            lines: None,
+            truncated: false,
+        };
+        let mut cost = hit.own_cost();
+        let mut found = Vec::new();
+        'blocks: while lines.next_block(&mut found) {
+            if self.cancel.is_cancelled() {
+                return Err(QueryError::Cancelled);
+            }
+            for line in found.drain(..) {
+                if hit.matches.len() == shape.max_matches_per_file || cost > budget && !hit.matches.is_empty()
+                {
+                    hit.truncated = true;
+                    break 'blocks;
+                }
+                let shown = render_line(self.query, &mut lines, &hit.path, layout.file_range(file), &line);
+                cost += shown.cost();
+                hit.matches.push(shown);
+            }
+        }
+        Ok((hit, cost))
+    }
+}
+
+fn render_line(
+    query: &Query,
+    lines: &mut Lines<'_, '_>,
+    path: &str,
+    file: Range<usize>,
+    found: &FoundLine,
+) -> Match {
+    let shape = query.shape;
+    let before = context_before(lines.reader(), &file, found.start, shape.before);
+    let after = context_after(lines.reader(), &file, found.end, shape.after);
+    let show_context = |line: &Vec<u8>| {
+        let line = if shape.trim { trimmed(line) } else { line };
+        snippet(line, shape.snippet_bytes, None).text
+    };
+    let (text, finder) = lines.text_and_finder(found);
+    let line = without_terminator(text);
+    let cut = line.len() > shape.snippet_bytes;
+    let places = finder.locate(text, shape.ranges, cut, query.compiled.key.pattern_count() > 1);
+    let first = places.ranges.first();
+    let (shown_line, around) = if shape.trim {
+        let shown = trimmed(line);
+        let cut_off = line.len() - line.trim_ascii_start().len();
+        (
+            shown,
+            first.map(|range| range.start.saturating_sub(cut_off)..range.end.saturating_sub(cut_off)),
+        )
+    } else {
+        (line, first.cloned())
+    };
+    let shown = snippet(shown_line, shape.snippet_bytes, around.as_ref());
+    Match {
+        line: found.number,
+        snippet: shown.text,
+        truncated: shown.cut,
+        before: before.iter().map(show_context).collect(),
+        after: after.iter().map(show_context).collect(),
+        definition: if shape.classify_definitions {
+            classify_line(path, line)
+        } else {
+            None
+        },
+        score: found.score,
+        column: first.filter(|_| shape.ranges).map(|range| range.start + 1),
+        ranges: if shape.ranges { places.ranges } else { Vec::new() },
+        patterns: places.patterns,
+    }
+}
+
+/// Up to `count` lines of the file that end at or before `at`, oldest first.
+fn context_before(reader: &mut Reader<'_>, file: &Range<usize>, mut at: usize, count: usize) -> Vec<Vec<u8>> {
+    let mut lines = Vec::new();
+    while lines.len() < count && at > file.start {
+        let (text, block_start) = reader.block_with(at - 1);
+        let end = at - block_start;
+        let start = memchr::memrchr(b'\n', &text[..end - 1]).map_or(0, |feed| feed + 1);
+        lines.push(without_terminator(&text[start..end]).to_vec());
+        at = block_start + start;
+    }
+    lines.reverse();
+    lines
+}
+
+/// Up to `count` lines of the file that begin at `at` or after.
+fn context_after(reader: &mut Reader<'_>, file: &Range<usize>, mut at: usize, count: usize) -> Vec<Vec<u8>> {
+    let mut lines = Vec::new();
+    while lines.len() < count && at < file.end {
+        let (text, block_start) = reader.block_with(at);
+        let start = at - block_start;
+        let end = memchr::memchr(b'\n', &text[start..]).map_or(text.len(), |feed| start + feed + 1);
+        lines.push(without_terminator(&text[start..end]).to_vec());
+        at = block_start + end;
+    }
+    lines
+}

@@ -1,0 +1,138 @@
+//! The operations that several surfaces have at the same place.
+//!
+//! Each is one operation here, decided by something that the request itself carries (contract of the
+//! gateway, section 1): the part names of a form, the form of an identifier, the kind of credential.
+
+use actix_web::web::{Data, Path};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, Responder as _};
+use pentad_grep_sessions::GrepSessions;
+use pentad_http_kit::{Access, Endpoint, Fault, Form, Principal, Query, RequestContext, Surface, endpoint};
+use pentad_kernel::id::is_uuid;
+
+/// The surface of a session by the form of its identifier.
+fn surface_of_id(id: &str) -> Surface {
+    if is_uuid(id) { Surface::Grep } else { Surface::Sync }
+}
+
+/// From here on, failures take the envelope of this surface.
+fn meant_for(request: &HttpRequest, surface: Surface) {
+    if let Some(context) = request.extensions().get::<RequestContext>() {
+        context.set_surface(surface);
+    }
+}
+
+fn no_such_session() -> Fault {
+    Fault::not_found("Session not found")
+}
+
+/// Open a session
+///
+/// Two surfaces open sessions here, told apart by the names of the form's parts: `files` opens a grep
+/// session, `file` (or the query parameter `source_tool`) uploads an agent session.
+#[utoipa::path(post, path = "/api/v1/sessions", tag = "grep",
+    request_body(content_type = "multipart/form-data", content = ref("#/components/schemas/grep.Upload")),
+    responses((status = 201, description = "The session is open.", body = pentad_http_grep::CreatedSession),
+              (status = 400, description = "The form, a file name, a field or an archive is refused."),
+              (status = 413, description = "The upload is larger than a limit, which the message names."),
+              (status = 503, description = "The gateway has no room left; `Retry-After` says when to come back.")))]
+async fn open_session(
+    request: HttpRequest,
+    sessions: Data<GrepSessions>,
+    principal: Principal,
+    query: Query,
+    mut form: Form,
+) -> Result<HttpResponse, Fault> {
+    if query.text("source_tool").is_some() {
+        meant_for(&request, Surface::Sync);
+        return Err(Fault::not_found("this gateway does not take agent sessions"));
+    }
+    meant_for(&request, Surface::Grep);
+    match form.first_name().await? {
+        Some("file") => Err(Fault::not_found("this gateway does not take agent sessions")),
+        Some(_) => pentad_http_grep::create_session(&sessions, &principal, &mut form).await,
+        None => Err(Fault::invalid(
+            "the form is empty: send parts named files for a grep session, or one named file with the query \
+             parameter source_tool for an agent session",
+        )),
+    }
+}
+
+/// List sessions
+///
+/// The grep sessions of the key's organisation, newest first.
+#[utoipa::path(get, path = "/api/v1/sessions", tag = "grep",
+    params(("limit" = Option<u32>, Query, description = "Sessions on a page, 1 to 100. Default 20."),
+           ("cursor" = Option<String>, Query, description = "Where to go on: `next_cursor` of the page before.")),
+    responses((status = 200, description = "One page.", body = pentad_http_grep::SessionList),
+              (status = 400, description = "A parameter is out of its bounds.")))]
+async fn list_sessions(
+    request: HttpRequest,
+    sessions: Data<GrepSessions>,
+    principal: Principal,
+    query: Query,
+) -> Result<HttpResponse, Fault> {
+    meant_for(&request, Surface::Grep);
+    let list = pentad_http_grep::list_sessions(&sessions, &principal, &query).await?;
+    Ok(list.respond_to(&request).map_into_boxed_body())
+}
+
+/// Describe a session
+///
+/// A UUID names a grep session; `ses_…` or an alias names an agent session.
+#[utoipa::path(get, path = "/api/v1/sessions/{id}", tag = "grep",
+    params(("id" = String, Path, description = "The session.", example = "3fa85f64-5717-4562-b3fc-2c963f66afa6")),
+    responses((status = 200, description = "The session.", body = pentad_http_grep::SessionAnswer),
+              (status = 404, description = "There is no such session.")))]
+async fn describe_session(
+    request: HttpRequest,
+    sessions: Data<GrepSessions>,
+    principal: Principal,
+    id: Path<String>,
+) -> Result<HttpResponse, Fault> {
+    let surface = surface_of_id(&id);
+    meant_for(&request, surface);
+    match surface {
+        Surface::Grep => {
+            let session = pentad_http_grep::get_session(&sessions, &principal, &id).await?;
+            Ok(session.respond_to(&request).map_into_boxed_body())
+        }
+        _ => Err(no_such_session()),
+    }
+}
+
+/// Stop or delete a session
+///
+/// A UUID names a grep session, which is stopped; `ses_…` or an alias names an agent session, which goes
+/// to the trash.
+#[utoipa::path(delete, path = "/api/v1/sessions/{id}", tag = "grep",
+    params(("id" = String, Path, description = "The session.", example = "3fa85f64-5717-4562-b3fc-2c963f66afa6"),
+           ("permanently" = Option<bool>, Query, description = "Grep: delete stored files for good. Default false.")),
+    responses((status = 200, description = "It is done.", body = pentad_http_grep::DeletedSession),
+              (status = 400, description = "A parameter is refused."),
+              (status = 404, description = "There is no such session.")))]
+async fn delete_session(
+    request: HttpRequest,
+    sessions: Data<GrepSessions>,
+    principal: Principal,
+    id: Path<String>,
+    query: Query,
+) -> Result<HttpResponse, Fault> {
+    let surface = surface_of_id(&id);
+    meant_for(&request, surface);
+    match surface {
+        Surface::Grep => {
+            let deleted = pentad_http_grep::delete_session(&sessions, &principal, &id, &query).await?;
+            Ok(deleted.respond_to(&request).map_into_boxed_body())
+        }
+        _ => Err(no_such_session()),
+    }
+}
+
+pub(crate) fn endpoints() -> Vec<Endpoint> {
+    vec![
+        endpoint!(open_session, Access::Credential).surface_by_path(),
+        endpoint!(list_sessions, Access::Credential).surface_by_path(),
+        endpoint!(describe_session, Access::Credential).surface_by_path(),
+        endpoint!(delete_session, Access::Credential).surface_by_path(),
+    ]
+}

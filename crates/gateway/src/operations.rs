@@ -1,0 +1,108 @@
+//! The gateway's own operations: health, readiness, metrics.
+
+use actix_web::HttpResponse;
+use actix_web::http::header::ContentType;
+use actix_web::web::{Data, Json};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use pentad_http_kit::{Access, Endpoint, Fault, endpoint};
+use pentad_kernel::{Clock as _, ErrorKind, SystemClock};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::Deps;
+
+/// That the server answers: the union of what the five APIs document.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = gateway::Health, example = json!({
+    "status": "healthy", "service": "pentad", "version": "0.1.0", "timestamp": "2026-05-07T12:10:00Z"
+}))]
+struct Health {
+    /// Always `healthy`.
+    status: &'static str,
+    /// Always `pentad`.
+    service: &'static str,
+    /// The version of the program.
+    version: &'static str,
+    /// The server's time, RFC 3339 UTC.
+    timestamp: String,
+}
+
+fn health_body() -> Json<Health> {
+    Json(Health {
+        status: "healthy",
+        service: "pentad",
+        version: env!("CARGO_PKG_VERSION"),
+        timestamp: SystemClock.now().to_string(),
+    })
+}
+
+/// Health
+///
+/// Answers as long as the process does, without touching the database. Use `/readyz` to learn whether
+/// the gateway can do its work.
+#[utoipa::path(get, path = "/health", tag = "gateway",
+    responses((status = 200, description = "The server answers.", body = Health)))]
+async fn health() -> Json<Health> {
+    health_body()
+}
+
+/// Health, under the prefix of the versioned APIs
+#[utoipa::path(get, path = "/api/v1/health", tag = "gateway",
+    responses((status = 200, description = "The server answers.", body = Health)))]
+async fn versioned_health() -> Json<Health> {
+    health_body()
+}
+
+/// Readiness
+///
+/// Whether the database answers. Load balancers send requests only where this is 200.
+#[utoipa::path(get, path = "/readyz", tag = "gateway",
+    responses((status = 200, description = "The gateway can do its work.", body = Health),
+              (status = 503, description = "The database does not answer.")))]
+async fn readiness(deps: Data<Deps>) -> Result<Json<Health>, Fault> {
+    deps.db
+        .ping()
+        .await
+        .map_err(|error| Fault::new(ErrorKind::Unavailable, error.to_string()))?;
+    Ok(health_body())
+}
+
+/// Measurements
+///
+/// Request counts, latencies and queue depths in Prometheus' text format: to this machine without a key,
+/// else to a platform administrator.
+#[utoipa::path(get, path = "/metrics", tag = "gateway",
+    responses((status = 200, description = "The measurements.", body = String, content_type = "text/plain")))]
+async fn measurements(deps: Data<Deps>) -> HttpResponse {
+    let text = deps
+        .metrics
+        .as_ref()
+        .map(PrometheusHandle::render)
+        .unwrap_or_default();
+    HttpResponse::Ok()
+        .insert_header(ContentType::plaintext())
+        .body(text)
+}
+
+pub(crate) fn endpoints() -> Vec<Endpoint> {
+    vec![
+        endpoint!(health, Access::Public),
+        endpoint!(versioned_health, Access::Public),
+        endpoint!(readiness, Access::Public),
+        endpoint!(measurements, Access::Operator),
+    ]
+}
+
+/// Starts measuring: from now on `/metrics` has something to say. Once per process; a second call gives
+/// `None`.
+pub fn install_metrics() -> Option<PrometheusHandle> {
+    // From a cache hit to a sandboxed program.
+    let buckets = [
+        0.000_1, 0.000_3, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0,
+    ];
+    PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &buckets)
+        .ok()?
+        .install_recorder()
+        .ok()
+}

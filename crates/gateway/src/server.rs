@@ -1,0 +1,78 @@
+//! Binding, serving, stopping.
+
+use std::future::Future;
+use std::net::{SocketAddr, TcpListener};
+
+use actix_web::middleware::from_fn;
+use actix_web::web::{Data, ServiceConfig};
+use actix_web::{App, HttpResponse, HttpServer};
+use pentad_http_kit::edge;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::background::Background;
+use crate::documents::{Document, documents};
+use crate::pages::{self, Published};
+use crate::{Deps, gateway_routes, surfaces};
+
+/// Connections that may wait to be accepted: clients of seed 004 open hundreds at once.
+const BACKLOG: i32 = 2048;
+
+/// Binds an address with a backlog that bursts of new connections fit in.
+///
+/// # Errors
+/// When the address cannot be bound.
+pub fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Serves until `shutdown` resolves, then finishes running requests within the limit and returns.
+///
+/// # Errors
+/// When the listener cannot be used.
+pub async fn run(
+    listener: TcpListener,
+    deps: Deps,
+    shutdown: impl Future<Output = ()>,
+) -> std::io::Result<()> {
+    let documents = documents();
+    let published = Data::new(Published::new(&documents));
+    let limits = deps.limits.clone();
+    let background = Background::start(&deps);
+    let for_workers = deps.clone();
+    let server = HttpServer::new(move || {
+        let (deps, published, documents) = (for_workers.clone(), published.clone(), documents.clone());
+        App::new()
+            .configure(move |config| configure(&deps, &documents, &published, config))
+            .default_service(actix_web::web::to(HttpResponse::NotFound))
+            .wrap(from_fn(edge))
+    })
+    .workers(limits.workers)
+    .keep_alive(limits.keep_alive)
+    .client_request_timeout(limits.head_timeout)
+    .shutdown_timeout(limits.shutdown_timeout.as_secs())
+    .disable_signals()
+    .listen(listener)?
+    .run();
+    let handle = server.handle();
+    let running = tokio::spawn(server);
+    shutdown.await;
+    handle.stop(true).await;
+    let outcome = running.await.map_err(std::io::Error::other)?;
+    background.stop(&deps).await;
+    outcome
+}
+
+fn configure(deps: &Deps, documents: &[Document], published: &Data<Published>, config: &mut ServiceConfig) {
+    let gate = Data::new(deps.gate.clone());
+    config.app_data(Data::new(deps.clone()));
+    config.app_data(Data::new(deps.grep.clone()));
+    for routes in surfaces().into_iter().chain([gateway_routes()]) {
+        routes.mount(&gate, config);
+    }
+    pages::mount(documents, published, config);
+}

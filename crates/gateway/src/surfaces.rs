@@ -1,0 +1,19 @@
+//! The five surfaces and the gateway's own operations.
+
+use pentad_http_kit::{Surface, SurfaceRoutes};
+
+use crate::{crossroads, operations};
+
+/// The surfaces, in the order in which their paths are tried.
+pub fn surfaces() -> Vec<SurfaceRoutes> {
+    vec![pentad_http_grep::routes()]
+}
+
+/// The operations of the gateway itself. Their failures take the envelope of seed 002, which is where a
+/// path outside all surfaces belongs.
+pub fn gateway_routes() -> SurfaceRoutes {
+    SurfaceRoutes::new(
+        Surface::Sync,
+        [crossroads::endpoints(), operations::endpoints()].concat(),
+    )
+}

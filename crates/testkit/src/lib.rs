@@ -1,0 +1,262 @@
+//! Boots the real gateway on a free port, with a temporary database and object store, for black-box tests.
+//!
+//! ```no_run
+//! # async fn example() {
+//! use pentad_testkit::TestGateway;
+//!
+//! let gateway = TestGateway::start().await;
+//! let answer = gateway.client().get(gateway.url("/health")).send().await.unwrap();
+//! assert_eq!(answer.status(), 200);
+//! # }
+//! ```
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pentad_blob::Blobs;
+use pentad_blob::testing::S3Server;
+use pentad_gateway::{Deps, ServerLimits};
+use pentad_grep_sessions::{GrepSessions, Settings};
+use pentad_http_kit::{Gate, OpenExec, RefusalLimit};
+use pentad_identity::{Identity, KeyFamily, Limiter, NewKey, PlanName, PlanTable, User};
+use pentad_kernel::{Clock as _, ManualClock, ScopeSet, SharedClock, SystemClock, UserId};
+use pentad_store::testing::TestDb;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// What a test gateway runs on. The default is SQLite and objects in memory.
+#[derive(Debug, Default)]
+pub struct Setup {
+    /// The database; SQLite in a temporary directory when none is given.
+    pub database: Option<TestDb>,
+    /// Keep objects on an S3 server of its own.
+    pub s3: bool,
+    /// The bounds of grep sessions.
+    pub grep: Option<Settings>,
+    /// The plans.
+    pub plans: Option<PlanTable>,
+    /// How many refused credentials one address may send; `None` for as many as it likes.
+    pub refusals: Option<RefusalLimit>,
+    /// Whether code may be run without a key.
+    pub open_exec: Option<OpenExec>,
+    /// Threads that answer requests. Default 2.
+    pub workers: Option<usize>,
+}
+
+/// A running gateway. Dropped, it is gone, with everything it stored.
+#[derive(Debug)]
+pub struct TestGateway {
+    address: std::net::SocketAddr,
+    identity: Identity,
+    clock: ManualClock,
+    client: reqwest::Client,
+    admin: User,
+    key: String,
+    stop: Option<oneshot::Sender<()>>,
+    running: Option<JoinHandle<std::io::Result<()>>>,
+    database: TestDb,
+    _s3: Option<S3Server>,
+}
+
+impl TestGateway {
+    /// A gateway on the default setup.
+    pub async fn start() -> Self {
+        Self::with(Setup::default()).await
+    }
+
+    /// A gateway on this setup.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub async fn with(setup: Setup) -> Self {
+        pentad_blob::install_crypto_provider();
+        let database = match setup.database {
+            Some(database) => database,
+            None => TestDb::sqlite().await,
+        };
+        let (s3, blobs) = if setup.s3 {
+            let server = S3Server::start().await;
+            let blobs = Blobs::open_with(&server.url("gateway"), &server.options());
+            (Some(server), blobs.expect("the test S3 server can be opened"))
+        } else {
+            (
+                None,
+                Blobs::open("memory:").expect("a store in memory can be opened"),
+            )
+        };
+        // The clock begins at the true time, because objects carry the times of their store.
+        let clock = ManualClock::at(SystemClock.now());
+        let shared: SharedClock = Arc::new(clock.clone());
+        let identity = Identity::new(
+            database.db(),
+            Arc::clone(&shared),
+            setup.plans.unwrap_or_default(),
+        );
+        let made = identity
+            .bootstrap("admin@localhost", Some("administrator".into()))
+            .await
+            .expect("accounts can be made")
+            .expect("the database was empty");
+        let grep = GrepSessions::new(
+            database.db(),
+            blobs,
+            shared,
+            setup.grep.unwrap_or_else(small_grep_settings),
+        );
+        let deps = Deps {
+            gate: Gate {
+                identity: identity.clone(),
+                limiter: Limiter::default(),
+                open_exec: setup.open_exec.unwrap_or(OpenExec::Closed),
+                refusals: setup.refusals,
+            },
+            db: database.db(),
+            grep,
+            metrics: pentad_gateway::install_metrics(),
+            limits: ServerLimits {
+                workers: setup.workers.unwrap_or(2),
+                shutdown_timeout: Duration::from_secs(5),
+                ..ServerLimits::default()
+            },
+        };
+        let listener = pentad_gateway::listen(([127, 0, 0, 1], 0).into()).expect("a port is free");
+        let address = listener.local_addr().expect("a bound socket has an address");
+        let (stop, stopped) = oneshot::channel::<()>();
+        let running = tokio::spawn(async move {
+            // The sender that is dropped says stop as well as one that is used.
+            pentad_gateway::run(listener, deps, async { stopped.await.unwrap_or_default() }).await
+        });
+        Self {
+            address,
+            identity,
+            clock,
+            client: reqwest::Client::new(),
+            key: made.key.secret().to_owned(),
+            admin: made.admin,
+            stop: Some(stop),
+            running: Some(running),
+            database,
+            _s3: s3,
+        }
+    }
+
+    /// The address of a path of the gateway.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// The address of the gateway itself.
+    pub fn base(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// An HTTP client.
+    pub const fn client(&self) -> &reqwest::Client {
+        &self.client
+    }
+
+    /// The key with scope `*` in the organisation `default`.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The platform administrator, whose password is `administrator`.
+    pub const fn admin(&self) -> &User {
+        &self.admin
+    }
+
+    /// The accounts.
+    pub const fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The clock of everything but the network. It stands until it is moved.
+    pub const fn clock(&self) -> &ManualClock {
+        &self.clock
+    }
+
+    /// The database.
+    pub const fn database(&self) -> &TestDb {
+        &self.database
+    }
+
+    /// A user with an organisation of its own on this plan, and a key of the family.
+    ///
+    /// # Panics
+    /// When accounts cannot be made.
+    pub async fn tenant(&self, family: KeyFamily, plan: PlanName) -> (User, String) {
+        let email = format!("{}@example.com", pentad_kernel::secret::random_hex(6));
+        let user = self
+            .identity
+            .create_user(&email, None, false)
+            .await
+            .expect("the address is new");
+        self.identity
+            .set_plan(&user.home_organisation, plan)
+            .await
+            .expect("the organisation is there");
+        let key = self.mint(&user, NewKey::of(family)).await;
+        (user, key)
+    }
+
+    /// A key of the user with these scopes and of this family.
+    pub async fn key_with(&self, user: &User, family: KeyFamily, scopes: &[&str]) -> String {
+        let scopes = ScopeSet::parse(scopes).expect("the scopes are known");
+        self.mint(user, NewKey::of(family).with_scopes(scopes)).await
+    }
+
+    /// A key of the user.
+    ///
+    /// # Panics
+    /// When accounts cannot be changed.
+    pub async fn mint(&self, user: &User, new: NewKey) -> String {
+        let minted = self
+            .identity
+            .mint_key(&user.home_organisation, &user.id, new)
+            .await;
+        minted.expect("a key can be minted").secret().to_owned()
+    }
+
+    /// The user with this identifier.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub async fn user(&self, id: &UserId) -> User {
+        self.identity.user(id).await.expect("the user is there")
+    }
+
+    /// Stops the gateway as a signal would and waits until it has ended.
+    ///
+    /// # Panics
+    /// When it does not end well.
+    pub async fn stop(mut self) {
+        drop(self.stop.take());
+        if let Some(running) = self.running.take() {
+            running
+                .await
+                .expect("the gateway does not panic")
+                .expect("the gateway ends well");
+        }
+    }
+}
+
+/// Rates for a test that wants refused credentials to be limited.
+///
+/// # Panics
+/// When a number is zero.
+pub const fn refusal_limit(per_second: u32, burst: u32) -> RefusalLimit {
+    RefusalLimit {
+        per_second: NonZeroU32::new(per_second).expect("a rate is at least one"),
+        burst: NonZeroU32::new(burst).expect("a burst is at least one"),
+    }
+}
+
+/// Bounds that let many tests run beside each other.
+fn small_grep_settings() -> Settings {
+    Settings {
+        memory_bytes: 1 << 30,
+        max_session_bytes: 1 << 30,
+        ..Settings::default()
+    }
+}

@@ -1,0 +1,24 @@
+-- Grep sessions (seed 000). Text lives in memory; an s3 session's files are also objects, listed here.
+CREATE TABLE grep_sessions (
+    id TEXT NOT NULL PRIMARY KEY,
+    organisation_id TEXT NOT NULL REFERENCES organisations (id),
+    storage TEXT NOT NULL,
+    state TEXT NOT NULL,
+    file_count BIGINT NOT NULL,
+    text_bytes BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT
+);
+CREATE INDEX grep_sessions_by_organisation ON grep_sessions (organisation_id, created_at, id);
+CREATE INDEX grep_sessions_by_state ON grep_sessions (state, expires_at);
+
+-- The changes of an s3 session, to be replayed in their order.
+CREATE TABLE grep_segments (
+    session_id TEXT NOT NULL REFERENCES grep_sessions (id),
+    sequence BIGINT NOT NULL,
+    blob_id TEXT NOT NULL,
+    text_bytes BIGINT NOT NULL,
+    stored_bytes BIGINT NOT NULL,
+    PRIMARY KEY (session_id, sequence)
+);
+CREATE INDEX grep_segments_by_blob ON grep_segments (session_id, blob_id);
