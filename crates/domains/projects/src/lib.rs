@@ -76,7 +76,7 @@ pub use repositories::Repository;
 pub use retrieval::{NewRetrievalEvent, RetrievalContext, RetrievalEvent, RetrievalLog};
 pub use rules::{CompiledRules, Rules, RulesChange, RulesOutput, RulesVersion, SUPPORTED_TOOLS};
 pub use sessions::{NoSessions, PortError, SessionFacts, Sessions};
-pub use team::{Removed, TeamOverview};
+pub use team::{Removed, Standing, TeamOverview};
 pub use tickets::comments::{Comment, CommentCursor, NewComment};
 pub use tickets::create::NewTicket;
 pub use tickets::edit::TicketChange;

@@ -438,7 +438,7 @@ impl Projects {
     }
 
     /// The instant at which everything is said to happen now.
-    pub(crate) fn now(&self) -> Timestamp {
+    pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 }

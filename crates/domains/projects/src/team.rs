@@ -1,6 +1,6 @@
 //! What a team has in projects, and what happens to it when a member leaves.
 
-use pentad_identity::{Member, Organisation, Role};
+use pentad_identity::{Member, Organisation, PlanName, Role};
 use pentad_kernel::{Actor, OrganisationId, UserId};
 use pentad_store::{affected, with_reader, with_tx, with_writer};
 
@@ -26,6 +26,19 @@ pub struct TeamOverview {
 pub struct Removed {
     /// Projects of the organisation that the remover now owns.
     pub projects_transferred: u64,
+}
+
+/// The plan and storage that bound a person.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing {
+    /// The best plan among the person's organisations.
+    pub plan: PlanName,
+    /// The role in the team, for somebody who has joined one.
+    pub role: Option<Role>,
+    /// Bytes of sessions kept: by the team, or by the person alone.
+    pub storage_used_bytes: i64,
+    /// Bytes that may be kept; 0 for as many as there is room for.
+    pub storage_limit_bytes: i64,
 }
 
 const TRANSFER: &str =
@@ -65,6 +78,31 @@ impl Projects {
             storage_used_bytes,
             storage_limit_bytes,
         }))
+    }
+
+    /// The plan and storage that bound the actor.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn standing(&self, actor: &Actor) -> Result<Standing> {
+        let plan = self.identity.best_plan(&actor.user).await?;
+        if let Some(team) = self.team(actor).await? {
+            return Ok(Standing {
+                plan,
+                role: Some(team.role),
+                storage_used_bytes: team.storage_used_bytes,
+                storage_limit_bytes: team.storage_limit_bytes,
+            });
+        }
+        let alone = std::slice::from_ref(&actor.user);
+        let storage_used_bytes = self.sessions.stored_bytes(alone).await.map_err(Error::Sessions)?;
+        let limit = self.identity.plans().plan(plan).sync_storage_bytes;
+        Ok(Standing {
+            plan,
+            role: None,
+            storage_used_bytes,
+            storage_limit_bytes: limit.map_or(0, |bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),
+        })
     }
 
     /// Ends a membership of the actor's team; the member's projects in it pass to the actor.

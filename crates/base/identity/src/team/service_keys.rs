@@ -4,7 +4,7 @@ use pentad_kernel::{Actor, KeyId, OrganisationId, ScopeSet, Timestamp};
 use pentad_store::Tx;
 
 use super::{TeamError, TeamResult, Upgrade};
-use crate::{Feature, Identity, Key, KeyFamily, MintedKey, NewKey, Role};
+use crate::{Feature, Identity, Key, KeyFamily, MintedKey, NewKey, Role, User};
 
 const NAME_CHARACTERS: usize = 100;
 
@@ -193,6 +193,29 @@ impl Identity {
         )
         .await?;
         self.commit_credentials(tx).await?;
+        Ok(minted)
+    }
+
+    /// Mints a personal key for a user who lost theirs; the audit log says who did it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn mint_key_on_behalf(&self, actor: &Actor, user: &User, name: &str) -> TeamResult<MintedKey> {
+        let mut tx = self.db.begin().await?;
+        let new = NewKey::of(KeyFamily::User).named(name);
+        let minted = self
+            .insert_key(&mut tx, &user.home_organisation, &user.id, new)
+            .await?;
+        let details = serde_json::json!({ "key_id": minted.key.id, "name": name });
+        self.audit(
+            &mut tx,
+            actor,
+            "mint_api_key_on_behalf",
+            user.id.as_str(),
+            &details,
+        )
+        .await?;
+        tx.commit().await?;
         Ok(minted)
     }
 }
