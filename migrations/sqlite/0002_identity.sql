@@ -81,7 +81,7 @@ CREATE INDEX audit_log_by_organisation ON audit_log (organisation_id, at);
 -- One row that changes with every change of a key, a user, a membership or a plan: gateways watch it
 -- to know when what they remember of credentials is out of date.
 CREATE TABLE identity_version (
-    only INTEGER NOT NULL PRIMARY KEY CHECK (only = 1),
+    id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
     version INTEGER NOT NULL
 ) STRICT;
-INSERT INTO identity_version (only, version) VALUES (1, 0);
+INSERT INTO identity_version (id, version) VALUES (1, 0);

@@ -1,3 +1,67 @@
-//! Developer commands: `cargo xtask run`, `cargo xtask test` and their parts.
+//! Developer commands. `cargo xtask --help` lists them; each is a module of the same name.
+#![expect(
+    clippy::print_stdout,
+    reason = "a command line program speaks to its terminal"
+)]
 
-fn main() {}
+mod assets;
+mod bench;
+mod check;
+mod layers;
+mod openapi;
+mod postgres;
+mod programs;
+mod run;
+mod steps;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::workspace::Workspace;
+
+/// Pentad's developer commands.
+///
+/// `cargo xtask run` and `cargo xtask test` do all their own set-up on a machine that has only the Rust
+/// toolchain, and say what they do.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Arguments),
+    Test(test::Arguments),
+    Check(check::Arguments),
+    Layers(layers::Arguments),
+    Openapi(openapi::Arguments),
+    Postgres(postgres::Arguments),
+    Bench(bench::Arguments),
+    Assets(assets::Arguments),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = Workspace::find().and_then(|workspace| match &cli.command {
+        Command::Run(arguments) => run::run(&workspace, arguments),
+        Command::Test(arguments) => test::run(&workspace, arguments),
+        Command::Check(arguments) => check::run(&workspace, arguments),
+        Command::Layers(arguments) => layers::run(&workspace, arguments),
+        Command::Openapi(arguments) => openapi::run(&workspace, arguments),
+        Command::Postgres(arguments) => postgres::run(&workspace, arguments),
+        Command::Bench(arguments) => bench::run(&workspace, arguments),
+        Command::Assets(arguments) => assets::run(&workspace, arguments),
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("\nxtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -216,6 +216,31 @@ fn io_kind(error: &(dyn std::error::Error + 'static)) -> Option<io::ErrorKind> {
         .next()
 }
 
+impl Classify for Error {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NotFound { .. } => ErrorKind::NotFound,
+            Self::TooLarge { .. } => ErrorKind::TooLarge,
+            Self::Timeout { .. }
+            | Self::Unavailable { .. }
+            | Self::Replaced { .. }
+            | Self::Reference { .. } => ErrorKind::Unavailable,
+            Self::NoSpace { .. } => ErrorKind::StorageFull,
+            // What a client sent broke off; nothing was stored.
+            Self::Content { .. } => ErrorKind::Invalid,
+            Self::Corrupt { .. }
+            | Self::InvalidRange { .. }
+            | Self::InvalidKey(_)
+            | Self::InvalidStore { .. }
+            | Self::Denied { .. } => ErrorKind::Internal,
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        (self.kind() == ErrorKind::Unavailable).then_some(Duration::from_secs(1))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -242,30 +267,5 @@ mod tests {
             told(io::ErrorKind::BrokenPipe),
             Error::Unavailable { .. }
         ));
-    }
-}
-
-impl Classify for Error {
-    fn kind(&self) -> ErrorKind {
-        match self {
-            Self::NotFound { .. } => ErrorKind::NotFound,
-            Self::TooLarge { .. } => ErrorKind::TooLarge,
-            Self::Timeout { .. }
-            | Self::Unavailable { .. }
-            | Self::Replaced { .. }
-            | Self::Reference { .. } => ErrorKind::Unavailable,
-            Self::NoSpace { .. } => ErrorKind::StorageFull,
-            // What a client sent broke off; nothing was stored.
-            Self::Content { .. } => ErrorKind::Invalid,
-            Self::Corrupt { .. }
-            | Self::InvalidRange { .. }
-            | Self::InvalidKey(_)
-            | Self::InvalidStore { .. }
-            | Self::Denied { .. } => ErrorKind::Internal,
-        }
-    }
-
-    fn retry_after(&self) -> Option<Duration> {
-        (self.kind() == ErrorKind::Unavailable).then_some(Duration::from_secs(1))
     }
 }

@@ -125,8 +125,8 @@ const BY_SECRET: &str = concat!(
                    JOIN organisations ON organisations.id = api_keys.organisation_id
      WHERE secret_hash = $1"
 );
-const VERSION: &str = "SELECT version FROM identity_version WHERE only = 1";
-const RAISE_VERSION: &str = "UPDATE identity_version SET version = version + 1 WHERE only = 1";
+const VERSION: &str = "SELECT version FROM identity_version WHERE id = 1";
+const RAISE_VERSION: &str = "UPDATE identity_version SET version = version + 1 WHERE id = 1";
 
 impl Identity {
     /// Who holds this secret.

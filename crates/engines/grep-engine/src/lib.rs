@@ -6,6 +6,7 @@ mod corpus;
 mod definitions;
 mod fuzzy;
 mod query;
+mod recent;
 mod search;
 mod segment;
 mod signature;

@@ -3,11 +3,12 @@
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
-use crate::Threads;
 use crate::bits::Bits;
-use crate::query::PathFilter;
-use crate::search::FoundCache;
+use crate::query::{MatchKey, PathFilter};
+use crate::recent::Recent;
+use crate::search::Found;
 use crate::segment::{Reader, Segment};
+use crate::{Options, Threads};
 
 /// The files of a corpus at one moment. Later changes do not touch it. Cheap to clone,
 /// and it keeps the text alive.
@@ -39,11 +40,12 @@ pub struct FileLines {
 }
 
 /// Some segments, and which of their files are still there. No path is alive twice.
-#[derive(Default)]
 pub(crate) struct State {
     pub(crate) views: Vec<View>,
     pub(crate) threads: Threads,
-    pub(crate) cache: FoundCache,
+    /// The files that matched lately, for the next page. Never out of date: a snapshot
+    /// does not change.
+    pub(crate) recent: Recent<MatchKey, Found>,
 }
 
 /// A segment and which of its files are still there.
@@ -118,11 +120,11 @@ impl View {
 }
 
 impl State {
-    pub(crate) fn new(views: Vec<View>, threads: Threads) -> Self {
+    pub(crate) fn new(views: Vec<View>, options: &Options) -> Self {
         Self {
             views,
-            threads,
-            cache: FoundCache::default(),
+            threads: options.threads,
+            recent: Recent::new(options.cached_queries),
         }
     }
 
@@ -137,7 +139,9 @@ impl State {
     pub(crate) fn heap_bytes(&self) -> usize {
         self.views.iter().map(View::heap_bytes).sum::<usize>()
             + self.views.capacity() * size_of::<View>()
-            + self.cache.heap_bytes()
+            + self
+                .recent
+                .heap_bytes(|key, found| key.heap_bytes() + found.heap_bytes())
             + size_of::<Self>()
     }
 

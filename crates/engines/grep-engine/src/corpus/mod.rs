@@ -23,6 +23,8 @@ pub struct Options {
     /// Segments of less text than this are not indexed but scanned: 1 MiB, which takes
     /// about 35 µs.
     pub index_from_bytes: usize,
+    /// How many queries' matching files each snapshot remembers, for their next page: 16.
+    pub cached_queries: usize,
     /// Whether indexing, compressing and long searches use several threads.
     pub threads: Threads,
 }
@@ -32,6 +34,7 @@ impl Default for Options {
         Self {
             block_bytes: 16 << 10,
             index_from_bytes: 1 << 20,
+            cached_queries: 16,
             threads: Threads::default(),
         }
     }
@@ -57,12 +60,11 @@ impl Default for Options {
 /// assert_eq!(page.hits[0].matches[0].line, 2);
 /// # Ok::<(), pentad_grep_engine::QueryError>(())
 /// ```
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Corpus {
     inner: Arc<Inner>,
 }
 
-#[derive(Default)]
 struct Inner {
     options: Options,
     current: ArcSwap<State>,
@@ -75,12 +77,13 @@ struct Inner {
 impl Corpus {
     /// An empty corpus.
     pub fn new(options: Options) -> Self {
-        let state = State::new(Vec::new(), options.threads);
+        let state = State::new(Vec::new(), &options);
         Self {
             inner: Arc::new(Inner {
                 options,
                 current: ArcSwap::from_pointee(state),
-                ..Inner::default()
+                writing: Mutex::default(),
+                upkeep: Mutex::default(),
             }),
         }
     }
@@ -156,7 +159,7 @@ impl Corpus {
     fn store(&self, views: Vec<View>) {
         self.inner
             .current
-            .store(Arc::new(State::new(views, self.inner.options.threads)));
+            .store(Arc::new(State::new(views, &self.inner.options)));
     }
 
     /// Puts `with` where `segment` is in the current state, if it is still there.
@@ -170,6 +173,12 @@ impl Corpus {
             view.segment = with;
             self.store(views);
         }
+    }
+}
+
+impl Default for Corpus {
+    fn default() -> Self {
+        Self::new(Options::default())
     }
 }
 

@@ -261,7 +261,7 @@ fn exact_finder(key: &MatchKey) -> Result<Finder, QueryError> {
         }
     };
     let (grams, strict_grams) = (required(true), required(false));
-    let matcher = Matcher::new(&trees, grams == Grams::Any)?;
+    let matcher = Matcher::new(&trees, &grams)?;
     Ok(Finder::Exact {
         matcher,
         grams,

@@ -10,6 +10,7 @@ use regex_syntax::hir::{Hir, HirKind};
 
 use super::QueryError;
 use super::runs::RunProbe;
+use crate::signature::Grams;
 
 /// The most a compiled regex may weigh.
 const PROGRAM_BYTES: usize = 10 << 20;
@@ -19,10 +20,27 @@ const AUTOMATON_BYTES: usize = 32 << 20;
 /// Finds the lines that match any of a query's patterns.
 pub(crate) struct Matcher {
     engine: Engine,
-    /// Narrows down where to look, for patterns without a literal.
-    probe: Option<RunProbe>,
+    /// Narrows down where to look.
+    probe: Option<Probe>,
     /// One per pattern, if there are several.
     each: Vec<Engine>,
+}
+
+/// Finds the lines that are worth the regex engine's time, much faster than it would.
+enum Probe {
+    /// One of these literals is in every matching line.
+    Literals(Engine),
+    /// A long run of one kind of byte is in every matching line.
+    Run(RunProbe),
+}
+
+impl Probe {
+    fn find_line(&self, text: &[u8], at: usize) -> Option<usize> {
+        match self {
+            Self::Literals(engine) => engine.find_line(text, at),
+            Self::Run(run) => run.find(text, at),
+        }
+    }
 }
 
 enum Engine {
@@ -32,10 +50,18 @@ enum Engine {
 }
 
 impl Matcher {
-    /// `probe_runs` says that the index is no help, so that a run probe is worth having.
-    pub(crate) fn new(trees: &[Hir], probe_runs: bool) -> Result<Self, QueryError> {
-        let probe = match trees {
-            [tree] if probe_runs => RunProbe::new(tree),
+    /// `grams` is what every match must contain.
+    pub(crate) fn new(trees: &[Hir], grams: &Grams) -> Result<Self, QueryError> {
+        let only_literals = trees
+            .iter()
+            .all(|tree| tree.properties().is_alternation_literal());
+        let probe = match (trees, required_literals(grams)) {
+            _ if only_literals => None,
+            (_, Some(literals)) => {
+                let literals: Vec<_> = literals.into_iter().map(Hir::literal).collect();
+                Some(Probe::Literals(Engine::new(&literals)?))
+            }
+            ([tree], None) if *grams == Grams::Any => RunProbe::new(tree).map(Probe::Run),
             _ => None,
         };
         let each = match trees {
@@ -61,10 +87,10 @@ impl Matcher {
             return self.engine.find_line(text, at);
         };
         let mut at = at;
-        while let Some(run) = probe.find(text, at) {
-            let line = line_around(text, run);
+        while let Some(position) = probe.find_line(text, at) {
+            let line = line_around(text, position);
             if self.engine.find_line(&text[line.clone()], 0).is_some() {
-                return Some(run);
+                return Some(position);
             }
             at = line.end;
         }
@@ -107,6 +133,32 @@ impl Matcher {
             .map(|(at, _)| at)
             .collect()
     }
+}
+
+/// Literals one of which is in every match: of several such sets the rarest one.
+fn required_literals(grams: &Grams) -> Option<Vec<Vec<u8>>> {
+    match grams {
+        Grams::Any => None,
+        Grams::Literal(literal) => literal.exact().map(|bytes| vec![bytes]),
+        Grams::Or(parts) => {
+            let sets = parts.iter().map(required_literals).collect::<Option<Vec<_>>>()?;
+            Some(sets.concat())
+        }
+        Grams::And(parts) => {
+            let rarity = |literals: &Vec<Vec<u8>>| literals.iter().map(|literal| rarity(literal)).min();
+            parts.iter().filter_map(required_literals).max_by_key(rarity)
+        }
+    }
+}
+
+/// A guess at how rare a literal is: the longer, and the fewer common letters, the rarer.
+fn rarity(literal: &[u8]) -> usize {
+    let weight = |byte: &u8| match byte {
+        b' ' | b'e' | b't' | b'a' | b'i' | b'n' | b'o' | b'r' | b's' => 2,
+        b'a'..=b'z' => 3,
+        _ => 4,
+    };
+    literal.iter().map(weight).sum()
 }
 
 /// The line that holds the byte at `position`, with its line feed.

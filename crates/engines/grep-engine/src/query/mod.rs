@@ -190,10 +190,6 @@ pub(crate) struct MatchKey {
 }
 
 impl MatchKey {
-    pub(crate) fn mode(&self) -> Mode {
-        self.mode
-    }
-
     pub(crate) fn pattern_count(&self) -> usize {
         self.patterns.len()
     }

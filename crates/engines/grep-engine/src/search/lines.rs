@@ -2,12 +2,13 @@
 
 use std::ops::Range;
 
-use super::files::Scope;
 use crate::fuzzy::FuzzyScanner;
 use crate::query::{Finder, Matcher, line_around};
 use crate::segment::Reader;
 
-/// In files of more blocks than this the index is asked which of them to look at.
+use super::scope::Scope;
+
+/// In files with more blocks left than this the index is asked which of them to look at.
 const WORTH_ASKING: usize = 4;
 
 /// Finds matching lines in whole lines of text. One per thread.
@@ -115,19 +116,24 @@ pub(super) struct Lines<'a, 'q> {
     file: Range<usize>,
     lines_before_file: usize,
     blocks: Range<usize>,
+    /// No line that ends before this matches.
+    first: usize,
     ask_index: bool,
 }
 
 impl<'a, 'q> Lines<'a, 'q> {
+    /// `first` is a position in the first matching line, if that is known.
     pub(super) fn new(
         scope: &'a Scope<'q>,
         file: usize,
+        first: Option<usize>,
         finder: &'a mut LineFinder<'q>,
         reader: &'a mut Reader<'q>,
     ) -> Self {
-        let layout = &scope.view.segment.layout;
+        let layout = scope.layout();
         let range = layout.file_range(file);
-        let blocks = layout.blocks_of(&range);
+        let first = first.unwrap_or(range.start);
+        let blocks = layout.blocks_of(&(first..range.end));
         Self {
             scope,
             finder,
@@ -135,6 +141,7 @@ impl<'a, 'q> Lines<'a, 'q> {
             lines_before_file: layout.lines_before_file(file),
             ask_index: blocks.len() > WORTH_ASKING,
             blocks,
+            first,
             file: range,
         }
     }
@@ -162,7 +169,7 @@ impl<'a, 'q> Lines<'a, 'q> {
         else {
             return false;
         };
-        let layout = &self.scope.view.segment.layout;
+        let layout = self.scope.layout();
         let range = layout.block_range(block);
         let text = self.reader.block(block);
         let text = &text[..self.file.end.min(range.end) - range.start];
@@ -172,6 +179,9 @@ impl<'a, 'q> Lines<'a, 'q> {
             (0, layout.lines_before_block(block))
         };
         let mut counted = at;
+        if self.first > range.start + at {
+            at = line_around(text, self.first - range.start).start;
+        }
         while at < text.len() {
             let Some((line, score)) = self.finder.find(text, at) else {
                 break;

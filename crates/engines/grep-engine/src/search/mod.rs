@@ -1,26 +1,27 @@
 //! Answering queries: first which files match, then the lines of those on the page.
 
-mod cache;
 mod files;
+mod fuzzy;
 mod lines;
 mod page;
+mod scope;
 mod shares;
 mod snippet;
 
 pub use page::{Hit, Match, Page};
 
-pub(crate) use cache::FoundCache;
+pub(crate) use files::Found;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::Cancel;
 use crate::query::{Count, Query, QueryError};
-use crate::snapshot::{FileRef, Snapshot, State};
-use files::Found;
+use crate::snapshot::{FileRef, Snapshot, State, in_path_order};
+use scope::Scope;
 
 /// Finding files that took longer than this is remembered.
-const WORTH_CACHING: Duration = Duration::from_micros(50);
+const WORTH_REMEMBERING: Duration = Duration::from_micros(50);
 
 impl Snapshot {
     /// Answers a query.
@@ -33,49 +34,77 @@ impl Snapshot {
     ///
     /// [`QueryError::Cancelled`] if `cancel` was raised before the answer was complete.
     pub fn grep(&self, query: &Query, cancel: &Cancel) -> Result<Page, QueryError> {
-        let state = &*self.state;
-        let found = find_files(state, query, cancel)?;
+        let search = Search::new(&self.state, query, cancel);
+        let found = search.found()?;
         let total_lines = match query.shape.count {
-            Some(Count::Lines) => Some(
-                found
-                    .line_counts(state, query, cancel)?
-                    .iter()
-                    .map(|count| count.lines)
-                    .sum(),
-            ),
+            Some(Count::Lines) => Some(search.line_counts(&found)?.iter().map(|count| count.lines).sum()),
             _ => None,
         };
-        let wanted = select(state, query, &found);
-        page::render(state, query, &found, wanted, total_lines, cancel)
+        page::render(&search, &found, search.select(&found), total_lines)
     }
 }
 
-fn find_files(state: &State, query: &Query, cancel: &Cancel) -> Result<Arc<Found>, QueryError> {
-    if let Some(found) = state.cache.get(&query.compiled.key) {
-        return Ok(found);
-    }
-    let started = Instant::now();
-    let found = Arc::new(files::find(state, query, cancel)?);
-    if found.exact && !found.timed_out && started.elapsed() > WORTH_CACHING {
-        state.cache.put(&query.compiled.key, &found);
-    }
-    Ok(found)
+/// One query on its way through one snapshot.
+struct Search<'a> {
+    state: &'a State,
+    query: &'a Query,
+    cancel: &'a Cancel,
+    /// One per view of the snapshot.
+    scopes: Vec<Scope<'a>>,
 }
 
-/// The files of the page.
-fn select(state: &State, query: &Query, found: &Found) -> Vec<FileRef> {
-    let (offset, limit) = (query.page.offset, query.page.limit);
-    if offset >= found.total {
-        return Vec::new();
+impl<'a> Search<'a> {
+    fn new(state: &'a State, query: &'a Query, cancel: &'a Cancel) -> Self {
+        let scopes = state
+            .views
+            .iter()
+            .map(|view| Scope::new(view, &query.compiled))
+            .collect();
+        Self {
+            state,
+            query,
+            cancel,
+            scopes,
+        }
     }
-    match &found.ranked {
-        Some(ranked) => ranked.iter().skip(offset).take(limit).copied().collect(),
-        None => {
-            let files = found.files.iter().map(|files| files.iter()).collect();
-            crate::snapshot::in_path_order(&state.views, files)
-                .skip(offset)
-                .take(limit)
-                .collect()
+
+    fn check_cancelled(&self) -> Result<(), QueryError> {
+        if self.cancel.is_cancelled() {
+            Err(QueryError::Cancelled)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The matching files, remembered or found.
+    fn found(&self) -> Result<Arc<Found>, QueryError> {
+        let key = &self.query.compiled.key;
+        if let Some(found) = self.state.recent.get(key) {
+            return Ok(found);
+        }
+        let started = Instant::now();
+        let found = Arc::new(self.find_files()?);
+        if found.exact && !found.timed_out && started.elapsed() > WORTH_REMEMBERING {
+            self.state.recent.put(key.clone(), &found);
+        }
+        Ok(found)
+    }
+
+    /// The files of the page.
+    fn select(&self, found: &Found) -> Vec<FileRef> {
+        let (offset, limit) = (self.query.page.offset, self.query.page.limit);
+        if offset >= found.total {
+            return Vec::new();
+        }
+        match &found.ranked {
+            Some(ranked) => ranked.iter().skip(offset).take(limit).copied().collect(),
+            None => {
+                let files = found.files.iter().map(|files| files.iter()).collect();
+                in_path_order(&self.state.views, files)
+                    .skip(offset)
+                    .take(limit)
+                    .collect()
+            }
         }
     }
 }

@@ -2,15 +2,15 @@
 
 use std::ops::Range;
 
-use super::files::{Found, Scope};
+use super::Search;
+use super::files::Found;
 use super::lines::{FoundLine, LineFinder, Lines, without_terminator};
 use super::shares::share;
 use super::snippet::{snippet, trimmed};
-use crate::Cancel;
 use crate::definitions::{Definition, classify_line};
 use crate::query::{Count, Query, QueryError};
 use crate::segment::Reader;
-use crate::snapshot::{FileRef, State};
+use crate::snapshot::FileRef;
 
 /// One page of an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -93,22 +93,16 @@ impl Hit {
 
 /// Shows `wanted`, the page's files.
 pub(super) fn render(
-    state: &State,
-    query: &Query,
+    search: &Search<'_>,
     found: &Found,
     wanted: Vec<FileRef>,
     total_lines: Option<usize>,
-    cancel: &Cancel,
 ) -> Result<Page, QueryError> {
+    let query = search.query;
     let mut renderer = Renderer {
-        query,
-        scopes: state
-            .views
-            .iter()
-            .map(|view| Scope::new(view, &query.compiled))
-            .collect(),
+        search,
+        found,
         finder: LineFinder::new(&query.compiled.finder),
-        cancel,
     };
     let asked = wanted.len();
     let (hits, cut) = match query.shape.count {
@@ -128,16 +122,15 @@ pub(super) fn render(
 }
 
 struct Renderer<'a> {
-    query: &'a Query,
-    scopes: Vec<Scope<'a>>,
+    search: &'a Search<'a>,
+    found: &'a Found,
     finder: LineFinder<'a>,
-    cancel: &'a Cancel,
 }
 
 impl<'a> Renderer<'a> {
     /// The hits that fit the budgets, and whether the budgets cut something.
     fn hits(&mut self, wanted: Vec<FileRef>) -> Result<(Vec<Hit>, bool), QueryError> {
-        let shape = self.query.shape;
+        let shape = self.search.query.shape;
         let mut hits: Vec<Hit> = Vec::with_capacity(wanted.len());
         let mut left = shape.page_bytes;
         let mut cut = false;
@@ -145,9 +138,9 @@ impl<'a> Renderer<'a> {
             let hit_budget = left.min(shape.max_bytes.unwrap_or(usize::MAX));
             let (hit, cost) = self.hit(file, hit_budget)?;
             if cost > left {
-                // The page ends here, unless it would be empty.
-                cut = true;
+                // The page ends here, and the next one goes on; a file too large for any page is cut.
                 if hits.is_empty() {
+                    cut = true;
                     hits.push(hit);
                 }
                 break;
@@ -162,29 +155,43 @@ impl<'a> Renderer<'a> {
     }
 
     fn counts(&mut self, wanted: Vec<FileRef>, count: Count) -> Vec<Hit> {
-        let count_lines = |this: &mut Self, FileRef { view, file }| {
-            let scope = &this.scopes[view];
+        let mut hits = Vec::with_capacity(wanted.len());
+        for at in wanted {
+            let scope = &self.search.scopes[at.view];
             let mut reader = Reader::new(&scope.view.segment);
-            Lines::new(scope, file, &mut this.finder, &mut reader).count()
-        };
-        let hit = |at: FileRef| Hit {
-            path: self.scopes[at.view].view.segment.layout.path(at.file).to_string(),
-            matches: Vec::new(),
-            lines: (count == Count::Lines).then(|| count_lines(self, at)),
-            truncated: false,
-        };
-        wanted.into_iter().map(hit).collect()
+            let mut lines = Lines::new(
+                scope,
+                at.file,
+                self.found.start(at),
+                &mut self.finder,
+                &mut reader,
+            );
+            hits.push(Hit {
+                path: scope.layout().path(at.file).to_string(),
+                matches: Vec::new(),
+                lines: (count == Count::Lines).then(|| lines.count()),
+                truncated: false,
+            });
+        }
+        hits
     }
 
     /// A hit and its cost. Stops adding matches as soon as the cost exceeds `budget`.
-    fn hit(&mut self, FileRef { view, file }: FileRef, budget: usize) -> Result<(Hit, usize), QueryError> {
-        let shape = self.query.shape;
-        let scope = &self.scopes[view];
-        let layout = &scope.view.segment.layout;
+    fn hit(&mut self, at: FileRef, budget: usize) -> Result<(Hit, usize), QueryError> {
+        let query = self.search.query;
+        let scope = &self.search.scopes[at.view];
+        let layout = scope.layout();
         let mut reader = Reader::new(&scope.view.segment);
-        let mut lines = Lines::new(scope, file, &mut self.finder, &mut reader);
+        let mut lines = Lines::new(
+            scope,
+            at.file,
+            self.found.start(at),
+            &mut self.finder,
+            &mut reader,
+        );
+        let path = layout.path(at.file).to_string();
         let mut hit = Hit {
-            path: layout.path(file).to_string(),
+            path,
             matches: Vec::new(),
             lines: None,
             truncated: false,
@@ -192,16 +199,14 @@ impl<'a> Renderer<'a> {
         let mut cost = hit.own_cost();
         let mut found = Vec::new();
         'blocks: while lines.next_block(&mut found) {
-            if self.cancel.is_cancelled() {
-                return Err(QueryError::Cancelled);
-            }
+            self.search.check_cancelled()?;
             for line in found.drain(..) {
-                if hit.matches.len() == shape.max_matches_per_file || cost > budget && !hit.matches.is_empty()
-                {
+                let full = hit.matches.len() == query.shape.max_matches_per_file;
+                if full || cost > budget && !hit.matches.is_empty() {
                     hit.truncated = true;
                     break 'blocks;
                 }
-                let shown = render_line(self.query, &mut lines, &hit.path, layout.file_range(file), &line);
+                let shown = render_line(query, &mut lines, &hit.path, layout.file_range(at.file), &line);
                 cost += shown.cost();
                 hit.matches.push(shown);
             }

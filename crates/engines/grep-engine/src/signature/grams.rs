@@ -55,6 +55,11 @@ pub(super) fn column_of_four(gram: u32) -> u32 {
 }
 
 impl Literal {
+    /// Its bytes, if case is known for all of them.
+    pub(crate) fn exact(&self) -> Option<Vec<u8>> {
+        self.0.iter().map(|byte| byte.exact()).collect()
+    }
+
     /// The columns that are set in every block holding the literal.
     pub(super) fn columns(&self) -> Vec<u32> {
         let mut columns = Vec::with_capacity(self.0.len() * 3);

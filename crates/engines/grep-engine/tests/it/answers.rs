@@ -281,7 +281,7 @@ fn sort_orders() {
 }
 
 #[test]
-fn budgets_end_pages_early_and_say_so() {
+fn budgets_end_pages_early_and_say_what_is_lost() {
     let names: Vec<_> = (0..10).map(|n| format!("f{n}")).collect();
     let text = format!("{}\n", "x".repeat(100)).repeat(10);
     let files: Vec<_> = names.iter().map(|name| (name.as_str(), text.as_str())).collect();
@@ -289,7 +289,7 @@ fn budgets_end_pages_early_and_say_so() {
     let page = grep(&corpus, &Query::plain("x").page_bytes(3000).build().unwrap());
     assert_eq!(
         (page.hits.len(), page.next_file_offset, page.truncated, page.total),
-        (2, Some(2), true, 10)
+        (2, Some(2), false, 10)
     );
     assert!(
         page.hits

@@ -1,0 +1,35 @@
+//! `cargo xtask check`, and the checks that `cargo xtask test` begins with.
+
+use crate::steps::Steps;
+use crate::workspace::{self, Workspace};
+use crate::{layers, openapi};
+
+/// Check everything that needs no test run: format, layers, lints, OpenAPI documents.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {}
+
+pub(crate) fn run(workspace: &Workspace, _: &Arguments) -> anyhow::Result<()> {
+    let mut steps = Steps::default();
+    before_building(workspace, &mut steps);
+    steps.run("OpenAPI documents (openapi/)", || openapi::check(workspace));
+    steps.finish()
+}
+
+/// The checks that need no program of ours, the quick ones first.
+pub(crate) fn before_building(workspace: &Workspace, steps: &mut Steps) {
+    steps.run("format (cargo fmt)", || {
+        workspace::run(&mut workspace.cargo(&["fmt", "--all", "--check"]))
+    });
+    steps.run("layers (ARCHITECTURE.md)", || layers::check(workspace));
+    steps.run("lints (cargo clippy)", || {
+        workspace::run(&mut workspace.cargo(&[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--locked",
+            "--",
+            "--deny",
+            "warnings",
+        ]))
+    });
+}
