@@ -11,6 +11,7 @@ use pentad_grep_sessions::GrepSessions;
 use pentad_http_kit::{Gate, OpenExec, RefusalLimit};
 use pentad_identity::{Bootstrapped, Limiter};
 use pentad_kernel::{SharedClock, SystemClock};
+use pentad_projects::{NoSessions, Projects};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::cli::ServeArguments;
@@ -42,6 +43,12 @@ pub(crate) async fn run(arguments: Box<ServeArguments>) -> anyhow::Result<()> {
     let limits = ServerLimits::default();
     let blobs = Blobs::open(&server.storage.object_store).context("the object store cannot be opened")?;
     let clock: SharedClock = Arc::new(SystemClock);
+    let projects = Projects::new(
+        db.clone(),
+        identity.clone(),
+        Arc::clone(&clock),
+        Arc::new(NoSessions),
+    );
     let grep = GrepSessions::new(db.clone(), blobs, clock, server.grep_settings());
     let deps = Deps {
         gate: Gate {
@@ -55,6 +62,7 @@ pub(crate) async fn run(arguments: Box<ServeArguments>) -> anyhow::Result<()> {
         },
         db: db.clone(),
         grep,
+        projects,
         metrics: pentad_gateway::install_metrics(),
         limits: ServerLimits {
             workers: server.workers.unwrap_or(limits.workers),

@@ -18,6 +18,9 @@ const GREP_EXPIRY: Duration = Duration::from_secs(1);
 /// How often one of the gateways sweeps the object store.
 const OBJECT_SWEEP: Duration = Duration::from_secs(900);
 
+/// How often one of the gateways compiles the projects whose schedule says so.
+const COMPILE_DUE: Duration = Duration::from_secs(300);
+
 /// The running background work; dropped, it ends.
 #[derive(Debug)]
 pub(crate) struct Background(JoinSet<()>);
@@ -74,6 +77,20 @@ impl Background {
                 }
             },
         );
+        let holder = id::random_uuid();
+        every(&mut tasks, COMPILE_DUE, "compile projects", deps, move |deps| {
+            let holder = holder.clone();
+            async move {
+                let now = deps.projects.now();
+                let lease =
+                    Lease::acquire(&deps.db, "compile projects", &holder, now, COMPILE_DUE * 2).await?;
+                if lease.is_some() {
+                    let compiled = deps.projects.compile_due().await?;
+                    tracing::debug!(compiled, "projects compiled that were due");
+                }
+                Ok::<_, pentad_projects::Error>(())
+            }
+        });
         Self(tasks)
     }
 

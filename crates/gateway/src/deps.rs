@@ -5,6 +5,7 @@ use std::time::Duration;
 use metrics_exporter_prometheus::PrometheusHandle;
 use pentad_grep_sessions::GrepSessions;
 use pentad_http_kit::Gate;
+use pentad_projects::Projects;
 use pentad_store::Db;
 
 /// Everything the gateway needs, made by the program or by a test.
@@ -16,6 +17,8 @@ pub struct Deps {
     pub db: Db,
     /// The grep sessions.
     pub grep: GrepSessions,
+    /// Projects, with everything in them.
+    pub projects: Projects,
     /// Renders what was measured; `None` leaves `/metrics` empty.
     pub metrics: Option<PrometheusHandle>,
     /// The bounds of the server itself.

@@ -71,6 +71,7 @@ fn configure(deps: &Deps, documents: &[Document], published: &Data<Published>, c
     let gate = Data::new(deps.gate.clone());
     config.app_data(Data::new(deps.clone()));
     config.app_data(Data::new(deps.grep.clone()));
+    config.app_data(Data::new(deps.projects.clone()));
     for routes in surfaces().into_iter().chain([gateway_routes()]) {
         routes.mount(&gate, config);
     }

@@ -6,7 +6,7 @@ use crate::{crossroads, operations};
 
 /// The surfaces, in the order in which their paths are tried.
 pub fn surfaces() -> Vec<SurfaceRoutes> {
-    vec![pentad_http_grep::routes()]
+    vec![pentad_http_grep::routes(), pentad_http_projects::routes()]
 }
 
 /// The operations of the gateway itself. Their failures take the envelope of seed 002, which is where a

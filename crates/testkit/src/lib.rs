@@ -21,6 +21,7 @@ use pentad_grep_sessions::{GrepSessions, Settings};
 use pentad_http_kit::{Gate, OpenExec, RefusalLimit};
 use pentad_identity::{Identity, KeyFamily, Limiter, NewKey, PlanName, PlanTable, User};
 use pentad_kernel::{Clock as _, ManualClock, ScopeSet, SharedClock, SystemClock, UserId};
+use pentad_projects::{NoSessions, Projects};
 use pentad_store::testing::TestDb;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -98,6 +99,12 @@ impl TestGateway {
             .await
             .expect("accounts can be made")
             .expect("the database was empty");
+        let projects = Projects::new(
+            database.db(),
+            identity.clone(),
+            Arc::clone(&shared),
+            Arc::new(NoSessions),
+        );
         let grep = GrepSessions::new(
             database.db(),
             blobs,
@@ -113,6 +120,7 @@ impl TestGateway {
             },
             db: database.db(),
             grep,
+            projects,
             metrics: pentad_gateway::install_metrics(),
             limits: ServerLimits {
                 workers: setup.workers.unwrap_or(2),

@@ -131,9 +131,6 @@ pub(crate) fn without_claims(document: &str, contents: &[String]) -> String {
             !(line.is_bullet() && keys.contains(&folded(bullet)))
         });
     }
-    parts.retain(|part| {
-        !is_managed(&part.heading) || part.lines.iter().any(|line| !line.text.trim().is_empty())
-    });
     join(&parts)
 }
 
