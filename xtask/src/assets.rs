@@ -12,6 +12,10 @@ use crate::workspace::{self, Workspace};
 const PACKAGE: &str = "redoc@2.5.4";
 /// ReDoc's whole page in one script.
 const BUNDLE: &str = "package/bundles/redoc.standalone.js";
+/// The licences of what it carries of others.
+const BUNDLED_LICENCES: &str = "package/bundles/redoc.standalone.js.LICENSE.txt";
+/// Its own licence.
+const LICENCE: &str = "package/LICENSE";
 /// What the script would load from elsewhere: a logo.
 const OUTSIDE: &str = "https://cdn.redoc.ly/redoc/logo-mini.svg";
 /// What it gets instead: a picture of nothing.
@@ -24,7 +28,7 @@ const CHECKSUM: &str = "redoc.standalone.js.gz.sha256";
 /// Fetch the scripts of the pages anew.
 ///
 /// Takes ReDoc from npm, empties the one address in it that leads elsewhere, compresses it and writes
-/// it with its checksum to crates/gateway/assets/. Needs npm, tar and gzip. Swagger UI comes with a
+/// it with its checksum and licences to crates/gateway/assets/. Needs npm, tar and gzip. Swagger UI comes with a
 /// crate and needs nothing.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {}
@@ -38,11 +42,7 @@ pub(crate) fn run(workspace: &Workspace, _: &Arguments) -> anyhow::Result<()> {
             .current_dir(at),
     )?;
     let archive = PACKAGE.replace('@', "-") + ".tgz";
-    workspace::run(
-        Command::new("tar")
-            .args(["-xzf", &archive, BUNDLE])
-            .current_dir(at),
-    )?;
+    workspace::run(Command::new("tar").args(["-xzf", &archive]).current_dir(at))?;
     let script = std::fs::read_to_string(at.join(BUNDLE))?;
     let emptied = script.replace(OUTSIDE, INSIDE);
     if emptied == script {
@@ -56,7 +56,13 @@ pub(crate) fn run(workspace: &Workspace, _: &Arguments) -> anyhow::Result<()> {
     let assets = workspace.path(DIRECTORY);
     std::fs::copy(&packed, assets.join(SCRIPT))?;
     std::fs::write(assets.join(CHECKSUM), checksum_line(&packed)?)?;
-    println!("wrote {DIRECTORY}/{SCRIPT} and its checksum");
+    std::fs::copy(at.join(LICENCE), assets.join("redoc.LICENSE"))?;
+    let bundled = Path::new(BUNDLED_LICENCES);
+    std::fs::copy(
+        at.join(bundled),
+        assets.join(bundled.file_name().context("it names a file")?),
+    )?;
+    println!("wrote {DIRECTORY}/{SCRIPT}, its checksum and its licences");
     Ok(())
 }
 

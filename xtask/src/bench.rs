@@ -24,6 +24,9 @@ pub(crate) struct Arguments {
 enum What {
     /// Grep sessions' engine beside ripgrep and csearch: bench grep -- TREE
     Grep,
+    /// Memories on both time axes, on SQLite and, where `PENTAD_TEST_POSTGRES` names a server, on PostgreSQL:
+    /// bench memories -- COUNT
+    Memories,
 }
 
 /// Where a benchmark lies and what it needs.
@@ -34,9 +37,11 @@ struct Benchmark {
 }
 
 impl What {
-    const fn benchmark(self) -> Benchmark {
+    /// The benchmark, where it is a program that needs more than the workspace.
+    const fn benchmark(self) -> Option<Benchmark> {
         match self {
-            Self::Grep => Benchmark {
+            Self::Memories => None,
+            Self::Grep => Some(Benchmark {
                 manifest: "crates/engines/grep-engine/bench/Cargo.toml",
                 programs: &[
                     Program {
@@ -50,13 +55,16 @@ impl What {
                         purpose: "keeps an index of trigrams on disk",
                     },
                 ],
-            },
+            }),
         }
     }
 }
 
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<()> {
-    let benchmark = arguments.what.benchmark();
+    let Some(benchmark) = arguments.what.benchmark() else {
+        let mut command = workspace.cargo(&["bench", "-p", "pentad-memories", "--bench", "memories", "--"]);
+        return workspace::run(command.args(&arguments.arguments));
+    };
     programs::ensure(benchmark.programs)?;
     let mut command = workspace.cargo(&["run", "--release", "--manifest-path", benchmark.manifest, "--"]);
     // One folder for all of them, which is ignored and swept with everything else that is built.

@@ -7,6 +7,7 @@
 mod assets;
 mod bench;
 mod check;
+mod distill_embedder;
 mod layers;
 mod openapi;
 mod postgres;
@@ -43,6 +44,8 @@ enum Command {
     Postgres(postgres::Arguments),
     Bench(bench::Arguments),
     Assets(assets::Arguments),
+    /// Make the table of word vectors again from the packages that it comes from.
+    DistillEmbedder,
 }
 
 fn main() -> ExitCode {
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Command::Postgres(arguments) => postgres::run(&workspace, arguments),
         Command::Bench(arguments) => bench::run(&workspace, arguments),
         Command::Assets(arguments) => assets::run(&workspace, arguments),
+        Command::DistillEmbedder => distill_embedder::distill_embedder(),
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

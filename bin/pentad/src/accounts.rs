@@ -151,6 +151,12 @@ pub(crate) async fn admin(command: AdminCommand) -> anyhow::Result<()> {
         }
         AdminCommand::SetPlan { storage, who, plan } => {
             let (identity, _) = open(&storage).await?;
+            if plan == "admin" {
+                let user = identity.user_by_email(&who).await?;
+                identity.set_admin(&user.id, true).await?;
+                println!("{who} {plan}");
+                return Ok(());
+            }
             let plan = PlanName::parse(&plan)?;
             let organisation = if who.contains('@') {
                 identity.user_by_email(&who).await?.home_organisation

@@ -100,6 +100,15 @@ pub(crate) enum DurabilityChoice {
     Os,
 }
 
+#[derive(Clone, Copy, Debug, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum SecretScanChoice {
+    /// Nothing is looked for.
+    Off,
+    /// What is found is noted on the session.
+    Warn,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct ServeArguments {
     #[command(flatten)]
@@ -114,6 +123,13 @@ pub(crate) struct ServeArguments {
     /// this machine while the gateway listens on loopback]
     #[arg(long, env = "PENTAD_EXEC_OPEN", value_name = "BOOL")]
     pub(crate) exec_open: Option<bool>,
+    /// Let audits call language models on this machine and in private networks, also without TLS
+    /// [default: only while the gateway listens on loopback]
+    #[arg(long, env = "PENTAD_JUDGE_PRIVATE", value_name = "BOOL")]
+    pub(crate) judge_private: Option<bool>,
+    /// What is done about secrets in pushed sessions [default: off]
+    #[arg(long, env = "PENTAD_SECRET_SCAN", value_enum)]
+    pub(crate) secret_scan: Option<SecretScanChoice>,
     /// The plan of new organisations: free, starter, pro, team, scale, enterprise or unlimited
     /// [default: unlimited]
     #[arg(long, env = "PENTAD_DEFAULT_PLAN", value_name = "PLAN")]
@@ -243,7 +259,8 @@ pub(crate) enum AdminCommand {
         storage: StorageArguments,
         /// A user's address or an organisation's slug.
         who: String,
-        /// free, starter, pro, team, scale, enterprise or unlimited.
+        /// free, starter, pro, team, scale, enterprise or unlimited; `admin` makes the user a platform
+        /// administrator.
         plan: String,
     },
 }

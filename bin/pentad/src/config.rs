@@ -8,7 +8,9 @@ use anyhow::Context as _;
 use pentad_identity::{Plan, PlanName, PlanTable};
 use serde::Deserialize;
 
-use crate::cli::{DurabilityChoice, ServeArguments, StorageArguments};
+use crate::cli::{DurabilityChoice, SecretScanChoice, ServeArguments, StorageArguments};
+use crate::memory::MemoryFile;
+use crate::setup;
 
 /// The file that is read when none is named.
 const DEFAULT_FILE: &str = "pentad.toml";
@@ -29,8 +31,11 @@ pub(crate) struct File {
     refusals_per_second: Option<u32>,
     shutdown_seconds: Option<u64>,
     grep_memory_mb: Option<u64>,
+    judge_private: Option<bool>,
+    secret_scan: Option<SecretScanChoice>,
     /// Plans by name; a named plan replaces the built-in one as a whole.
     plans: BTreeMap<String, Plan>,
+    memory: MemoryFile,
 }
 
 impl File {
@@ -56,6 +61,7 @@ pub(crate) struct Storage {
     pub(crate) durability: pentad_store::Durability,
     pub(crate) data_dir: PathBuf,
     pub(crate) plans: PlanTable,
+    pub(crate) memory: MemoryFile,
     file: File,
 }
 
@@ -94,6 +100,7 @@ impl StorageArguments {
             durability,
             data_dir,
             plans,
+            memory: file.memory.clone(),
             file,
         })
     }
@@ -109,9 +116,27 @@ pub(crate) struct Server {
     pub(crate) refusals_per_second: u32,
     pub(crate) shutdown_seconds: u64,
     grep_memory_mb: Option<u64>,
+    judge_private: Option<bool>,
+    secret_scan: Option<SecretScanChoice>,
 }
 
 impl Server {
+    /// How synced sessions are kept. While the gateway listens on loopback only, a language model on this
+    /// machine may be called.
+    pub(crate) fn sync_settings(&self, on_loopback: bool) -> anyhow::Result<pentad_session_sync::Settings> {
+        Ok(pentad_session_sync::Settings {
+            secret_scan: match self.secret_scan {
+                Some(SecretScanChoice::Warn) => pentad_session_sync::SecretScan::Warn,
+                Some(SecretScanChoice::Off) | None => pentad_session_sync::SecretScan::Off,
+            },
+            judge_urls: pentad_session_sync::UrlPolicy {
+                allow_private: self.judge_private.unwrap_or(on_loopback),
+            },
+            sealing_secret: Some(setup::sealing_secret(&self.storage)?),
+            ..pentad_session_sync::Settings::default()
+        })
+    }
+
     /// The bounds of grep sessions.
     pub(crate) fn grep_settings(&self) -> pentad_grep_sessions::Settings {
         let defaults = pentad_grep_sessions::Settings::default();
@@ -149,6 +174,8 @@ impl ServeArguments {
                 .unwrap_or(20),
             shutdown_seconds: self.shutdown_seconds.or(file.shutdown_seconds).unwrap_or(30),
             grep_memory_mb: self.grep_memory_mb.or(file.grep_memory_mb),
+            judge_private: self.judge_private.or(file.judge_private),
+            secret_scan: self.secret_scan.or(file.secret_scan),
             storage,
         })
     }

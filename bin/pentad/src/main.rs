@@ -10,6 +10,7 @@ mod cli;
 mod config;
 mod doctor;
 mod logging;
+mod memory;
 mod serve;
 mod setup;
 

@@ -11,7 +11,7 @@ use pentad_grep_sessions::GrepSessions;
 use pentad_http_kit::{Gate, OpenExec, RefusalLimit};
 use pentad_identity::{Bootstrapped, Limiter};
 use pentad_kernel::{SharedClock, SystemClock};
-use pentad_projects::{NoSessions, Projects};
+use pentad_session_sync::SessionSync;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::cli::ServeArguments;
@@ -41,14 +41,18 @@ pub(crate) async fn run(arguments: Box<ServeArguments>) -> anyhow::Result<()> {
     announce(&server, &public_url, bootstrapped.as_ref());
 
     let limits = ServerLimits::default();
+    let memories = setup::memories(db.clone(), identity.clone(), &server.storage)?;
     let blobs = Blobs::open(&server.storage.object_store).context("the object store cannot be opened")?;
     let clock: SharedClock = Arc::new(SystemClock);
-    let projects = Projects::new(
+    let sync = SessionSync::new(
         db.clone(),
+        blobs.clone(),
         identity.clone(),
         Arc::clone(&clock),
-        Arc::new(NoSessions),
+        server.sync_settings(address.ip().is_loopback())?,
     );
+    let (sync, projects) =
+        pentad_gateway::with_projects(sync, db.clone(), identity.clone(), Arc::clone(&clock));
     let grep = GrepSessions::new(db.clone(), blobs, clock, server.grep_settings());
     let deps = Deps {
         gate: Gate {
@@ -61,8 +65,10 @@ pub(crate) async fn run(arguments: Box<ServeArguments>) -> anyhow::Result<()> {
             }),
         },
         db: db.clone(),
+        memories,
         grep,
         projects,
+        sync,
         metrics: pentad_gateway::install_metrics(),
         limits: ServerLimits {
             workers: server.workers.unwrap_or(limits.workers),

@@ -15,11 +15,22 @@ const LAST_USED_FLUSH: Duration = Duration::from_secs(60);
 const WEB_SESSION_SWEEP: Duration = Duration::from_secs(3600);
 /// How often ended grep sessions are taken out of memory.
 const GREP_EXPIRY: Duration = Duration::from_secs(1);
+/// How often memories that were stored without a vector get one.
+const VECTOR_CATCH_UP: Duration = Duration::from_secs(60);
 /// How often one of the gateways sweeps the object store.
 const OBJECT_SWEEP: Duration = Duration::from_secs(900);
 
 /// How often one of the gateways compiles the projects whose schedule says so.
 const COMPILE_DUE: Duration = Duration::from_secs(300);
+/// How often what was pushed is made searchable, and waiting audits are run.
+const SYNC_WORK: Duration = Duration::from_secs(2);
+/// How often the trash is emptied and ended uploads are removed.
+const SYNC_SWEEP: Duration = Duration::from_secs(900);
+
+/// How often evidence is taken from pushed sessions.
+const LEARN: Duration = Duration::from_secs(10);
+/// How far back the first look goes.
+const FIRST_LEARN: Duration = Duration::from_secs(24 * 3600);
 
 /// The running background work; dropped, it ends.
 #[derive(Debug)]
@@ -56,6 +67,13 @@ impl Background {
             deps,
             |deps| async move { deps.grep.end_expired().await },
         );
+        every(
+            &mut tasks,
+            VECTOR_CATCH_UP,
+            "give memories their vectors",
+            deps,
+            |deps| async move { deps.memories.catch_up_vectors().await.map(|_| ()) },
+        );
         // Names this process among the gateways that share a database.
         let holder = id::random_uuid();
         every(
@@ -77,6 +95,7 @@ impl Background {
                 }
             },
         );
+        learn_from_pushes(&mut tasks, deps);
         let holder = id::random_uuid();
         every(&mut tasks, COMPILE_DUE, "compile projects", deps, move |deps| {
             let holder = holder.clone();
@@ -91,6 +110,7 @@ impl Background {
                 Ok::<_, pentad_projects::Error>(())
             }
         });
+        sync_work(&mut tasks, deps);
         Self(tasks)
     }
 
@@ -101,6 +121,48 @@ impl Background {
             tracing::warn!(%error, "the last use of keys was not written");
         }
     }
+}
+
+/// The work on synced sessions.
+fn sync_work(tasks: &mut JoinSet<()>, deps: &Deps) {
+    every(
+        tasks,
+        SYNC_WORK,
+        "make sessions searchable",
+        deps,
+        |deps| async move { deps.sync.index_sessions().await.map(|_| ()) },
+    );
+    every(tasks, SYNC_WORK, "audit sessions", deps, |deps| async move {
+        deps.sync.run_audits().await.map(|_| ())
+    });
+    let holder = id::random_uuid();
+    every(tasks, SYNC_SWEEP, "sweep synced sessions", deps, move |deps| {
+        let holder = holder.clone();
+        async move {
+            let now = SystemClock.now();
+            let lease = Lease::acquire(&deps.db, "sweep sync", &holder, now, SYNC_SWEEP * 2).await?;
+            if lease.is_some() {
+                let purged = deps.sync.purge().await?;
+                let uploads = deps.sync.sweep_uploads().await?;
+                let swept = deps.sync.sweep_objects().await?;
+                tracing::debug!(purged, uploads, ?swept, "synced sessions swept");
+            }
+            Ok::<_, pentad_session_sync::Error>(())
+        }
+    });
+}
+
+/// Takes evidence from pushed sessions. The first look goes back a day, over a restart; a session that was
+/// learned from is not learned from again.
+fn learn_from_pushes(tasks: &mut JoinSet<()>, deps: &Deps) {
+    let first = std::sync::atomic::AtomicBool::new(true);
+    every(tasks, LEARN, "learn from pushed sessions", deps, move |deps| {
+        let first = first.swap(false, std::sync::atomic::Ordering::Relaxed);
+        async move {
+            let back = if first { FIRST_LEARN } else { LEARN * 6 };
+            crate::ports::learn(&deps, deps.projects.now().minus(back)).await
+        }
+    });
 }
 
 fn every<W, E>(

@@ -3,11 +3,17 @@
 //! Each is one operation here, decided by something that the request itself carries (contract of the
 //! gateway, section 1): the part names of a form, the form of an identifier, the kind of credential.
 
-use actix_web::web::{Data, Path};
+use actix_web::web::{Data, Json, Path};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, Responder as _};
 use pentad_grep_sessions::GrepSessions;
-use pentad_http_kit::{Access, Endpoint, Fault, Form, Principal, Query, RequestContext, Surface, endpoint};
+use pentad_http_identity::Me;
+use pentad_http_kit::{
+    Access, Endpoint, Fault, Form, Gate, JsonBody, Principal, Query, RequestContext, Surface, endpoint,
+};
+use pentad_http_sync::{EditSession, SessionAnswer};
+use pentad_identity::KeyFamily;
 use pentad_kernel::id::is_uuid;
+use pentad_session_sync::SessionSync;
 
 /// The surface of a session by the form of its identifier.
 fn surface_of_id(id: &str) -> Surface {
@@ -19,10 +25,6 @@ fn meant_for(request: &HttpRequest, surface: Surface) {
     if let Some(context) = request.extensions().get::<RequestContext>() {
         context.set_surface(surface);
     }
-}
-
-fn no_such_session() -> Fault {
-    Fault::not_found("Session not found")
 }
 
 /// Open a session
@@ -38,17 +40,21 @@ fn no_such_session() -> Fault {
 async fn open_session(
     request: HttpRequest,
     sessions: Data<GrepSessions>,
+    sync: Data<SessionSync>,
     principal: Principal,
     query: Query,
     mut form: Form,
 ) -> Result<HttpResponse, Fault> {
     if query.text("source_tool").is_some() {
         meant_for(&request, Surface::Sync);
-        return Err(Fault::not_found("this gateway does not take agent sessions"));
+        return pentad_http_sync::upload_session(&request, &sync, &principal, &query, &mut form).await;
     }
     meant_for(&request, Surface::Grep);
     match form.first_name().await? {
-        Some("file") => Err(Fault::not_found("this gateway does not take agent sessions")),
+        Some("file") => {
+            meant_for(&request, Surface::Sync);
+            pentad_http_sync::upload_session(&request, &sync, &principal, &query, &mut form).await
+        }
         Some(_) => pentad_http_grep::create_session(&sessions, &principal, &mut form).await,
         None => Err(Fault::invalid(
             "the form is empty: send parts named files for a grep session, or one named file with the query \
@@ -59,7 +65,8 @@ async fn open_session(
 
 /// List sessions
 ///
-/// The grep sessions of the key's organisation, newest first.
+/// The agent sessions of the caller; with `limit` or `cursor`, or with a key of the grep family, the grep
+/// sessions of the key's organisation, newest first.
 #[utoipa::path(get, path = "/api/v1/sessions", tag = "grep",
     params(("limit" = Option<u32>, Query, description = "Sessions on a page, 1 to 100. Default 20."),
            ("cursor" = Option<String>, Query, description = "Where to go on: `next_cursor` of the page before.")),
@@ -68,9 +75,17 @@ async fn open_session(
 async fn list_sessions(
     request: HttpRequest,
     sessions: Data<GrepSessions>,
+    sync: Data<SessionSync>,
     principal: Principal,
     query: Query,
 ) -> Result<HttpResponse, Fault> {
+    let is_grep = principal.family == Some(KeyFamily::Grep)
+        || query.text("limit").is_some()
+        || query.text("cursor").is_some();
+    if !is_grep {
+        let list = pentad_http_sync::list_sessions(&sync, &principal, &query).await?;
+        return Ok(list.respond_to(&request).map_into_boxed_body());
+    }
     meant_for(&request, Surface::Grep);
     let list = pentad_http_grep::list_sessions(&sessions, &principal, &query).await?;
     Ok(list.respond_to(&request).map_into_boxed_body())
@@ -86,6 +101,7 @@ async fn list_sessions(
 async fn describe_session(
     request: HttpRequest,
     sessions: Data<GrepSessions>,
+    sync: Data<SessionSync>,
     principal: Principal,
     id: Path<String>,
 ) -> Result<HttpResponse, Fault> {
@@ -96,7 +112,10 @@ async fn describe_session(
             let session = pentad_http_grep::get_session(&sessions, &principal, &id).await?;
             Ok(session.respond_to(&request).map_into_boxed_body())
         }
-        _ => Err(no_such_session()),
+        _ => {
+            let session = pentad_http_sync::describe_session(&sync, &principal, &id).await?;
+            Ok(session.respond_to(&request).map_into_boxed_body())
+        }
     }
 }
 
@@ -113,6 +132,7 @@ async fn describe_session(
 async fn delete_session(
     request: HttpRequest,
     sessions: Data<GrepSessions>,
+    sync: Data<SessionSync>,
     principal: Principal,
     id: Path<String>,
     query: Query,
@@ -124,15 +144,43 @@ async fn delete_session(
             let deleted = pentad_http_grep::delete_session(&sessions, &principal, &id, &query).await?;
             Ok(deleted.respond_to(&request).map_into_boxed_body())
         }
-        _ => Err(no_such_session()),
+        _ => pentad_http_sync::delete_session(&sync, &principal, &id, &query).await,
     }
+}
+
+/// Change an agent session's title, alias and tags
+#[utoipa::path(patch, path = "/api/v1/sessions/{id}", tag = "sync", request_body = EditSession,
+    params(("id" = String, Path, description = "The session, or its alias.", example = "ses_0123456789abcdef")),
+    responses((status = 200, description = "The session as it is now.", body = SessionAnswer),
+              (status = 400, description = "Nothing is to be changed."),
+              (status = 404, description = "There is no such session."),
+              (status = 409, description = "Another session has the alias."),
+              (status = 422, description = "A value is out of its bounds.")))]
+async fn edit_session(
+    sync: Data<SessionSync>,
+    principal: Principal,
+    id: Path<String>,
+    JsonBody(body): JsonBody<EditSession>,
+) -> Result<Json<SessionAnswer>, Fault> {
+    pentad_http_sync::edit_session(&sync, &principal, &id, body).await
+}
+
+/// Current user profile
+#[utoipa::path(get, path = "/api/v1/auth/me", tag = "sync",
+    responses((status = 200, description = "The profile.", body = Me)))]
+async fn current_user(gate: Data<Gate>, principal: Principal) -> Result<Json<Me>, Fault> {
+    pentad_http_identity::me(&gate.identity, &principal)
+        .await
+        .map(Json)
 }
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
         endpoint!(open_session, Access::Credential).surface_by_path(),
-        endpoint!(list_sessions, Access::Credential).surface_by_path(),
+        endpoint!(list_sessions, Access::Credential),
         endpoint!(describe_session, Access::Credential).surface_by_path(),
         endpoint!(delete_session, Access::Credential).surface_by_path(),
+        endpoint!(edit_session, Access::User),
+        endpoint!(current_user, Access::Credential),
     ]
 }

@@ -5,7 +5,9 @@ use std::time::Duration;
 use metrics_exporter_prometheus::PrometheusHandle;
 use pentad_grep_sessions::GrepSessions;
 use pentad_http_kit::Gate;
+use pentad_memories::Memories;
 use pentad_projects::Projects;
+use pentad_session_sync::SessionSync;
 use pentad_store::Db;
 
 /// Everything the gateway needs, made by the program or by a test.
@@ -15,10 +17,14 @@ pub struct Deps {
     pub gate: Gate,
     /// The database, for readiness.
     pub db: Db,
+    /// The temporal memories.
+    pub memories: Memories,
     /// The grep sessions.
     pub grep: GrepSessions,
     /// Projects, with everything in them.
     pub projects: Projects,
+    /// The synced sessions.
+    pub sync: SessionSync,
     /// Renders what was measured; `None` leaves `/metrics` empty.
     pub metrics: Option<PrometheusHandle>,
     /// The bounds of the server itself.

@@ -27,6 +27,7 @@ const REDOC_PAGE: &str = r#"<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Pentad API</title>
+<link rel="icon" href="data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E%3Cpath fill='%23345' d='M16 1 31 12 25 30H7L1 12z'/%3E%3C/svg%3E">
 <style>body { margin: 0 }</style>
 </head>
 <body>

@@ -70,8 +70,11 @@ pub async fn run(
 fn configure(deps: &Deps, documents: &[Document], published: &Data<Published>, config: &mut ServiceConfig) {
     let gate = Data::new(deps.gate.clone());
     config.app_data(Data::new(deps.clone()));
+    config.app_data(gate.clone());
+    config.app_data(Data::new(deps.memories.clone()));
     config.app_data(Data::new(deps.grep.clone()));
     config.app_data(Data::new(deps.projects.clone()));
+    config.app_data(Data::new(deps.sync.clone()));
     for routes in surfaces().into_iter().chain([gateway_routes()]) {
         routes.mount(&gate, config);
     }

@@ -6,7 +6,23 @@ use crate::{crossroads, operations};
 
 /// The surfaces, in the order in which their paths are tried.
 pub fn surfaces() -> Vec<SurfaceRoutes> {
-    vec![pentad_http_grep::routes(), pentad_http_projects::routes()]
+    vec![pentad_http_grep::routes(), pentad_http_memories::routes(), sync()]
+}
+
+/// Seed 002: accounts, sessions and projects are crates of their own.
+fn sync() -> SurfaceRoutes {
+    let parts = [
+        pentad_http_identity::routes(),
+        pentad_http_sync::routes(),
+        pentad_http_projects::routes(),
+    ];
+    SurfaceRoutes::new(
+        Surface::Sync,
+        parts
+            .iter()
+            .flat_map(|part| part.endpoints().iter().cloned())
+            .collect(),
+    )
 }
 
 /// The operations of the gateway itself. Their failures take the envelope of seed 002, which is where a

@@ -10,6 +10,8 @@
 //! # }
 //! ```
 
+mod browser;
+
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,10 +23,13 @@ use pentad_grep_sessions::{GrepSessions, Settings};
 use pentad_http_kit::{Gate, OpenExec, RefusalLimit};
 use pentad_identity::{Identity, KeyFamily, Limiter, NewKey, PlanName, PlanTable, User};
 use pentad_kernel::{Clock as _, ManualClock, ScopeSet, SharedClock, SystemClock, UserId};
-use pentad_projects::{NoSessions, Projects};
+use pentad_memories::{Config, Memories};
+use pentad_session_sync::SessionSync;
 use pentad_store::testing::TestDb;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+
+pub use browser::Browser;
 
 /// What a test gateway runs on. The default is SQLite and objects in memory.
 #[derive(Debug, Default)]
@@ -35,6 +40,10 @@ pub struct Setup {
     pub s3: bool,
     /// The bounds of grep sessions.
     pub grep: Option<Settings>,
+    /// The bounds of synced sessions.
+    pub sync: Option<pentad_session_sync::Settings>,
+    /// How memories are set up.
+    pub memories: Option<Config>,
     /// The plans.
     pub plans: Option<PlanTable>,
     /// How many refused credentials one address may send; `None` for as many as it likes.
@@ -99,18 +108,28 @@ impl TestGateway {
             .await
             .expect("accounts can be made")
             .expect("the database was empty");
-        let projects = Projects::new(
+        let sync = SessionSync::new(
             database.db(),
+            blobs.clone(),
             identity.clone(),
             Arc::clone(&shared),
-            Arc::new(NoSessions),
+            setup.sync.unwrap_or_default(),
         );
+        let (sync, projects) =
+            pentad_gateway::with_projects(sync, database.db(), identity.clone(), Arc::clone(&shared));
         let grep = GrepSessions::new(
             database.db(),
             blobs,
-            shared,
+            Arc::clone(&shared),
             setup.grep.unwrap_or_else(small_grep_settings),
         );
+        let memories = Memories::new(
+            database.db(),
+            identity.clone(),
+            shared,
+            setup.memories.unwrap_or_default(),
+        )
+        .expect("the memories can be set up");
         let deps = Deps {
             gate: Gate {
                 identity: identity.clone(),
@@ -121,6 +140,8 @@ impl TestGateway {
             db: database.db(),
             grep,
             projects,
+            sync,
+            memories,
             metrics: pentad_gateway::install_metrics(),
             limits: ServerLimits {
                 workers: setup.workers.unwrap_or(2),

@@ -35,6 +35,12 @@ pub enum Error {
     /// There is no such plan.
     #[error("no plan {0:?}: the plans are free, starter, pro, team, scale, enterprise and unlimited")]
     PlanNotFound(String),
+    /// The user is not a member of the organisation.
+    #[error("not a member of the organization {0:?}")]
+    NotAMember(String),
+    /// The token proves no address.
+    #[error("Invalid or expired verification link")]
+    InvalidVerification,
     /// A scope is not known.
     #[error(transparent)]
     UnknownScope(#[from] pentad_kernel::UnknownScope),
@@ -54,6 +60,8 @@ impl Classify for Error {
             | Self::InvalidPassword
             | Self::PlanNotFound(_)
             | Self::UnknownScope(_) => ErrorKind::Unprocessable,
+            Self::NotAMember(_) => ErrorKind::Forbidden,
+            Self::InvalidVerification => ErrorKind::Invalid,
             Self::EmailTaken | Self::SlugTaken(_) => ErrorKind::Conflict,
             Self::UserNotFound(_) | Self::OrganisationNotFound(_) | Self::KeyNotFound(_) => {
                 ErrorKind::NotFound

@@ -95,7 +95,11 @@ impl GrepSessions {
     }
 
     /// Grows a share, compressing and unloading sessions that were not used for a while if it must.
-    pub(crate) async fn make_room(&self, share: &mut Share, bytes: u64) -> Result<()> {
+    pub(crate) async fn make_room(
+        &self,
+        share: &mut Share,
+        bytes: u64,
+    ) -> std::result::Result<(), UploadError> {
         if share.resize(bytes) {
             return Ok(());
         }
@@ -113,20 +117,28 @@ impl GrepSessions {
         {
             if !live.corpus.is_compressed() {
                 let compressed = Arc::clone(live);
-                tokio::task::spawn_blocking(move || compressed.corpus.compress()).await?;
+                let compression = tokio::task::spawn_blocking(move || compressed.corpus.compress());
+                compression
+                    .await
+                    .map_err(|error| UploadError::Lost(error.to_string()))?;
                 live.settle();
             }
             if share.resize(bytes) {
                 return Ok(());
             }
         }
-        for live in sessions.iter().filter(|live| live.session.storage == Storage::S3) {
-            self.unload(&live.session.id).await;
-            if share.resize(bytes) {
-                return Ok(());
+        for live in sessions {
+            if live.session.storage == Storage::S3 {
+                let id = live.session.id.clone();
+                // Its memory comes back when the last hand lets go of it, and this is one.
+                drop(live);
+                self.unload(&id).await;
+                if share.resize(bytes) {
+                    return Ok(());
+                }
             }
         }
-        Err(UploadError::NoMemory.into())
+        Err(UploadError::NoMemory)
     }
 
     /// Takes an s3 session out of memory; it is loaded again when it is asked for.

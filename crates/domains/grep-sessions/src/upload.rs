@@ -43,6 +43,7 @@ pub struct Skipped {
 /// An upload on its way in. Dropped, it leaves nothing behind.
 #[derive(Debug)]
 pub struct Upload {
+    sessions: GrepSessions,
     batch: Batch,
     skipped: Vec<Skipped>,
     limit: u64,
@@ -75,6 +76,7 @@ impl GrepSessions {
     pub fn upload(&self, plan: &Plan) -> Upload {
         let settings = &self.0.settings;
         Upload {
+            sessions: self.clone(),
             batch: Batch::new(),
             skipped: Vec::new(),
             limit: plan.grep_session_bytes.unwrap_or(settings.max_session_bytes),
@@ -152,21 +154,17 @@ impl Upload {
                     .extend(skipped.map_err(|error| as_too_large(error, limit))?);
             }
         }
-        self.reserve()
+        self.reserve().await
     }
 
     /// Takes memory for what the batch holds.
-    fn reserve(&mut self) -> Result<()> {
+    async fn reserve(&mut self) -> Result<()> {
         let held = self.batch.text_bytes() as u64;
         if held > self.limit {
             return Err(UploadError::TooLarge { limit: self.limit });
         }
         let wanted = held.div_ceil(SHARE_STEP) * SHARE_STEP;
-        if self.share.resize(wanted) {
-            Ok(())
-        } else {
-            Err(UploadError::NoMemory)
-        }
+        self.sessions.make_room(&mut self.share, wanted).await
     }
 
     /// Files taken in, each path once.

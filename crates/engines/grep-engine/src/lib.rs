@@ -17,7 +17,9 @@ mod threads;
 pub use cancel::Cancel;
 pub use corpus::{Applied, Batch, Corpus, Options, Upkeep};
 pub use definitions::{Definition, classify_line};
-pub use query::{Case, Count, Mode, PathFilter, Query, QueryBuilder, QueryError, Sort, file_types};
+pub use query::{
+    Case, Count, Mode, PathFilter, Query, QueryBuilder, QueryCache, QueryError, Sort, file_types,
+};
 pub use search::{Hit, Match, Page};
 pub use snapshot::{FileInfo, FileLines, Snapshot};
 pub use text::{Decoded, decode_text};

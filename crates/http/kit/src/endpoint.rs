@@ -56,11 +56,13 @@ impl Endpoint {
     /// The operation that the annotation `P` describes.
     pub fn new<P>(access: Access, route: fn() -> Route) -> Self
     where
-        P: utoipa::Path + utoipa::__dev::SchemaReferences,
+        P: utoipa::Path + utoipa::__dev::SchemaReferences + for<'t> utoipa::__dev::Tags<'t>,
     {
         let mut schemas = Vec::new();
         <P as utoipa::__dev::SchemaReferences>::schemas(&mut schemas);
         let methods = P::methods();
+        let mut operation = P::operation();
+        operation.tags = Some(P::tags().into_iter().map(str::to_owned).collect());
         Self {
             path: P::path(),
             method: method(methods.first().unwrap_or(&HttpMethod::Get)),
@@ -71,7 +73,7 @@ impl Endpoint {
             surface_by_path: false,
             pattern: None,
             documented: true,
-            operation: P::operation(),
+            operation,
             schemas,
             route,
         }
@@ -305,7 +307,14 @@ impl SurfaceRoutes {
                 "type": "object",
                 "required": ["detail"],
                 "properties": {
-                    "detail": { "description": "What went wrong; a list of wrong fields where fields are wrong." },
+                    "detail": {
+                        "description": "What went wrong; a list of wrong fields where fields are wrong.",
+                        "anyOf": [
+                            { "type": "string" },
+                            { "type": "array", "items": { "type": "object" } },
+                            { "type": "object" },
+                        ],
+                    },
                 },
                 "example": { "detail": "Not authenticated" },
             }),

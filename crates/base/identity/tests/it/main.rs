@@ -172,3 +172,30 @@ both_engines! {
         assert!(matches!(identity.create_organisation("-acme", "Acme").await, Err(Error::InvalidSlug(_))));
     }
 }
+
+both_engines! {
+    async fn a_token_proves_the_address_it_was_sent_to_and_nothing_else(db: Db) {
+        let (identity, clock) = accounts(db);
+        let user = identity.create_user("ada@example.com", None, false).await.unwrap();
+        let token = identity.require_verification(&user).await.unwrap();
+        assert!(!identity.user(&user.id).await.unwrap().email_verified);
+        assert!(matches!(identity.verify_email("other").await, Err(Error::InvalidVerification)));
+        assert!(identity.verify_email(&token).await.unwrap().email_verified);
+        assert!(identity.user(&user.id).await.unwrap().email_verified);
+        clock.advance(std::time::Duration::from_secs(25 * 3600));
+        assert!(matches!(identity.verify_email(&token).await, Err(Error::InvalidVerification)));
+    }
+
+    async fn only_an_organisation_of_the_users_can_be_the_default(db: Db) {
+        let (identity, _) = accounts(db);
+        let user = identity.create_user("ada@example.com", None, false).await.unwrap();
+        let other = identity.create_organisation("other", "Other").await.unwrap();
+        assert!(matches!(
+            identity.set_default_organisation(&user.id, Some(&other.id)).await,
+            Err(Error::NotAMember(_))
+        ));
+        identity.set_default_organisation(&user.id, Some(&user.home_organisation)).await.unwrap();
+        let profile = identity.profile(&user.id).await.unwrap();
+        assert_eq!(profile.default_organisation, Some(user.home_organisation));
+    }
+}

@@ -201,12 +201,7 @@ async fn memory_that_is_short_unloads_s3_sessions_and_never_memory_sessions() {
         ..settings()
     };
     let fixture = Fixture::with(database.db(), blobs, settings).await;
-    // Text that hardly compresses, so that compressing it makes no room.
-    let text = (0..600_000_u64)
-        .map(|number| {
-            char::from(b' ' + u8::try_from((number.wrapping_mul(2_654_435_761) >> 7) % 90).unwrap())
-        })
-        .collect::<String>();
+    let text = text_that_hardly_compresses(600_000);
     let memory = fixture
         .create(Storage::Memory, &[("memory.txt", &format!("{text} needle"))])
         .await
@@ -228,7 +223,7 @@ async fn memory_that_is_short_unloads_s3_sessions_and_never_memory_sessions() {
         assert_eq!(fixture.paths(id, "needle").await.unwrap(), ["s3.txt"]);
     }
     let mut refused = None;
-    for _ in 0..12 {
+    for _ in 0..40 {
         match fixture.try_create(Storage::Memory, &[("more.txt", &text)]).await {
             Ok(_) => {}
             Err(error) => refused = Some(error),
@@ -241,4 +236,15 @@ async fn memory_that_is_short_unloads_s3_sessions_and_never_memory_sessions() {
         ["memory.txt"],
         "it has no other copy"
     );
+}
+
+fn text_that_hardly_compresses(bytes: usize) -> String {
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    let letters = std::iter::repeat_with(|| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        char::from(b' ' + u8::try_from((state >> 33) % 90).unwrap())
+    });
+    letters.take(bytes).collect()
 }

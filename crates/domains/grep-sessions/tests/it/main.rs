@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use pentad_blob::Blobs;
 use pentad_grep_engine::Query;
-use pentad_grep_sessions::{Created, GrepSessions, NewSession, Result, SessionId, Settings, Storage};
+use pentad_grep_sessions::{
+    Created, GrepSessions, NewSession, Result, SessionId, Settings, Storage, Upload, UploadError,
+};
 use pentad_identity::{Caller, Identity, KeyFamily, NewKey, Plan, PlanTable};
 use pentad_kernel::{Actor, Clock as _, ManualClock, SystemClock};
 use pentad_store::Db;
@@ -64,7 +66,7 @@ impl Fixture {
     }
 
     pub(crate) async fn try_create(&self, storage: Storage, files: &[(&str, &str)]) -> Result<Created> {
-        let upload = upload(&self.sessions, &self.plan, files).await;
+        let upload = try_upload(&self.sessions, &self.plan, files).await?;
         let new = NewSession {
             storage,
             ttl: Some(Duration::from_secs(600)),
@@ -113,18 +115,22 @@ async fn caller(identity: &Identity) -> Arc<Caller> {
     identity.authenticate(key.secret()).await.unwrap()
 }
 
-pub(crate) async fn upload(
+pub(crate) async fn upload(sessions: &GrepSessions, plan: &Plan, files: &[(&str, &str)]) -> Upload {
+    try_upload(sessions, plan, files).await.unwrap()
+}
+
+async fn try_upload(
     sessions: &GrepSessions,
     plan: &Plan,
     files: &[(&str, &str)],
-) -> pentad_grep_sessions::Upload {
+) -> std::result::Result<Upload, UploadError> {
     let mut upload = sessions.upload(plan);
     for (name, text) in files {
-        let mut file = upload.file(name).unwrap();
-        file.write(text.as_bytes()).unwrap();
-        upload.add(file).await.unwrap();
+        let mut file = upload.file(name)?;
+        file.write(text.as_bytes())?;
+        upload.add(file).await?;
     }
-    upload
+    Ok(upload)
 }
 
 pub(crate) fn settings() -> Settings {

@@ -32,21 +32,43 @@ impl Engine {
         let speed = |time: Duration| text_bytes as f64 / 1e6 / time.as_secs_f64();
         let share = |bytes: usize| bytes as f64 * 100.0 / text_bytes as f64;
         println!("\n## Taking the tree in\n");
-        println!("{} text files of {:.1} MB ({:.1} MB with binaries)\n", batch.len(), text_bytes as f64 / 1e6, input_bytes as f64 / 1e6);
+        println!(
+            "{} text files of {:.1} MB ({:.1} MB with binaries)\n",
+            batch.len(),
+            text_bytes as f64 / 1e6,
+            input_bytes as f64 / 1e6
+        );
         println!("| step | time | MB/s | memory, share of text |\n|---|---|---|---|");
         println!("| decode | {} | {:.0} | |", show(decoding), speed(decoding));
 
         let one_core = corpus(Threads::One);
-        let (_, time) = once(|| one_core.apply(batch.clone()));
-        println!("| apply, one core: searchable | {} | {:.0} | {:.2} % |", show(time), speed(time), share(one_core.memory_bytes()));
+        let copy = batch.clone();
+        let (_, time) = once(|| one_core.apply(copy));
+        println!(
+            "| apply, one core: searchable | {} | {:.0} | {:.2} % |",
+            show(time),
+            speed(time),
+            share(one_core.memory_bytes())
+        );
         let before = one_core.memory_bytes();
         let (_, time) = once(|| one_core.index_pending(&Cancel::never()));
         let live = one_core.memory_bytes();
-        println!("| index, one core | {} | {:.0} | + {:.2} % = {:.2} % |", show(time), speed(time), share(live - before), share(live));
+        println!(
+            "| index, one core | {} | {:.0} | + {:.2} % = {:.2} % |",
+            show(time),
+            speed(time),
+            share(live - before),
+            share(live)
+        );
 
         let all_cores = corpus(Threads::Rayon);
-        let (_, time) = once(|| all_cores.apply(batch.clone()));
-        println!("| apply, all cores: searchable | {} | {:.0} | |", show(time), speed(time));
+        let copy = batch.clone();
+        let (_, time) = once(|| all_cores.apply(copy));
+        println!(
+            "| apply, all cores: searchable | {} | {:.0} | |",
+            show(time),
+            speed(time)
+        );
         let (_, time) = once(|| all_cores.index_pending(&Cancel::never()));
         println!("| index, all cores | {} | {:.0} | |", show(time), speed(time));
 
@@ -54,18 +76,35 @@ impl Engine {
         compressed.apply(batch);
         compressed.index_pending(&Cancel::never());
         let (_, time) = once(|| compressed.compress());
-        println!("| compress, one core | {} | {:.0} | {:.2} % |", show(time), speed(time), share(compressed.memory_bytes()));
+        println!(
+            "| compress, one core | {} | {:.0} | {:.2} % |",
+            show(time),
+            speed(time),
+            share(compressed.memory_bytes())
+        );
 
         append(&one_core);
-        Self { one_core, all_cores, compressed }
+        Self {
+            one_core,
+            all_cores,
+            compressed,
+        }
     }
 
     /// Asks every query of the engine and of its peers.
     pub fn measure(&self, queries: &[Asked], peers: &[Peer], seconds: f64) {
         println!("\n## Queries\n");
-        let names: String = peers.iter().map(|peer| format!(" {} | ratio |", peer.name)).collect();
-        println!("| query | files | compile | first page p50 | p99 | exact total p50 | p99 | all cores p50 | compressed p50 |{names}");
-        println!("|---|---|---|---|---|---|---|---|---|{}", "---|---|".repeat(peers.len()));
+        let names: String = peers
+            .iter()
+            .map(|peer| format!(" {} | CPU | ratio |", peer.name))
+            .collect();
+        println!(
+            "| query | files | compile | first page p50 | p99 | exact total p50 | p99 | CPU | all cores p50 | compressed p50 |{names}"
+        );
+        println!(
+            "|---|---|---|---|---|---|---|---|---|---|{}",
+            "---|---|---|".repeat(peers.len())
+        );
         let mut logs = vec![Vec::new(); peers.len()];
         for asked in queries {
             let compile = repeat(seconds / 10.0, || drop(asked.query()));
@@ -76,28 +115,49 @@ impl Engine {
             let all = self.ask(&self.all_cores, &query, seconds);
             let idle = self.ask(&self.compressed, &query, seconds);
             print!(
-                "| {:?} `{}` | {} | {} | {} | {} | {} | {} | {} | {} |",
-                asked.mode, asked.pattern.replace('|', "\\|"), total.0, show(compile.p50), show(page.1.p50), show(page.1.p99),
-                show(total.1.p50), show(total.1.p99), show(all.1.p50), show(idle.1.p50),
+                "| {:?} `{}` | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+                asked.mode,
+                asked.pattern.replace('|', "\\|"),
+                total.0,
+                show(compile.p50),
+                show(page.1.p50),
+                show(page.1.p99),
+                show(total.1.p50),
+                show(total.1.p99),
+                show(total.1.cpu),
+                show(all.1.p50),
+                show(idle.1.p50),
             );
             for (peer, logs) in peers.iter().zip(&mut logs) {
                 let Some(files) = peer.count(asked) else {
-                    print!(" – | – |");
+                    print!(" – | – | – |");
                     continue;
                 };
                 let time = repeat(seconds.min(2.0), || {
                     peer.count(asked);
                 });
-                let ratio = time.best.as_secs_f64() / total.1.p50.as_secs_f64();
+                let ratio = time.best.as_secs_f64() / total.1.best.as_secs_f64();
                 logs.push(ratio.ln());
-                let differs = if files == total.0 { String::new() } else { format!(" ({files} files)") };
-                print!(" {}{differs} | {ratio:.1} × |", show(time.best));
+                let differs = if files == total.0 {
+                    String::new()
+                } else {
+                    format!(" ({files} files)")
+                };
+                print!(
+                    " {}{differs} | {} | {ratio:.1} × |",
+                    show(time.best),
+                    show(time.cpu)
+                );
             }
             println!();
         }
         for (peer, logs) in peers.iter().zip(&logs) {
             let mean = (logs.iter().sum::<f64>() / logs.len() as f64).exp();
-            println!("\nGeometric mean of {} exact totals: {mean:.0} × {}", logs.len(), peer.name);
+            println!(
+                "\nGeometric mean of {} exact totals: {mean:.0} × {}",
+                logs.len(),
+                peer.name
+            );
         }
     }
 
@@ -134,9 +194,16 @@ fn append(corpus: &Corpus) {
             corpus.index_pending(&Cancel::never());
         }
     });
-    println!("| append 10 files, 100 KB | {} (p99 {}, with merging) | | |", show(times.p50), show(times.p99));
+    println!(
+        "| append 10 files, 100 KB | {} (p99 {}, with merging) | | |",
+        show(times.p50),
+        show(times.p99)
+    );
     let mut batch = Batch::new();
-    for file in corpus.snapshot().files(&pentad_grep_engine::PathFilter::new("appended/", &[], &[]).expect("valid")) {
+    for file in corpus
+        .snapshot()
+        .files(&pentad_grep_engine::PathFilter::new("appended/", &[], &[]).expect("valid"))
+    {
         batch.remove(file.path);
     }
     corpus.apply(batch);

@@ -32,7 +32,9 @@ pub fn ripgrep(program: &str, tree: &Path) -> Peer {
                 Mode::Regex => &mut command,
                 Mode::Fuzzy => return None,
             };
-            Some(output_lines(command.args(["-e", &asked.pattern]).arg(".").current_dir(&tree)))
+            Some(output_lines(
+                command.args(["-e", &asked.pattern]).arg(".").current_dir(&tree),
+            ))
         }),
     }
 }
@@ -41,11 +43,19 @@ pub fn csearch(tree: &Path) -> Peer {
     let index = std::env::temp_dir().join(format!("pentad-bench-{}.csearchindex", std::process::id()));
     let (_, time) = once(|| {
         let mut command = Command::new("cindex");
-        command.arg(tree).env("CSEARCHINDEX", &index).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .arg(tree)
+            .env("CSEARCHINDEX", &index)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         command.status().expect("cindex runs")
     });
     let bytes = std::fs::metadata(&index).map_or(0, |file| file.len());
-    println!("csearch: indexed in {}, index {:.1} MB", show(time), bytes as f64 / 1e6);
+    println!(
+        "csearch: indexed in {}, index {:.1} MB",
+        show(time),
+        bytes as f64 / 1e6
+    );
     Peer {
         name: "csearch",
         count: Box::new(move |asked| {
@@ -54,7 +64,11 @@ pub fn csearch(tree: &Path) -> Peer {
                 Mode::Regex => asked.pattern.clone(),
                 Mode::Fuzzy => return None,
             };
-            Some(output_lines(Command::new("csearch").args(["-l", &pattern]).env("CSEARCHINDEX", &index)))
+            Some(output_lines(
+                Command::new("csearch")
+                    .args(["-l", &pattern])
+                    .env("CSEARCHINDEX", &index),
+            ))
         }),
     }
 }
@@ -65,5 +79,12 @@ fn output_lines(command: &mut Command) -> usize {
 }
 
 fn escape(text: &str) -> String {
-    text.chars().flat_map(|c| (!c.is_alphanumeric() && c != '_').then_some('\\').into_iter().chain([c])).collect()
+    text.chars()
+        .flat_map(|c| {
+            (!c.is_alphanumeric() && c != '_')
+                .then_some('\\')
+                .into_iter()
+                .chain([c])
+        })
+        .collect()
 }

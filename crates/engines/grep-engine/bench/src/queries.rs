@@ -65,13 +65,19 @@ pub fn load(name: &str) -> Vec<Asked> {
             &from_file
         }
     };
-    text.lines().filter_map(|line| line.split_once('\t')).map(|(mode, pattern)| {
-        let mode = match mode {
-            "plain" => Mode::Plain,
-            "regex" => Mode::Regex,
-            "fuzzy" => Mode::Fuzzy,
-            other => panic!("unknown mode {other}"),
-        };
-        Asked { mode, pattern: pattern.to_string() }
-    }).collect()
+    text.lines()
+        .filter_map(|line| line.split_once('\t'))
+        .map(|(mode, pattern)| {
+            let mode = match mode {
+                "plain" => Mode::Plain,
+                "regex" => Mode::Regex,
+                "fuzzy" => Mode::Fuzzy,
+                other => panic!("unknown mode {other}"),
+            };
+            Asked {
+                mode,
+                pattern: pattern.to_string(),
+            }
+        })
+        .collect()
 }

@@ -83,7 +83,7 @@ fn typedef(line: Cursor<'_>) -> Option<Definition> {
         declared
     };
     let end = declared.trim_end();
-    let start = end.rfind(|c: char| !is_word(c)).map_or(0, |at| at + 1);
+    let start = end.trim_end_matches(is_word).len();
     let symbol = Some(end[start..].to_string()).filter(|name| !name.is_empty());
     Some(Definition {
         kind: "typedef",
@@ -103,8 +103,8 @@ fn function(line: Cursor<'_>) -> Option<Definition> {
     };
     let operator = head.find("operator").filter(|_| head.contains("operator"));
     let start = operator.unwrap_or_else(|| {
-        head.rfind(|c: char| !is_word(c) && c != ':' && c != '~')
-            .map_or(0, |at| at + 1)
+        head.trim_end_matches(|c: char| is_word(c) || c == ':' || c == '~')
+            .len()
     });
     let (types, name) = head.split_at(start);
     let is_type = |c: char| is_word(c) || " \t*&:<>,\"[]".contains(c);

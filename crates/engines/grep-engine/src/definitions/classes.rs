@@ -198,7 +198,7 @@ fn declaration(mut line: Cursor<'_>, dialect: Dialect) -> Option<Definition> {
         "fun" => {
             // `fun <T> List<T>.last(): T`
             let head = line.rest().split('(').next().unwrap_or_default().trim_end();
-            let start = head.rfind(|c: char| !is_word(c)).map_or(0, |at| at + 1);
+            let start = head.trim_end_matches(is_word).len();
             line = Cursor::new(&line.rest()[head.len()..]);
             Some(&head[start..]).filter(|name| !name.is_empty())?
         }
@@ -249,7 +249,7 @@ fn method(line: Cursor<'_>, dialect: Dialect) -> Option<Definition> {
     } else {
         head
     };
-    let start = head.rfind(|c: char| !is_word(c)).map_or(0, |at| at + 1);
+    let start = head.trim_end_matches(is_word).len();
     let (types, name) = head.split_at(start);
     let is_type = |c: char| is_word(c) || " \t<>,.?[]&*:".contains(c);
     // `a.b(…)` is a call, and so is `f(…)` without modifiers or a type.

@@ -336,3 +336,19 @@ fn prose_and_data_have_no_definitions() {
         );
     }
 }
+
+proptest::proptest! {
+    #[test]
+    fn any_line_can_be_classified(
+        extension in proptest::sample::select(vec![
+            "c", "cs", "dart", "ex", "go", "java", "js", "kt", "lua", "php", "pl", "proto", "py", "rb", "rs", "scala", "sh",
+            "sql", "swift", "zig",
+        ]),
+        start in proptest::sample::select(vec![
+            "", "fn ", "typedef ", "public ", "const x", "create table ", "def ", "class ", "func ", "operator", "impl<", "@",
+        ]),
+        rest in "[a(<{*=:;,é\u{FFFD}~\"> \\[\\]#.@]{0,12}",
+    ) {
+        classify_line(&format!("a.{extension}"), format!("{start}{rest}").as_bytes());
+    }
+}

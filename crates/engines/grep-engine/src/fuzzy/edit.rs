@@ -51,37 +51,31 @@ impl Word {
     }
 
     /// The edit distance between the word and `text`.
-    pub(super) fn distance(&self, text: &[char]) -> usize {
-        let last = 1 << (self.length - 1);
-        let mut distance = self.length;
-        let (mut up, mut down) = (u64::MAX, 0_u64);
-        let (mut diagonal, mut before) = (0_u64, 0_u64);
-        for &character in text {
-            let here = self.positions(character);
-            let swapped = ((!diagonal & here) << 1) & before;
-            diagonal = (((here & up).wrapping_add(up)) ^ up) | here | down | swapped;
-            let right_up = down | !(diagonal | up);
-            let right_down = diagonal & up;
-            if right_up & last != 0 {
-                distance += 1;
-            } else if right_down & last != 0 {
-                distance -= 1;
-            }
-            let right_up = (right_up << 1) | 1;
-            up = (right_down << 1) | !(diagonal | right_up);
-            down = right_up & diagonal;
-            before = here;
+    pub(super) fn distance<U: Unit>(&self, text: &[U]) -> usize {
+        let mut column = Column::new(self);
+        for unit in text {
+            column.read(self.positions(unit.character()), 1);
         }
-        distance
+        column.distance
+    }
+
+    /// Whether the word is within `limit` of any piece of `text`: a quick no for most.
+    pub(super) fn is_near<U: Unit>(&self, text: &[U], limit: usize) -> bool {
+        let mut column = Column::new(self);
+        text.iter().any(|unit| {
+            // Without the cost of what stands before it, the piece may begin anywhere.
+            column.read(self.positions(unit.character()), 0);
+            column.distance <= limit
+        })
     }
 
     /// The word or run of words in `text` that is nearest, if one is within `limit`: the
     /// distance and where it is. `cased` is the text before its case was folded, for the
     /// humps of camelCase.
-    pub(super) fn nearest(
+    pub(super) fn nearest<U: Unit>(
         &self,
-        text: &[char],
-        cased: &[char],
+        text: &[U],
+        cased: &[U],
         limit: usize,
     ) -> Option<(usize, Range<usize>)> {
         let mut nearest: Option<(usize, Range<usize>)> = None;
@@ -104,19 +98,81 @@ impl Word {
     }
 }
 
+/// A character of a line: a `char`, or a byte of a line that is all ASCII.
+pub(super) trait Unit: Copy + PartialEq {
+    fn character(self) -> char;
+}
+
+impl Unit for char {
+    fn character(self) -> char {
+        self
+    }
+}
+
+impl Unit for u8 {
+    fn character(self) -> char {
+        char::from(self)
+    }
+}
+
+/// The last column of the table of distances, as differences between its cells.
+struct Column {
+    /// Cells one more, and one less, than the cell above.
+    up: u64,
+    down: u64,
+    /// Cells equal to the one diagonally before.
+    diagonal: u64,
+    /// Where the word has the character read before.
+    before: u64,
+    /// The bit of the last cell, and its value.
+    last: u64,
+    distance: usize,
+}
+
+impl Column {
+    fn new(word: &Word) -> Self {
+        let last = 1 << (word.length - 1);
+        Self {
+            up: u64::MAX,
+            down: 0,
+            diagonal: 0,
+            before: 0,
+            last,
+            distance: word.length,
+        }
+    }
+
+    /// Reads a character, which the word has `here`. `above` is what each character adds
+    /// to the cell above the first: 1, or 0 if the text before counts for nothing.
+    #[inline]
+    fn read(&mut self, here: u64, above: u64) {
+        let swapped = ((!self.diagonal & here) << 1) & self.before;
+        self.diagonal = (((here & self.up).wrapping_add(self.up)) ^ self.up) | here | self.down | swapped;
+        let right_up = self.down | !(self.diagonal | self.up);
+        let right_down = self.diagonal & self.up;
+        self.distance += usize::from(right_up & self.last != 0);
+        self.distance -= usize::from(right_down & self.last != 0);
+        let right_up = (right_up << 1) | above;
+        self.up = (right_down << 1) | !(self.diagonal | right_up);
+        self.down = right_up & self.diagonal;
+        self.before = here;
+    }
+}
+
 /// A word begins at `at`: a letter or digit after something else, or a hump of camelCase.
-fn starts_word(text: &[char], at: usize) -> bool {
-    text[at].is_alphanumeric()
+fn starts_word<U: Unit>(text: &[U], at: usize) -> bool {
+    let is = |at: usize, test: fn(char) -> bool| text.get(at).is_some_and(|unit| test(unit.character()));
+    is(at, char::is_alphanumeric)
         && (at == 0
-            || !text[at - 1].is_alphanumeric()
-            || text[at].is_uppercase()
-                && (text[at - 1].is_lowercase() || text.get(at + 1).is_some_and(|next| next.is_lowercase())))
+            || !is(at - 1, char::is_alphanumeric)
+            || is(at, char::is_uppercase)
+                && (is(at - 1, char::is_lowercase) || is(at + 1, char::is_lowercase)))
 }
 
 /// A word ends just before `end`.
-fn ends_word(text: &[char], end: usize) -> bool {
-    text[end - 1].is_alphanumeric()
-        && (end == text.len() || !text[end].is_alphanumeric() || starts_word(text, end))
+fn ends_word<U: Unit>(text: &[U], end: usize) -> bool {
+    text[end - 1].character().is_alphanumeric()
+        && (end == text.len() || !text[end].character().is_alphanumeric() || starts_word(text, end))
 }
 
 #[cfg(test)]
@@ -152,6 +208,17 @@ mod tests {
         fn the_bits_agree_with_the_table(a in "[abé]{1,9}", b in "[abé]{0,12}") {
             let word = Word::new(&chars(&a)).unwrap();
             proptest::prop_assert_eq!(word.distance(&chars(&b)), by_table(&chars(&a), &chars(&b)));
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_near_piece_is_never_overlooked(before in "[ab ]{0,5}", a in "[ab]{3,7}", edited in "[ab]{1,9}", after in "[ab ]{0,5}") {
+            let word = Word::new(&chars(&a)).unwrap();
+            let distance = by_table(&chars(&a), &chars(&edited));
+            let text = format!("{before}{edited}{after}");
+            proptest::prop_assert!(word.is_near(&chars(&text), distance));
+            proptest::prop_assert_eq!(word.is_near(&chars(&text), 1), word.is_near(text.as_bytes(), 1));
         }
     }
 

@@ -135,7 +135,11 @@ mod tests {
             "src/deep/c.rs",
             "web/a.ts",
         ];
-        let owned = |list: &[&str]| list.iter().map(|item| item.to_string()).collect::<Vec<_>>();
+        let owned = |list: &[&str]| {
+            list.iter()
+                .map(std::string::ToString::to_string)
+                .collect::<Vec<_>>()
+        };
         let filter = PathFilter::new("", &owned(globs), &owned(types)).unwrap();
         PATHS
             .into_iter()

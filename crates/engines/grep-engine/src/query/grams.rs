@@ -152,7 +152,11 @@ impl Analysis {
     fn members(&self, class: &Class) -> Option<Vec<Literal>> {
         let characters: Vec<Vec<u8>> = match class {
             Class::Unicode(class) => {
-                let count: usize = class.ranges().iter().map(|range| range.len()).sum();
+                let count: usize = class
+                    .ranges()
+                    .iter()
+                    .map(regex_syntax::hir::ClassUnicodeRange::len)
+                    .sum();
                 if count > MAX_CLASS {
                     return None;
                 }
@@ -176,7 +180,11 @@ impl Analysis {
                     .collect()
             }
             Class::Bytes(class) => {
-                let count: usize = class.ranges().iter().map(|range| range.len()).sum();
+                let count: usize = class
+                    .ranges()
+                    .iter()
+                    .map(regex_syntax::hir::ClassBytesRange::len)
+                    .sum();
                 if count > MAX_CLASS {
                     return None;
                 }
@@ -234,7 +242,18 @@ fn repeated(literals: &[Literal], times: u32) -> (Vec<Literal>, bool) {
     (power, true)
 }
 
-fn any_of(literals: Vec<Literal>) -> Grams {
+fn any_of(mut literals: Vec<Literal>) -> Grams {
+    // Text that holds "xab" holds "ab": the longer one adds nothing.
+    literals.sort_unstable_by_key(|literal| literal.0.len());
+    let mut at = 0;
+    while at < literals.len() {
+        let known = literals[..at].iter().any(|short| holds(&literals[at], short));
+        if known {
+            literals.remove(at);
+        } else {
+            at += 1;
+        }
+    }
     // The index knows nothing of grams shorter than three bytes.
     if literals.iter().any(|literal| literal.0.len() < 3) {
         return Grams::Any;
@@ -245,6 +264,13 @@ fn any_of(literals: Vec<Literal>) -> Grams {
     } else {
         Grams::Or(conditions)
     }
+}
+
+fn holds(literal: &Literal, piece: &Literal) -> bool {
+    literal
+        .0
+        .windows(piece.0.len().max(1))
+        .any(|window| window == piece.0)
 }
 
 fn all_of(mut conditions: Vec<Grams>) -> Grams {
@@ -292,8 +318,9 @@ mod tests {
         check("abcd", "abcd");
         check("abc.def", "abc&def");
         check("abc|defg", "(abc|defg)");
-        check(r"\w+_nohit_(alpha|beta)_\d+", "(_nohit_alpha_|_nohit_beta_)");
-        check("foo(bar)?", "(foo|foobar)");
+        check(r"\w+_nohit_(alpha|beta)_\d+", "(_nohit_beta_|_nohit_alpha_)");
+        check("foo(bar)?", "foo");
+        check(r"struct\s+\*?alloc_", "struct&alloc_");
         check("foo[12]x", "(foo1x|foo2x)");
         check("fooo+bar", "fooo&obar");
         check("(abc)+d", "abc&abcd");

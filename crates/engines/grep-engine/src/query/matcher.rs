@@ -45,7 +45,7 @@ impl Probe {
 
 enum Engine {
     /// One literal, case-sensitive.
-    Literal(memmem::Finder<'static>),
+    Literal(Box<memmem::Finder<'static>>),
     Regex(Regex),
 }
 
@@ -173,7 +173,9 @@ impl Engine {
         if let [tree] = trees
             && let HirKind::Literal(literal) = tree.kind()
         {
-            return Ok(Self::Literal(memmem::Finder::new(&literal.0).into_owned()));
+            return Ok(Self::Literal(Box::new(
+                memmem::Finder::new(&literal.0).into_owned(),
+            )));
         }
         let config = meta::Config::new()
             .utf8_empty(false)

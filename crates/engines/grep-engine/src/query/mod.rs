@@ -9,7 +9,7 @@ mod pattern;
 mod runs;
 mod types;
 
-pub use builder::QueryBuilder;
+pub use builder::{QueryBuilder, QueryCache};
 pub use error::QueryError;
 pub use filter::PathFilter;
 pub use types::file_types;
@@ -154,7 +154,7 @@ pub(crate) struct Compiled {
 /// What finds matching lines.
 pub(crate) enum Finder {
     Exact {
-        matcher: Matcher,
+        matcher: Box<Matcher>,
         /// What the index is asked, where the text holds neither `ſ` nor `K`.
         grams: Grams,
         /// And where it does.

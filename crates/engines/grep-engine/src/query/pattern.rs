@@ -105,7 +105,10 @@ fn line_terminator(byte: u8) -> QueryError {
 fn without_terminators(class: hir::Class) -> Result<hir::Class, QueryError> {
     let (class, emptied_by) = match class {
         hir::Class::Unicode(mut class) => {
-            let last = class.ranges().last().map(|range| range.end());
+            let last = class
+                .ranges()
+                .last()
+                .map(regex_syntax::hir::ClassUnicodeRange::end);
             for terminator in ['\n', '\r'] {
                 class.difference(&hir::ClassUnicode::new([hir::ClassUnicodeRange::new(
                     terminator, terminator,
@@ -115,7 +118,7 @@ fn without_terminators(class: hir::Class) -> Result<hir::Class, QueryError> {
             (hir::Class::Unicode(class), emptied)
         }
         hir::Class::Bytes(mut class) => {
-            let last = class.ranges().last().map(|range| range.end());
+            let last = class.ranges().last().map(regex_syntax::hir::ClassBytesRange::end);
             for terminator in [b'\n', b'\r'] {
                 class.difference(&hir::ClassBytes::new([hir::ClassBytesRange::new(
                     terminator, terminator,

@@ -140,7 +140,7 @@ impl Search<'_> {
         found: &Found,
         work: impl Fn(&mut Lines<'_, '_>, &Layout, usize) -> R + Sync + Send,
     ) -> Result<Vec<(FileRef, R)>, QueryError> {
-        let files = found.files.iter().map(|files| files.iter()).collect();
+        let files = found.files.iter().map(super::super::bits::Bits::iter).collect();
         let files: Vec<_> = in_path_order(&self.state.views, files).collect();
         let threads = if files.len() < PIECE_FILES {
             Threads::One

@@ -99,7 +99,7 @@ impl<'a> Search<'a> {
         match &found.ranked {
             Some(ranked) => ranked.iter().skip(offset).take(limit).copied().collect(),
             None => {
-                let files = found.files.iter().map(|files| files.iter()).collect();
+                let files = found.files.iter().map(super::bits::Bits::iter).collect();
                 in_path_order(&self.state.views, files)
                     .skip(offset)
                     .take(limit)

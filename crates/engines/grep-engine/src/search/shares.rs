@@ -11,7 +11,7 @@ pub(super) fn share(hits: &mut Vec<Hit>, budget: usize) -> bool {
     let mut kept = vec![0; hits.len()];
     let mut cut = false;
     for (at, hit) in hits.iter().enumerate() {
-        let cost = hit.own_cost() + hit.matches.first().map_or(0, |first| first.cost());
+        let cost = hit.own_cost() + hit.matches.first().map_or(0, super::page::Match::cost);
         if cost > left && at > 0 {
             kept.truncate(at);
             cut = true;

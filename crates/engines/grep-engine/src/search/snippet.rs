@@ -20,7 +20,7 @@ pub(super) fn snippet(line: &[u8], limit: usize, around: Option<&Range<usize>>) 
         };
     }
     let at = around.map_or(0, |range| range.start.min(line.len()));
-    let length = around.map_or(0, |range| range.len());
+    let length = around.map_or(0, std::iter::ExactSizeIterator::len);
     // The match in the middle; more of what follows it than of what precedes a long one.
     let margin = limit.saturating_sub(length) / 2;
     let start = at.saturating_sub(margin).min(line.len().saturating_sub(limit));

@@ -43,32 +43,29 @@ impl Layout {
     }
 
     /// The first file whose path is not less than `path`.
-    pub(crate) fn lower_bound(&self, path: &str) -> usize {
-        let (mut low, mut high) = (0, self.file_count());
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if self.path(middle) < path {
-                low = middle + 1
-            } else {
-                high = middle
-            }
-        }
-        low
+    fn lower_bound(&self, path: &str) -> usize {
+        self.partition_point(0, |known| known < path)
     }
 
     /// The files whose paths start with `prefix`.
     pub(crate) fn with_prefix(&self, prefix: &str) -> Range<usize> {
         let start = self.lower_bound(prefix);
-        let (mut low, mut high) = (start, self.file_count());
+        start..self.partition_point(start, |path| path.starts_with(prefix))
+    }
+
+    /// The first file from `from` on whose path does not meet `condition`, if those that
+    /// do come first.
+    fn partition_point(&self, from: usize, condition: impl Fn(&str) -> bool) -> usize {
+        let (mut low, mut high) = (from, self.file_count());
         while low < high {
             let middle = low + (high - low) / 2;
-            if self.path(middle).starts_with(prefix) {
-                low = middle + 1
+            if condition(self.path(middle)) {
+                low = middle + 1;
             } else {
-                high = middle
+                high = middle;
             }
         }
-        start..low
+        low
     }
 
     /// The bytes of `file` in the arena, with the final line feed.

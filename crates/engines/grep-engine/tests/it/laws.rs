@@ -152,7 +152,7 @@ fn query() -> impl Strategy<Value = (QueryBuilder, String)> {
 
 /// Line by line with the plain regex engine.
 fn scan(files: &BTreeMap<String, String>, source: &str) -> Vec<(String, usize, String)> {
-    let regex = regex::bytes::Regex::new(source).unwrap();
+    let regex = regex::bytes::Regex::new(source).expect("the list holds valid patterns");
     let mut found = Vec::new();
     for (path, text) in files {
         let text = text

@@ -30,7 +30,9 @@ fn main() {
     let mut texts = Vec::new();
     let mut batch = Batch::new();
     for (at, (path, bytes)) in tree::read(&root).into_iter().enumerate() {
-        let Decoded::Text(text) = decode_text(bytes) else { continue };
+        let Decoded::Text(text) = decode_text(bytes) else {
+            continue;
+        };
         texts.push(String::from_utf8_lossy(&text).into_owned());
         batch.insert(path, text);
         if at % 1000 == 999 {
@@ -42,7 +44,12 @@ fn main() {
         }
     }
     corpus.apply(batch);
-    println!("{} files, {} bytes, {} segments", corpus.file_count(), corpus.text_bytes(), corpus.segment_count());
+    println!(
+        "{} files, {} bytes, {} segments",
+        corpus.file_count(),
+        corpus.text_bytes(),
+        corpus.segment_count()
+    );
 
     let mut generator = Generator::new(&texts, seed);
     let (mut lines, mut different, mut refused) = (0, 0, 0);
@@ -55,16 +62,27 @@ fn main() {
         }
         let (mode, pattern, smart, word) = generator.query(n);
         let expected = ripgrep(&rg, &root, mode, &pattern, smart, word);
-        let builder = QueryBuilder::new(mode).pattern(pattern.as_str()).word(word).page_bytes(usize::MAX);
-        let found = builder.case(if smart { Case::Smart } else { Case::Sensitive }).build().ok().map(|query| {
-            let query = query.page(usize::MAX, 0);
-            let page = corpus.grep(&query, &Cancel::never()).expect("not cancelled");
-            assert_eq!(page.total, page.hits.len() , "{pattern}: nothing is cut");
-            page.hits
-                .into_iter()
-                .flat_map(|hit| hit.matches.into_iter().map(move |found| (hit.path.clone(), found.line)))
-                .collect::<BTreeSet<_>>()
-        });
+        let builder = QueryBuilder::new(mode)
+            .pattern(pattern.as_str())
+            .word(word)
+            .page_bytes(usize::MAX);
+        let found = builder
+            .case(if smart { Case::Smart } else { Case::Sensitive })
+            .build()
+            .ok()
+            .map(|query| {
+                let query = query.page(usize::MAX, 0);
+                let page = corpus.grep(&query, &Cancel::never()).expect("not cancelled");
+                assert_eq!(page.total, page.hits.len(), "{pattern}: nothing is cut");
+                page.hits
+                    .into_iter()
+                    .flat_map(|hit| {
+                        hit.matches
+                            .into_iter()
+                            .map(move |found| (hit.path.clone(), found.line))
+                    })
+                    .collect::<BTreeSet<_>>()
+            });
         lines += expected.as_ref().map_or(0, BTreeSet::len);
         refused += usize::from(expected.is_none());
         if found != expected {
@@ -84,9 +102,26 @@ fn main() {
     std::process::exit(i32::from(different > 0));
 }
 
-fn ripgrep(program: &str, root: &Path, mode: Mode, pattern: &str, smart: bool, word: bool) -> Option<BTreeSet<(String, usize)>> {
+fn ripgrep(
+    program: &str,
+    root: &Path,
+    mode: Mode,
+    pattern: &str,
+    smart: bool,
+    word: bool,
+) -> Option<BTreeSet<(String, usize)>> {
     let mut command = Command::new(program);
-    command.args(["--no-config", "--no-ignore", "--hidden", "--crlf", "-n", "-H", "--null", "--no-heading", "--color=never"]);
+    command.args([
+        "--no-config",
+        "--no-ignore",
+        "--hidden",
+        "--crlf",
+        "-n",
+        "-H",
+        "--null",
+        "--no-heading",
+        "--color=never",
+    ]);
     command.arg(if smart { "-S" } else { "-s" });
     if mode == Mode::Plain {
         command.arg("-F");
@@ -94,18 +129,31 @@ fn ripgrep(program: &str, root: &Path, mode: Mode, pattern: &str, smart: bool, w
     if word {
         command.arg("-w");
     }
-    let output = command.args(["-e", pattern, "."]).current_dir(root).output().expect("ripgrep runs");
+    let output = command
+        .args(["-e", pattern, "."])
+        .current_dir(root)
+        .output()
+        .expect("ripgrep runs");
     if output.status.code() == Some(2) {
         return None;
     }
     let line = |line: &[u8]| {
         // Binary files are announced without a line number.
         let zero = line.iter().position(|&byte| byte == 0)?;
-        let path = std::str::from_utf8(&line[..zero]).ok()?.strip_prefix("./")?.to_string();
+        let path = std::str::from_utf8(&line[..zero])
+            .ok()?
+            .strip_prefix("./")?
+            .to_string();
         let number = line[zero + 1..].split(|&byte| byte == b':').next()?;
         Some((path, std::str::from_utf8(number).ok()?.parse().ok()?))
     };
-    Some(output.stdout.split(|&byte| byte == b'\n').filter_map(line).collect())
+    Some(
+        output
+            .stdout
+            .split(|&byte| byte == b'\n')
+            .filter_map(line)
+            .collect(),
+    )
 }
 
 /// Makes queries out of what the tree holds.
@@ -128,7 +176,11 @@ impl<'a> Generator<'a> {
             .flat_map(|text| text.lines().step_by(37))
             .filter(|line| (6..300).contains(&line.trim().len()) && !line.contains(['\0', '\r']))
             .collect();
-        Self { words: words.into_iter().collect(), lines, state: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1 }
+        Self {
+            words: words.into_iter().collect(),
+            lines,
+            state: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1,
+        }
     }
 
     fn below(&mut self, limit: usize) -> usize {
@@ -149,7 +201,9 @@ impl<'a> Generator<'a> {
 
     fn suffix(&mut self, length: usize) -> String {
         let word = self.word();
-        word.chars().skip(word.chars().count().saturating_sub(length)).collect()
+        word.chars()
+            .skip(word.chars().count().saturating_sub(length))
+            .collect()
     }
 
     /// A piece of a line.
@@ -210,5 +264,7 @@ impl<'a> Generator<'a> {
 }
 
 fn escape(text: &str) -> String {
-    text.chars().flat_map(|c| (c.is_ascii_punctuation()).then_some('\\').into_iter().chain([c])).collect()
+    text.chars()
+        .flat_map(|c| (c.is_ascii_punctuation()).then_some('\\').into_iter().chain([c]))
+        .collect()
 }

@@ -1,0 +1,328 @@
+//! Which memories a new one contradicts or repeats. Only the most similar ones of the same tenant are ever
+//! looked at, and a verdict counts only when it is sure enough.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use pentad_kernel::Actor;
+use serde::{Deserialize, Serialize};
+
+use crate::belief::{Axes, View};
+use crate::embedding::Embedded;
+use crate::engine::{self, Judgement, RULES_ENGINE};
+use crate::index::Search;
+use crate::llm::{LanguageModel, Pair};
+use crate::settings::Settings;
+use crate::{Error, Memories, Result, Tenant};
+
+/// What became of memories that a new one contradicts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AutoSupersede {
+    /// Whether it was looked for.
+    pub ran: bool,
+    /// Why not: `disabled`, `excluded_category:NAME`, `no_candidates`.
+    pub skipped_reason: Option<String>,
+    /// How many memories were compared.
+    pub candidates_examined: usize,
+    /// The memory whose place was taken.
+    pub supersession: Option<FoundSupersession>,
+    /// The new memory; the one that was there, when the new one is a duplicate.
+    pub memory_id: String,
+}
+
+/// A memory whose place was taken because of a verdict.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FoundSupersession {
+    /// The memory.
+    pub old_memory_id: String,
+    /// How sure the verdict is, 0 to 1.
+    pub confidence: f64,
+    /// The verdict.
+    pub verdict: String,
+    /// Why.
+    pub reasoning: String,
+}
+
+/// A memory that is about to be stored.
+#[derive(Clone, Debug)]
+pub(crate) struct Draft {
+    pub(crate) id: String,
+    pub(crate) decision: String,
+    pub(crate) topic: String,
+    pub(crate) category: String,
+    pub(crate) importance: i64,
+    pub(crate) context: String,
+    /// As they are stored.
+    pub(crate) terms: Vec<u8>,
+    /// The same, as they are looked up.
+    pub(crate) query: Vec<String>,
+    pub(crate) vector: Option<Embedded>,
+}
+
+/// What was found out about a draft.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Verdict {
+    skipped: Option<String>,
+    examined: usize,
+    pub(crate) supersession: Option<FoundSupersession>,
+    /// The memory that says the same.
+    pub(crate) duplicate_of: Option<String>,
+    /// What judged.
+    pub(crate) model: String,
+}
+
+impl Verdict {
+    pub(crate) fn skipped(reason: &str) -> Self {
+        Self {
+            skipped: Some(reason.to_owned()),
+            ..Self::default()
+        }
+    }
+
+    /// What is reported, with what was really superseded.
+    pub(crate) fn outcome(
+        &self,
+        memory_id: String,
+        supersession: Option<FoundSupersession>,
+    ) -> AutoSupersede {
+        AutoSupersede {
+            ran: self.skipped.is_none(),
+            skipped_reason: self.skipped.clone(),
+            candidates_examined: self.examined,
+            supersession,
+            memory_id,
+        }
+    }
+}
+
+/// A memory that a draft may contradict.
+#[derive(Clone, Debug)]
+struct Candidate {
+    id: String,
+    decision: String,
+    category: String,
+    topic: String,
+}
+
+impl Memories {
+    /// A verdict for each draft, in their order.
+    pub(crate) async fn judge(
+        &self,
+        actor: &Actor,
+        tenant: &Tenant,
+        settings: &Settings,
+        drafts: &[Draft],
+        own_model: Option<&LanguageModel>,
+    ) -> Result<Vec<Verdict>> {
+        let excluded = |category: &str, topic: &str| {
+            let listed = |name: &str| {
+                settings
+                    .excluded_categories
+                    .iter()
+                    .any(|excluded| excluded == name)
+            };
+            [category, topic]
+                .into_iter()
+                .find(|name| listed(name))
+                .map(str::to_owned)
+        };
+        let stored = self.candidates(actor, tenant, drafts).await?;
+        let mut judged = Vec::with_capacity(drafts.len());
+        for (number, (draft, stored)) in drafts.iter().zip(stored).enumerate() {
+            if let Some(name) = excluded(&draft.category, &draft.topic) {
+                judged.push((Verdict::skipped(&format!("excluded_category:{name}")), Vec::new()));
+                continue;
+            }
+            // Facts of the same conversation contradict each other too: "I live in Berlin. I moved to Oslo."
+            let earlier = drafts[..number].iter().map(|draft| Candidate {
+                id: draft.id.clone(),
+                decision: draft.decision.clone(),
+                category: draft.category.clone(),
+                topic: draft.topic.clone(),
+            });
+            let candidates: Vec<Candidate> = earlier
+                .chain(stored)
+                .filter(|candidate| excluded(&candidate.category, &candidate.topic).is_none())
+                .collect();
+            let verdict = if candidates.is_empty() {
+                Verdict::skipped("no_candidates")
+            } else {
+                Verdict {
+                    examined: candidates.len(),
+                    ..Verdict::default()
+                }
+            };
+            judged.push((verdict, candidates));
+        }
+        let (judgements, model) = self.compare(settings, drafts, &judged, own_model).await?;
+        let mut taken = Vec::new();
+        let mut verdicts = Vec::with_capacity(judged.len());
+        for ((mut verdict, candidates), judgements) in judged.into_iter().zip(judgements) {
+            model.clone_into(&mut verdict.model);
+            let sure = candidates
+                .iter()
+                .zip(judgements)
+                .filter(|(candidate, judgement)| {
+                    judgement.confidence >= settings.min_confidence && !taken.contains(&candidate.id)
+                })
+                .collect::<Vec<_>>();
+            let best = |wanted: engine::Verdict| {
+                let of_kind = sure.iter().filter(|(_, judgement)| judgement.verdict == wanted);
+                of_kind.fold(None::<&(&Candidate, Judgement)>, |best, next| match best {
+                    Some(best) if best.1.confidence >= next.1.confidence => Some(best),
+                    _ => Some(next),
+                })
+            };
+            if let Some((candidate, _)) = best(engine::Verdict::Duplicate) {
+                verdict.duplicate_of = Some(candidate.id.clone());
+            } else if let Some((candidate, judgement)) = best(engine::Verdict::Contradicts) {
+                taken.push(candidate.id.clone());
+                verdict.supersession = Some(FoundSupersession {
+                    old_memory_id: candidate.id.clone(),
+                    confidence: judgement.confidence,
+                    verdict: judgement.verdict.name().to_owned(),
+                    reasoning: judgement.reasoning.clone(),
+                });
+            }
+            verdicts.push(verdict);
+        }
+        Ok(verdicts)
+    }
+
+    /// The current memories of the tenant that are most similar to each draft.
+    async fn candidates(
+        &self,
+        actor: &Actor,
+        tenant: &Tenant,
+        drafts: &[Draft],
+    ) -> Result<Vec<Vec<Candidate>>> {
+        let snapshot = self.snapshot(&actor.organisation, tenant, None).await?;
+        let Some(state) = snapshot.scope else {
+            return Ok(vec![Vec::new(); drafts.len()]);
+        };
+        let entry = self.indexes.fresh(&self.db, state, self.embedding.id()).await?;
+        let view = View::of(Axes::default(), false, self.clock.now());
+        let (limit, clock, drafts) = (self.limits.candidates, snapshot.clock, drafts.to_vec());
+        let found: Vec<Vec<(i64, pentad_kernel::Timestamp)>> = tokio::task::spawn_blocking(move || {
+            let nearest = |draft: &Draft| {
+                let vector = draft.vector.as_ref().map(|embedded| &embedded.vector);
+                let search = Search {
+                    terms: &draft.query,
+                    vector,
+                    view,
+                    clock,
+                    sources: None,
+                    limit,
+                };
+                let hits = entry.read(|index| index.search(&search)).hits;
+                hits.into_iter().map(|hit| (hit.memory, hit.tx_from)).collect()
+            };
+            drafts.iter().map(nearest).collect()
+        })
+        .await
+        .map_err(Error::Computation)?;
+        let mut wanted: Vec<_> = found.iter().flatten().copied().collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let memories = self.hydrate(&wanted).await?;
+        let candidate = |key: &(i64, pentad_kernel::Timestamp)| {
+            memories.get(key).map(|memory| Candidate {
+                id: memory.id.clone(),
+                decision: memory.decision.clone(),
+                category: memory.category.clone(),
+                topic: memory.topic.clone(),
+            })
+        };
+        Ok(found
+            .iter()
+            .map(|keys| keys.iter().filter_map(candidate).collect())
+            .collect())
+    }
+
+    /// A judgement for each candidate of each draft, and the name of what judged.
+    async fn compare(
+        &self,
+        settings: &Settings,
+        drafts: &[Draft],
+        judged: &[(Verdict, Vec<Candidate>)],
+        own_model: Option<&LanguageModel>,
+    ) -> Result<(Vec<Vec<Judgement>>, String)> {
+        let pairs: Vec<Pair<'_>> = drafts
+            .iter()
+            .zip(judged)
+            .flat_map(|(draft, (_, candidates))| {
+                candidates.iter().map(|candidate| Pair {
+                    new: &draft.decision,
+                    old: &candidate.decision,
+                })
+            })
+            .collect();
+        if pairs.is_empty() {
+            return Ok((vec![Vec::new(); drafts.len()], RULES_ENGINE.to_owned()));
+        }
+        let server = self
+            .model
+            .as_ref()
+            .filter(|_| settings.classifier_model != RULES_ENGINE);
+        let (judgements, model) = if let Some(model) = own_model {
+            (by_model(model, &pairs).await?, model.id().to_owned())
+        } else if let Some(server) = server {
+            let model = server.classifier(&settings.classifier_model);
+            match by_model(&model, &pairs).await {
+                Ok(judgements) => (judgements, model.id().to_owned()),
+                Err(error) => {
+                    server.fall_back(&error)?;
+                    (by_rules(&pairs).await?, RULES_ENGINE.to_owned())
+                }
+            }
+        } else {
+            (by_rules(&pairs).await?, RULES_ENGINE.to_owned())
+        };
+        let mut judgements = judgements.into_iter();
+        let of_draft = |(_, candidates): &(Verdict, Vec<Candidate>)| {
+            judgements.by_ref().take(candidates.len()).collect()
+        };
+        Ok((judged.iter().map(of_draft).collect(), model))
+    }
+}
+
+async fn by_model(
+    model: &LanguageModel,
+    pairs: &[Pair<'_>],
+) -> std::result::Result<Vec<Judgement>, crate::llm::ProviderError> {
+    let verdicts = model.compare(pairs).await?;
+    let judgement = |verdict: crate::llm::PairVerdict| Judgement {
+        verdict: engine::verdict(&verdict.verdict).unwrap_or(engine::Verdict::New),
+        confidence: if verdict.confidence.is_finite() {
+            verdict.confidence.clamp(0.0, 1.0)
+        } else {
+            0.0
+        },
+        reasoning: verdict
+            .reasoning
+            .chars()
+            .filter(|&c| c != '\0')
+            .take(500)
+            .collect(),
+    };
+    Ok(verdicts.into_iter().map(judgement).collect())
+}
+
+async fn by_rules(pairs: &[Pair<'_>]) -> Result<Vec<Judgement>> {
+    let pairs: Arc<[(String, String)]> = pairs
+        .iter()
+        .map(|pair| (pair.new.to_owned(), pair.old.to_owned()))
+        .collect();
+    tokio::task::spawn_blocking(move || {
+        let mut known: HashMap<&(String, String), Judgement> = HashMap::new();
+        let judge = |pair| {
+            known
+                .entry(pair)
+                .or_insert_with(|| engine::judge(&pair.0, &pair.1))
+                .clone()
+        };
+        pairs.iter().map(judge).collect()
+    })
+    .await
+    .map_err(Error::Computation)
+}

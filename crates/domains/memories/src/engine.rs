@@ -1,0 +1,103 @@
+//! The embedded rule engine, in the words of this crate.
+
+use pentad_memory_rules as rules;
+pub(crate) use pentad_memory_rules::{Judgement, Verdict};
+use serde::{Deserialize, Serialize};
+
+use crate::write::Message;
+
+/// The name of the embedded engine in audits and settings.
+pub const RULES_ENGINE: &str = rules::ENGINE;
+/// The version of its patterns, for audits.
+pub(crate) const RULES_VERSION: &str = "rules-1";
+/// The engine of memories that were stored word for word.
+pub(crate) const VERBATIM: &str = "verbatim";
+
+/// What facts are about.
+pub(crate) const CATEGORIES: [&str; 11] = [
+    "health_medical",
+    "legal_status",
+    "identity",
+    "contact",
+    "employment",
+    "schedule",
+    "financial",
+    "preference",
+    "relationship",
+    "location",
+    "general",
+];
+
+/// A fact that was found in a conversation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Fact {
+    /// The fact, as a sentence in the third person.
+    pub fact: String,
+    /// Index of the message it is from.
+    pub message: usize,
+    /// The sentence it was made from.
+    pub sentence: String,
+    /// What it is about.
+    pub category: String,
+    /// How much it matters, 1 to 10.
+    pub importance_score: u8,
+    /// The sentences beside it, by which it can be found as well.
+    #[serde(skip)]
+    pub context: String,
+}
+
+/// Something in which there was no fact.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Skipped {
+    /// Index of the message.
+    pub message: usize,
+    /// Why.
+    pub reason: String,
+}
+
+/// What a statement is about.
+pub(crate) fn category(text: &str) -> &'static str {
+    rules::Category::of(text).name()
+}
+
+/// The facts that the user of a conversation states, and what was passed over.
+pub(crate) fn extract(messages: &[Message]) -> (Vec<Fact>, Vec<Skipped>) {
+    let turns: Vec<rules::Turn<'_>> = messages
+        .iter()
+        .map(|message| rules::Turn {
+            role: &message.role,
+            content: &message.content,
+        })
+        .collect();
+    let found = rules::extract(&turns, None);
+    let facts = found.facts.into_iter().map(|fact| Fact {
+        fact: fact.text,
+        message: fact.turn,
+        sentence: fact.sentence,
+        category: fact.category.name().to_owned(),
+        importance_score: fact.importance,
+        context: fact.context,
+    });
+    let skipped = found.skipped.into_iter().map(|skipped| Skipped {
+        message: skipped.turn,
+        reason: skipped.reason.name().to_owned(),
+    });
+    (facts.collect(), skipped.collect())
+}
+
+/// What a new statement is to an old one.
+pub(crate) fn judge(new: &str, old: &str) -> Judgement {
+    rules::Statement::read(new).judge(&rules::Statement::read(old))
+}
+
+/// Reads the name of a verdict; `None` for any other text.
+pub(crate) fn verdict(name: &str) -> Option<Verdict> {
+    [
+        Verdict::New,
+        Verdict::Supplements,
+        Verdict::Duplicate,
+        Verdict::Contradicts,
+    ]
+    .into_iter()
+    .find(|verdict| verdict.name() == name)
+}

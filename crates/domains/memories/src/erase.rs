@@ -1,0 +1,121 @@
+//! The one exception to "nothing is ever removed": hard erase.
+
+use pentad_kernel::Actor;
+use pentad_store::{affected, with_tx};
+
+use crate::ledger::{Event, Ledger, Open};
+use crate::{Error, Memories, Result, Tenant};
+
+/// How many memories of a tenant are erased in one transaction.
+const CHUNK: i64 = 1_000;
+
+const DELETE: [&str; 3] = [
+    "DELETE FROM memory_versions WHERE memory = $1",
+    "DELETE FROM memory_index WHERE scope = $2 AND memory = $1",
+    "DELETE FROM memories WHERE memory = $1 AND scope = $2",
+];
+const DELETE_INPUT: &str = "
+    DELETE FROM memory_inputs WHERE input = $1
+    AND NOT EXISTS (SELECT 1 FROM memories WHERE memories.input = $1)";
+const INPUT: &str = "SELECT input FROM memories WHERE memory = $1";
+const FORGET_DETAILS: &str =
+    "UPDATE memory_events SET details = NULL WHERE organisation_id = $1 AND memory_id = $2";
+const FORGET_ANSWERS: &str =
+    "DELETE FROM memory_idempotency WHERE organisation_id = $1 AND answer LIKE '%' || $2 || '%'";
+const CHUNK_OF_SCOPE: &str = "SELECT id FROM memories WHERE scope = $1 ORDER BY memory LIMIT $2";
+
+impl Memories {
+    /// Erases a memory for good: its content, what was believed of it, its place in the search, the
+    /// conversation it came from when nothing else came from it, and the details of its events. What stays is
+    /// that something happened, when and by whom; its chain stays whole around the gap.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Foreign`].
+    pub async fn erase(&self, actor: &Actor, id: &str) -> Result<()> {
+        let mut ledger = Ledger::begin(self, &actor.organisation).await?;
+        let open = ledger.own(actor, id).await?;
+        ledger.erase(actor, id, &open).await?;
+        ledger.erased(open.scope, 1);
+        ledger.commit().await?;
+        self.indexes.forget(open.scope);
+        Ok(())
+    }
+
+    /// Erases every memory of a tenant, and answers how many there were.
+    ///
+    /// It goes on in steps; should it be interrupted, what was erased stays erased and another call does the rest.
+    ///
+    /// # Errors
+    /// [`Error::TenantNotFound`] when nothing was ever stored under the tenant.
+    pub async fn erase_tenant(&self, actor: &Actor, tenant: &Tenant) -> Result<u64> {
+        let snapshot = self.snapshot(&actor.organisation, tenant, None).await?;
+        let scope = snapshot.scope.ok_or(Error::TenantNotFound)?.scope;
+        let mut total = 0;
+        loop {
+            let mut ledger = Ledger::begin(self, &actor.organisation).await?;
+            let ids: Vec<String> = with_tx!(ledger.tx, |conn| sqlx::query_scalar(CHUNK_OF_SCOPE)
+                .bind(scope)
+                .bind(CHUNK)
+                .fetch_all(conn)
+                .await)?;
+            if ids.is_empty() {
+                break;
+            }
+            for id in &ids {
+                let open = ledger.own(actor, id).await?;
+                ledger.erase(actor, id, &open).await?;
+            }
+            ledger.erased(scope, ids.len() as i64);
+            ledger.commit().await?;
+            total += ids.len() as u64;
+        }
+        self.indexes.forget(scope);
+        Ok(total)
+    }
+}
+
+impl Ledger<'_> {
+    async fn erase(&mut self, actor: &Actor, id: &str, open: &Open) -> Result<()> {
+        let organisation = actor.organisation.as_str();
+        let input: Option<i64> = with_tx!(self.tx, |conn| sqlx::query_scalar(INPUT)
+            .bind(open.memory)
+            .fetch_one(conn)
+            .await)?;
+        for sql in DELETE {
+            with_tx!(self.tx, |conn| {
+                let statement = sqlx::query(sql).bind(open.memory);
+                let statement = if sql.contains("$2") {
+                    statement.bind(open.scope)
+                } else {
+                    statement
+                };
+                statement.execute(conn).await.map(affected)
+            })?;
+        }
+        if let Some(input) = input {
+            with_tx!(self.tx, |conn| sqlx::query(DELETE_INPUT)
+                .bind(input)
+                .execute(conn)
+                .await
+                .map(affected))?;
+        }
+        for sql in [FORGET_DETAILS, FORGET_ANSWERS] {
+            with_tx!(self.tx, |conn| sqlx::query(sql)
+                .bind(organisation)
+                .bind(id)
+                .execute(conn)
+                .await
+                .map(affected))?;
+        }
+        let at = self.tick();
+        self.event(Event {
+            memory_id: id,
+            at,
+            actor: organisation,
+            kind: "memory.erased",
+            details: None,
+            salt: "",
+        })
+        .await
+    }
+}

@@ -1,0 +1,249 @@
+//! Lists: both time axes on one page, each combination by the index that fits it.
+
+use pentad_kernel::{Actor, Timestamp, cursor};
+
+use crate::belief::{Axes, Order, View};
+use crate::{Error, Memories, Memory, Result, Tenant};
+
+/// Which memories to list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListQuery {
+    /// The tenant to look in.
+    pub tenant: Tenant,
+    /// The instants to look at.
+    pub axes: Axes,
+    /// Whether to show what was superseded. Without meaning once a valid instant is given.
+    pub include_superseded: bool,
+    /// Only memories of this source.
+    pub source: Option<String>,
+    /// Only memories of this session.
+    pub session_id: Option<String>,
+    /// How many at most.
+    pub limit: u32,
+    /// Where the page before ended.
+    pub cursor: Option<String>,
+}
+
+impl Default for ListQuery {
+    fn default() -> Self {
+        Self {
+            tenant: Tenant::default(),
+            axes: Axes::default(),
+            include_superseded: false,
+            source: None,
+            session_id: None,
+            limit: 20,
+            cursor: None,
+        }
+    }
+}
+
+/// One page of a list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page {
+    /// The memories, as believed at the transaction instant.
+    pub memories: Vec<Memory>,
+    /// Where to go on; `None` at the end.
+    pub next_cursor: Option<String>,
+}
+
+/// Where a page ended: the value it is ordered by, and the memory.
+type Position = (i64, i64);
+
+impl Memories {
+    /// One page of the memories that a view shows, newest first; latest valid first where a valid instant
+    /// decides.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] for the limit, [`Error::BadCursor`].
+    pub async fn list(&self, actor: &Actor, query: &ListQuery) -> Result<Page> {
+        if query.limit == 0 || query.limit > self.limits.list {
+            let allowed = format!("a whole number from 1 to {}", self.limits.list);
+            return Err(Error::OutOfRange {
+                field: "limit",
+                allowed,
+            });
+        }
+        let after: Position = match &query.cursor {
+            Some(text) => cursor::decode(text).ok_or(Error::BadCursor)?,
+            None => (i64::MAX, i64::MAX),
+        };
+        let snapshot = self
+            .snapshot(&actor.organisation, &query.tenant, query.axes.transaction)
+            .await?;
+        let Some(state) = snapshot.scope else {
+            return Ok(Page {
+                memories: Vec::new(),
+                next_cursor: None,
+            });
+        };
+        let view = View::of(query.axes, query.include_superseded, self.clock.now());
+        let bounds = Bounds::of(&view, snapshot.clock);
+        let rows = dialect::rows(&self.db, &view, query, state.scope, bounds, after).await?;
+        let full = rows.len() > query.limit as usize;
+        let mut rows = rows;
+        rows.truncate(query.limit as usize);
+        let next_cursor = rows.last().filter(|_| full).map(|row| {
+            let key = match view.order() {
+                Order::Created => row.created_at,
+                Order::ValidFrom => row.valid_from,
+            };
+            cursor::encode::<Position>(&(key, row.memory))
+        });
+        let memories = rows.into_iter().map(Memory::try_from).collect::<Result<_>>()?;
+        Ok(Page {
+            memories,
+            next_cursor,
+        })
+    }
+}
+
+/// The instants that a statement compares with: `$2` and `$3` of every list.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    valid: i64,
+    transaction: i64,
+}
+
+impl Bounds {
+    fn of(view: &View, clock: Timestamp) -> Self {
+        let open = i64::MAX;
+        let known = |transaction: Timestamp| transaction.min(clock).as_micros();
+        let (valid, transaction) = match *view {
+            View::Current { now } => (now.as_micros(), open),
+            View::History => (open, open),
+            View::AsOf { valid } => (valid.as_micros(), open),
+            View::Known { transaction } | View::KnownHistory { transaction } => (open, known(transaction)),
+            View::Both { valid, transaction } => (valid.as_micros(), known(transaction)),
+        };
+        Self { valid, transaction }
+    }
+}
+
+/// The statements. SQLite is told which index to take, because without statistics it cannot know that one of
+/// two indexes reads twenty rows and the other a million; PostgreSQL follows the order of the list.
+mod dialect {
+    use pentad_store::{Db, Error as StoreError};
+
+    use super::{Bounds, ListQuery, Position};
+    use crate::Result;
+    use crate::belief::{Order, View};
+    use crate::memory::{MemoryRow, memory_columns};
+
+    /// A statement with each engine's way of naming an index.
+    struct Sql {
+        sqlite: &'static str,
+        postgres: &'static str,
+    }
+
+    macro_rules! list {
+        ($index:literal, $shown:literal, $order:literal) => {
+            Sql {
+                sqlite: list!(@text concat!("memory_versions AS v INDEXED BY ", $index), $shown, $order),
+                postgres: list!(@text "memory_versions AS v", $shown, $order),
+            }
+        };
+        (@text $versions:expr, $shown:literal, $order:literal) => {
+            concat!(
+                "SELECT ", memory_columns!(), " FROM ", $versions,
+                " JOIN memories AS m ON m.memory = v.memory
+                  JOIN memory_scopes AS s ON s.scope = v.scope
+                  WHERE v.scope = $1 AND ", $shown,
+                " AND (v.", $order, ", v.memory) < ($4, $5)
+                  AND ($7 IS NULL OR m.session_id = $7)
+                  ORDER BY v.", $order, " DESC, v.memory DESC LIMIT $6"
+            )
+        };
+    }
+
+    macro_rules! list_of_source {
+        ($shown:literal, $order:literal) => {
+            Sql {
+                sqlite: list_of_source!(@text "memories AS m INDEXED BY memories_by_source CROSS JOIN", $shown, $order),
+                postgres: list_of_source!(@text "memories AS m JOIN", $shown, $order),
+            }
+        };
+        (@text $memories:expr, $shown:literal, $order:literal) => {
+            concat!(
+                "SELECT ", memory_columns!(), " FROM ", $memories,
+                " memory_versions AS v ON v.memory = m.memory
+                  JOIN memory_scopes AS s ON s.scope = m.scope
+                  WHERE m.scope = $1 AND m.source = $8 AND ", $shown,
+                " AND (v.", $order, ", v.memory) < ($4, $5)
+                  AND ($7 IS NULL OR m.session_id = $7)
+                  ORDER BY v.", $order, " DESC, v.memory DESC LIMIT $6"
+            )
+        };
+    }
+
+    macro_rules! views {
+        ($($name:ident: $index:literal, $order:literal, $shown:literal;)*) => {
+            $(const $name: [Sql; 2] = [list!($index, $shown, $order), list_of_source!($shown, $order)];)*
+        };
+    }
+
+    // $2 is the valid instant, $3 the transaction instant; either is the open end where the view has none.
+    views! {
+        CURRENT: "memory_versions_current", "created_at",
+            "v.tx_to = 9223372036854775807 AND v.superseded_by IS NULL
+             AND v.valid_from <= $2 AND v.valid_to > $2 AND v.tx_from <= $3";
+        HISTORY: "memory_versions_by_creation", "created_at",
+            "v.tx_to = 9223372036854775807 AND v.valid_from <= $2 AND v.tx_from <= $3";
+        AS_OF: "memory_versions_by_validity", "valid_from",
+            "v.tx_to = 9223372036854775807 AND v.valid_from <= $2 AND v.valid_to > $2 AND v.tx_from <= $3";
+        KNOWN: "memory_versions_by_creation", "created_at",
+            "v.created_at <= $3 AND v.tx_from <= $3 AND v.tx_to > $3 AND v.superseded_by IS NULL AND v.valid_from <= $2";
+        KNOWN_HISTORY: "memory_versions_by_creation", "created_at",
+            "v.created_at <= $3 AND v.tx_from <= $3 AND v.tx_to > $3 AND v.valid_from <= $2";
+        BOTH_BY_CREATION: "memory_versions_by_creation", "created_at",
+            "v.created_at <= $3 AND v.tx_from <= $3 AND v.tx_to > $3 AND v.valid_from <= $2 AND v.valid_to > $2";
+        BOTH_BY_VALIDITY: "memory_versions_by_validity", "valid_from",
+            "v.valid_from <= $2 AND v.valid_to > $2 AND v.tx_from <= $3 AND v.tx_to > $3";
+    }
+
+    fn statement(view: &View) -> &'static [Sql; 2] {
+        match (view, view.order()) {
+            (View::Current { .. }, _) => &CURRENT,
+            (View::History, _) => &HISTORY,
+            (View::AsOf { .. }, _) => &AS_OF,
+            (View::Known { .. }, _) => &KNOWN,
+            (View::KnownHistory { .. }, _) => &KNOWN_HISTORY,
+            (View::Both { .. }, Order::Created) => &BOTH_BY_CREATION,
+            (View::Both { .. }, Order::ValidFrom) => &BOTH_BY_VALIDITY,
+        }
+    }
+
+    /// One row more than the page has, which tells whether there is another page.
+    pub(super) async fn rows(
+        db: &Db,
+        view: &View,
+        query: &ListQuery,
+        scope: i64,
+        bounds: Bounds,
+        after: Position,
+    ) -> Result<Vec<MemoryRow>> {
+        let [all, of_source] = statement(view);
+        let sql = if query.source.is_some() { of_source } else { all };
+        macro_rules! fetch {
+            ($sql:expr, $pool:expr) => {{
+                let statement = sqlx::query_as($sql)
+                    .bind(scope)
+                    .bind(bounds.valid)
+                    .bind(bounds.transaction)
+                    .bind(after.0)
+                    .bind(after.1)
+                    .bind(i64::from(query.limit) + 1)
+                    .bind(query.session_id.as_deref());
+                match query.source.as_deref() {
+                    Some(source) => statement.bind(source).fetch_all($pool).await,
+                    None => statement.fetch_all($pool).await,
+                }
+            }};
+        }
+        let rows = match db {
+            Db::Sqlite(sqlite) => fetch!(sql.sqlite, sqlite.reader()),
+            Db::Postgres(pool) => fetch!(sql.postgres, pool),
+        };
+        Ok(rows.map_err(StoreError::from)?)
+    }
+}

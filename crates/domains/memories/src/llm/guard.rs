@@ -1,0 +1,201 @@
+//! Outgoing requests to addresses that strangers name: no way into the server's own network (SSRF).
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::LazyLock;
+
+use futures_util::StreamExt as _;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+
+use crate::{Error, Result};
+
+/// The largest answer that is read.
+const BODY_LIMIT: usize = 4 << 20;
+
+static GUARDED: LazyLock<reqwest::Client> = LazyLock::new(|| build(true));
+static TRUSTED: LazyLock<reqwest::Client> = LazyLock::new(|| build(false));
+
+/// A client; a guarded one connects to public addresses only. Neither follows redirects, which would lead past
+/// every check, nor a proxy, which would resolve names for itself.
+pub(super) fn client(guarded: bool) -> reqwest::Client {
+    if guarded { GUARDED.clone() } else { TRUSTED.clone() }
+}
+
+fn build(guarded: bool) -> reqwest::Client {
+    // Only the first provider chosen in a process counts; the program may have chosen already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let builder = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy();
+    let builder = if guarded {
+        builder.https_only(true).dns_resolver(PublicOnly)
+    } else {
+        builder
+    };
+    builder
+        .build()
+        .expect("a client with a chosen TLS provider and no files to read can be built")
+}
+
+/// Refuses an address that is not `https`, carries credentials, or names a private machine by its number. Names
+/// are looked up and checked when the connection is made, so that they cannot change in between.
+pub(super) fn check(url: &str) -> Result<()> {
+    let refused = |allowed: &str| Error::OutOfRange {
+        field: "llm.base_url",
+        allowed: allowed.to_owned(),
+    };
+    let url = reqwest::Url::parse(url).map_err(|_| refused("a URL"))?;
+    if url.scheme() != "https" {
+        return Err(refused("an https URL"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(refused("a URL without credentials"));
+    }
+    let host = url.host_str().ok_or_else(|| refused("a URL with a host"))?;
+    let number = host
+        .trim_start_matches('[')
+        .trim_end_matches(']')
+        .parse::<IpAddr>();
+    let local = host.eq_ignore_ascii_case("localhost") || host.to_ascii_lowercase().ends_with(".localhost");
+    if local || number.is_ok_and(|address| !is_public(address)) {
+        return Err(refused("a public address"));
+    }
+    Ok(())
+}
+
+/// Looks names up and keeps only public addresses.
+#[derive(Clone, Copy, Debug)]
+struct PublicOnly;
+
+impl Resolve for PublicOnly {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let public: Vec<SocketAddr> = found.filter(|address| is_public(address.ip())).collect();
+            if public.is_empty() {
+                return Err("the name has no public address".into());
+            }
+            Ok(Box::new(public.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// Whether the address is one that the whole Internet shares (IANA's special-purpose registries).
+fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => is_public_v4(address),
+        IpAddr::V6(address) => is_public_v6(address),
+    }
+}
+
+fn is_public_v4(address: Ipv4Addr) -> bool {
+    let [a, b, c, _] = address.octets();
+    let special = address.is_private()
+        || address.is_loopback()
+        || address.is_link_local()
+        || address.is_documentation()
+        || address.is_multicast()
+        || a == 0
+        || a >= 240
+        || (a == 100 && (64..128).contains(&b))
+        || (a == 192 && b == 0 && c == 0)
+        || (a == 192 && b == 88 && c == 99)
+        || (a == 198 && (b == 18 || b == 19));
+    !special
+}
+
+fn is_public_v6(address: Ipv6Addr) -> bool {
+    let segments = address.segments();
+    // Addresses that carry an IPv4 address lead to that one: mapped, NAT64, 6to4.
+    let embedded = match segments {
+        [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some((high, low)),
+        [0x2002, high, low, ..] => Some((high, low)),
+        _ => None,
+    };
+    if let Some((high, low)) = embedded {
+        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+        return is_public_v4(Ipv4Addr::new(a, b, c, d));
+    }
+    let global_unicast = segments[0] & 0xe000 == 0x2000;
+    let special =
+        (segments[0] == 0x2001 && (segments[1] < 0x200 || segments[1] == 0xdb8)) || segments[0] == 0x3fff;
+    global_unicast && !special
+}
+
+/// The body of an answer, as far as it is not absurdly long.
+pub(super) async fn body(response: reqwest::Response) -> std::result::Result<Vec<u8>, String> {
+    let mut body = Vec::new();
+    let mut stream = response.bytes_stream();
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.map_err(|_| "the provider's answer broke off".to_owned())?;
+        if body.len() + chunk.len() > BODY_LIMIT {
+            return Err(format!("the provider's answer is longer than {BODY_LIMIT} bytes"));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_addresses_of_the_whole_internet_are_public() {
+        for address in [
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "224.0.0.1",
+            "255.255.255.255",
+            "198.18.0.1",
+            "192.0.0.8",
+            "::1",
+            "::",
+            "fe80::1",
+            "fc00::1",
+            "fd12::1",
+            "::ffff:127.0.0.1",
+            "::ffff:10.0.0.1",
+            "64:ff9b::7f00:1",
+            "2002:7f00:1::",
+            "ff02::1",
+            "2001:db8::1",
+            "::127.0.0.1",
+        ] {
+            assert!(!is_public(address.parse().unwrap()), "{address}");
+        }
+        for address in ["1.1.1.1", "93.184.216.34", "2606:4700::1111", "::ffff:1.1.1.1"] {
+            assert!(is_public(address.parse().unwrap()), "{address}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_refused_for_its_scheme_its_credentials_or_its_number() {
+        for url in [
+            "http://api.example.com/v1",
+            "https://127.0.0.1/v1",
+            "https://0x7f.1/v1",
+            "https://2130706433/",
+            "https://[::1]/v1",
+            "https://localhost:8080",
+            "https://metadata.localhost",
+            "https://user:password@api.example.com",
+            "file:///etc/passwd",
+            "api.example.com",
+        ] {
+            assert!(check(url).is_err(), "{url}");
+        }
+        assert!(check("https://api.example.com/v1").is_ok());
+        assert!(check("https://1.1.1.1").is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_to_this_machine_is_not_connected_to() {
+        let error = client(true).get("https://localhost:9/").send().await.unwrap_err();
+        assert!(error.is_connect(), "{error:?}");
+    }
+}

@@ -1,0 +1,652 @@
+//! Storing memories: facts as they are given, or taken from a conversation.
+
+use std::sync::atomic::Ordering;
+
+use pentad_identity::Plan;
+use pentad_kernel::{Actor, Timestamp, id, secret};
+use pentad_retrieval::{Analyzer, Weight};
+use pentad_store::{affected, with_tx};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::auto_supersede::{AutoSupersede, Draft, Verdict};
+use crate::belief::Belief;
+use crate::embedding::Embedded;
+use crate::engine::{self, Fact, RULES_ENGINE, RULES_VERSION, Skipped, VERBATIM};
+use crate::index::encode_terms;
+use crate::ledger::{Cause, Event, Ledger};
+use crate::limits::{label, no_nul, text_bytes};
+use crate::llm::{LanguageModel, LlmRequest, PROMPT_VERSION};
+use crate::memory::excerpt;
+use crate::{Error, Memories, Result, Tenant, idempotency};
+
+/// What to store.
+#[derive(Clone, Debug)]
+pub struct NewMemory {
+    /// The fact itself, or a conversation to take facts from.
+    pub input: Input,
+    /// The tenant to store it in.
+    pub tenant: Tenant,
+    /// Where it comes from; `agent` for facts and `agent_session` for conversations when `None`.
+    pub source: Option<String>,
+    /// The session it was said in.
+    pub session_id: Option<String>,
+    /// Whether to look for what it supersedes; as the key prefers when `None`.
+    pub auto_supersede: Option<bool>,
+    /// Since when it holds; since it is stored when `None`.
+    pub valid_from: Option<Timestamp>,
+    /// Until when it holds.
+    pub valid_to: Option<Timestamp>,
+    /// Whatever the caller wants to keep with it.
+    pub metadata: Option<Map<String, Value>>,
+    /// A language model for this request alone.
+    pub llm: Option<LlmRequest>,
+    /// What makes a repetition of the request be recognised.
+    pub idempotency: Option<Idempotency>,
+}
+
+impl NewMemory {
+    /// The fact or conversation, in the default tenant, with nothing else said.
+    pub fn of(input: Input) -> Self {
+        Self {
+            input,
+            tenant: Tenant::default(),
+            source: None,
+            session_id: None,
+            auto_supersede: None,
+            valid_from: None,
+            valid_to: None,
+            metadata: None,
+            llm: None,
+            idempotency: None,
+        }
+    }
+}
+
+/// The content of a write.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// One fact, stored word for word.
+    Content {
+        /// The fact.
+        content: String,
+        /// What it is about; `General` when `None`.
+        topic: Option<String>,
+        /// 1 to 10; 5 when `None`.
+        importance_score: Option<i64>,
+    },
+    /// A conversation.
+    Messages(Vec<Message>),
+}
+
+/// One message of a conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Who speaks: facts are taken from `user` (or `human`) alone.
+    pub role: String,
+    /// What is said.
+    pub content: String,
+}
+
+/// A request that may come again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Idempotency {
+    /// The name that the caller gave it.
+    pub key: String,
+    /// A digest of the request, so that the name cannot stand for another one.
+    pub fingerprint: String,
+}
+
+/// What a write did.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Added {
+    /// Whether the write was rejected as a duplicate; `memory_ids` then names the memory that was there.
+    pub duplicate: bool,
+    /// The stored memories.
+    pub memory_ids: Vec<String>,
+    /// How many facts there were.
+    pub extracted_count: usize,
+    /// How many of them were stored.
+    pub saved_count: usize,
+    /// How they were found; `None` when one fact was given.
+    pub extraction: Option<Extraction>,
+    /// What became of memories that they contradict, in the order of `memory_ids`.
+    pub auto_supersede: Vec<AutoSupersede>,
+}
+
+/// How facts were taken from a conversation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Extraction {
+    /// What found them.
+    pub model: String,
+    /// The version of what it was told.
+    pub prompt_version: String,
+    /// When.
+    pub extracted_at: Timestamp,
+    /// Whether a language model should have done it and was not there.
+    pub degraded: bool,
+    /// The facts.
+    pub facts: Vec<Fact>,
+    /// What was passed over.
+    pub skipped: Vec<Skipped>,
+}
+
+const INSERT_INPUT: &str = "INSERT INTO memory_inputs (body, sha256) VALUES ($1, $2) RETURNING input";
+const INSERT_MEMORY: &str = "
+    INSERT INTO memories
+        (id, scope, decision, topic, category, importance, source, channel, session_id, original_message, input,
+         metadata, engine, prompt_version, degraded, created_at, explicit_valid_from, salt)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+    RETURNING memory";
+const INSERT_INDEX: &str =
+    "INSERT INTO memory_index (scope, memory, terms, embedder, vector) VALUES ($1, $2, $3, $4, $5)";
+
+/// What is common to the memories of one write.
+#[derive(Debug)]
+struct Origin {
+    source: String,
+    channel: String,
+    session_id: Option<String>,
+    /// The conversation; `None` when the fact is all there was.
+    body: Option<String>,
+    engine: String,
+    prompt_version: Option<&'static str>,
+    degraded: bool,
+    valid_from: Option<Timestamp>,
+    valid_to: Option<Timestamp>,
+    metadata: Option<String>,
+}
+
+impl Memories {
+    /// Stores a fact, or the facts of a conversation, and retires what they contradict if that is wanted: all
+    /// in one transaction.
+    ///
+    /// # Errors
+    /// [`Error::Blank`], [`Error::TooLong`], [`Error::OutOfRange`], [`Error::BadCharacter`],
+    /// [`Error::EmptyInterval`], [`Error::IdempotencyMismatch`], [`Error::PlanBlocked`], [`Error::Provider`] when
+    /// the request's own model fails.
+    pub async fn add(&self, actor: &Actor, plan: &Plan, new: NewMemory) -> Result<Added> {
+        self.check(&new)?;
+        let own_model = new
+            .llm
+            .as_ref()
+            .map(|llm| LanguageModel::of_request(llm, &self.byo))
+            .transpose()?;
+        if let Some(idempotency) = &new.idempotency
+            && let Some(answer) = self.repeated(actor, idempotency).await?
+        {
+            return Ok(answer);
+        }
+        self.check_plan(actor, plan).await?;
+        let settings = self.settings(actor).await?;
+        let automatic = new.auto_supersede.unwrap_or(settings.auto_supersede_default);
+
+        let (mut drafts, extraction, origin) = self.drafts(new.input, own_model.as_ref()).await?;
+        let origin = Origin {
+            source: new
+                .source
+                .filter(|source| origin.content || source != "agent")
+                .unwrap_or_else(|| {
+                    if origin.content {
+                        "agent".to_owned()
+                    } else {
+                        "agent_session".to_owned()
+                    }
+                }),
+            channel: String::new(),
+            session_id: new.session_id,
+            body: origin.body,
+            engine: origin.engine,
+            prompt_version: origin.prompt_version,
+            degraded: origin.degraded,
+            valid_from: new.valid_from,
+            valid_to: new.valid_to,
+            metadata: new.metadata.map(|metadata| Value::Object(metadata).to_string()),
+        };
+        let channel = origin.session_id.clone().unwrap_or_else(|| origin.source.clone());
+        let origin = Origin { channel, ..origin };
+        self.embed_drafts(&mut drafts).await;
+
+        let verdicts = if automatic {
+            self.judge(actor, &new.tenant, &settings, &drafts, own_model.as_ref())
+                .await?
+        } else {
+            drafts.iter().map(|_| Verdict::skipped("disabled")).collect()
+        };
+
+        let mut ledger = Ledger::begin(self, &actor.organisation).await?;
+        if let Some(idempotency) = &new.idempotency
+            && let Some(answer) = idempotency::recall(&mut ledger, actor, idempotency).await?
+        {
+            return Ok(answer);
+        }
+        let added = ledger
+            .store(actor, &new.tenant, &origin, &drafts, verdicts, extraction)
+            .await?;
+        self.count_writes(&mut ledger, actor, plan, added.saved_count)
+            .await?;
+        if let Some(idempotency) = &new.idempotency {
+            idempotency::remember(&mut ledger, actor, idempotency, &added, self.limits.idempotency).await?;
+        }
+        ledger.commit().await?;
+        Ok(added)
+    }
+
+    fn check(&self, new: &NewMemory) -> Result<()> {
+        let limits = &self.limits;
+        match &new.input {
+            Input::Content {
+                content,
+                topic,
+                importance_score,
+            } => {
+                text_bytes("content", content, limits.content_bytes)?;
+                if let Some(topic) = topic {
+                    label("topic", topic, limits.topic_chars)?;
+                }
+                if importance_score.is_some_and(|score| !(1..=10).contains(&score)) {
+                    let allowed = "a whole number from 1 to 10".to_owned();
+                    return Err(Error::OutOfRange {
+                        field: "importance_score",
+                        allowed,
+                    });
+                }
+            }
+            Input::Messages(messages) => {
+                if messages.is_empty() {
+                    return Err(Error::Blank { field: "messages" });
+                }
+                if messages.len() > limits.messages {
+                    return Err(Error::TooLong {
+                        field: "messages",
+                        limit: limits.messages,
+                        unit: "messages",
+                    });
+                }
+                for message in messages {
+                    label("role", &message.role, 64)?;
+                    no_nul("content", &message.content)?;
+                    if message.content.len() > limits.content_bytes {
+                        return Err(Error::TooLong {
+                            field: "content",
+                            limit: limits.content_bytes,
+                            unit: "bytes",
+                        });
+                    }
+                }
+            }
+        }
+        if let Some(source) = &new.source {
+            label("source", source, limits.source_chars)?;
+        }
+        if let Some(session_id) = &new.session_id {
+            label("session_id", session_id, limits.session_id_chars)?;
+        }
+        if let Some(metadata) = &new.metadata {
+            let text = Value::Object(metadata.clone()).to_string();
+            if text.len() > limits.metadata_bytes {
+                return Err(Error::TooLong {
+                    field: "metadata",
+                    limit: limits.metadata_bytes,
+                    unit: "bytes",
+                });
+            }
+        }
+        if let Some(valid_to) = new.valid_to
+            && valid_to <= new.valid_from.unwrap_or_else(|| self.clock.now())
+        {
+            return Err(Error::EmptyInterval);
+        }
+        if let Some(idempotency) = &new.idempotency {
+            label("Idempotency-Key", &idempotency.key, 255)?;
+        }
+        Ok(())
+    }
+
+    /// What there is to store, before it is known what becomes of it.
+    async fn drafts(
+        &self,
+        input: Input,
+        own_model: Option<&LanguageModel>,
+    ) -> Result<(Vec<Draft>, Option<Extraction>, Found)> {
+        match input {
+            Input::Content {
+                content,
+                topic,
+                importance_score,
+            } => {
+                let draft = Draft {
+                    id: id::ordered_uuid(),
+                    category: engine::category(&content).to_owned(),
+                    topic: topic.unwrap_or_else(|| "General".to_owned()),
+                    importance: importance_score.unwrap_or(5),
+                    context: String::new(),
+                    decision: content,
+                    terms: Vec::new(),
+                    query: Vec::new(),
+                    vector: None,
+                };
+                Ok((vec![draft], None, Found::verbatim()))
+            }
+            Input::Messages(messages) => {
+                let found = self.extract(messages, own_model).await?;
+                let draft = |fact: &Fact| Draft {
+                    id: id::ordered_uuid(),
+                    decision: fact.fact.clone(),
+                    topic: fact.category.clone(),
+                    category: fact.category.clone(),
+                    importance: i64::from(fact.importance_score),
+                    context: fact.context.clone(),
+                    terms: Vec::new(),
+                    query: Vec::new(),
+                    vector: None,
+                };
+                let drafts = found.0.facts.iter().map(draft).collect();
+                Ok((drafts, Some(found.0), found.1))
+            }
+        }
+    }
+
+    async fn extract(
+        &self,
+        messages: Vec<Message>,
+        own_model: Option<&LanguageModel>,
+    ) -> Result<(Extraction, Found)> {
+        let body = conversation(&messages);
+        let extraction = |model: &str, prompt_version: &str, degraded, facts, skipped| Extraction {
+            model: model.to_owned(),
+            prompt_version: prompt_version.to_owned(),
+            extracted_at: self.clock.now(),
+            degraded,
+            facts,
+            skipped,
+        };
+        let found = |extraction: Extraction, prompt_version| {
+            let found = Found {
+                content: false,
+                body: Some(body.clone()),
+                engine: extraction.model.clone(),
+                prompt_version: Some(prompt_version),
+                degraded: extraction.degraded,
+            };
+            (extraction, found)
+        };
+        let mut degraded = false;
+        if let Some(model) = own_model {
+            let facts = model.extract(&messages).await?;
+            return Ok(found(
+                extraction(model.id(), PROMPT_VERSION, false, facts, Vec::new()),
+                PROMPT_VERSION,
+            ));
+        }
+        if let Some(server) = &self.model {
+            match server.model.extract(&messages).await {
+                Ok(facts) => {
+                    let id = server.model.id();
+                    return Ok(found(
+                        extraction(id, PROMPT_VERSION, false, facts, Vec::new()),
+                        PROMPT_VERSION,
+                    ));
+                }
+                Err(error) => server.fall_back(&error)?,
+            }
+            degraded = true;
+        }
+        let (facts, skipped) = tokio::task::spawn_blocking(move || engine::extract(&messages))
+            .await
+            .map_err(Error::Computation)?;
+        Ok(found(
+            extraction(RULES_ENGINE, RULES_VERSION, degraded, facts, skipped),
+            RULES_VERSION,
+        ))
+    }
+
+    /// Gives drafts their terms and vectors. An embedder that does not answer leaves them without a vector: they
+    /// are found by their words, and get one later.
+    async fn embed_drafts(&self, drafts: &mut [Draft]) {
+        let analyzer = Analyzer::default();
+        for draft in drafts.iter_mut() {
+            let mut terms = analyzer.document(&draft.decision);
+            analyzer.add(&mut terms, &draft.context, Weight::Half);
+            draft.terms = encode_terms(&terms);
+            draft.query = analyzer.query(&draft.decision);
+        }
+        let texts: Vec<&str> = drafts.iter().map(|draft| draft.decision.as_str()).collect();
+        match self.embedding.embed(&texts).await {
+            Ok(vectors) => {
+                for (draft, vector) in drafts.iter_mut().zip(vectors) {
+                    draft.vector = Some(vector);
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "memories are stored without vectors for now");
+                self.vectors_missing.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+/// Where drafts come from.
+#[derive(Debug)]
+struct Found {
+    content: bool,
+    body: Option<String>,
+    engine: String,
+    prompt_version: Option<&'static str>,
+    degraded: bool,
+}
+
+impl Found {
+    fn verbatim() -> Self {
+        Self {
+            content: true,
+            body: None,
+            engine: VERBATIM.to_owned(),
+            prompt_version: None,
+            degraded: false,
+        }
+    }
+}
+
+/// The conversation as it is kept and quoted.
+fn conversation(messages: &[Message]) -> String {
+    let line = |message: &Message| {
+        let mut role = match message.role.as_str() {
+            "human" => "user",
+            "ai" => "assistant",
+            role => role,
+        }
+        .to_owned();
+        if let Some(first) = role.get_mut(..1) {
+            first.make_ascii_uppercase();
+        }
+        format!("{role}: {}", message.content)
+    };
+    messages.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+impl Ledger<'_> {
+    /// Writes drafts down, with what became of the memories that they contradict.
+    async fn store(
+        &mut self,
+        actor: &Actor,
+        tenant: &Tenant,
+        origin: &Origin,
+        drafts: &[Draft],
+        verdicts: Vec<Verdict>,
+        extraction: Option<Extraction>,
+    ) -> Result<Added> {
+        let mut added = Added {
+            duplicate: false,
+            memory_ids: Vec::new(),
+            extracted_count: drafts.len(),
+            saved_count: 0,
+            extraction,
+            auto_supersede: Vec::new(),
+        };
+        let mut scope = None;
+        let mut input = None;
+        for (draft, verdict) in drafts.iter().zip(verdicts) {
+            if let Some(existing) = &verdict.duplicate_of {
+                if origin.body.is_none() {
+                    added.duplicate = true;
+                    added.memory_ids.push(existing.clone());
+                    added.auto_supersede.push(verdict.outcome(existing.clone(), None));
+                }
+                continue;
+            }
+            let scope = match scope {
+                Some(scope) => scope,
+                None => *scope.insert(self.scope(tenant).await?),
+            };
+            if input.is_none()
+                && let Some(body) = &origin.body
+            {
+                input = Some(self.insert_input(body).await?);
+            }
+            let at = self.tick();
+            let valid_from = origin.valid_from.unwrap_or(at);
+            self.insert(actor, tenant, origin, draft, (scope, input), at)
+                .await?;
+            let superseded = match &verdict.supersession {
+                Some(found) => {
+                    let details = json!({
+                        "verdict": found.verdict,
+                        "confidence": found.confidence,
+                        "reasoning": found.reasoning,
+                        "model": verdict.model,
+                    });
+                    let done = self
+                        .supersede_by_verdict(&found.old_memory_id, &draft.id, valid_from, at, details)
+                        .await?;
+                    done.then(|| found.clone())
+                }
+                None => None,
+            };
+            added.memory_ids.push(draft.id.clone());
+            added.saved_count += 1;
+            added
+                .auto_supersede
+                .push(verdict.outcome(draft.id.clone(), superseded));
+        }
+        Ok(added)
+    }
+
+    async fn insert_input(&mut self, body: &str) -> Result<i64> {
+        Ok(with_tx!(self.tx, |conn| sqlx::query_scalar(INSERT_INPUT)
+            .bind(body)
+            .bind(secret::sha256_hex(body))
+            .fetch_one(conn)
+            .await)?)
+    }
+
+    async fn insert(
+        &mut self,
+        actor: &Actor,
+        tenant: &Tenant,
+        origin: &Origin,
+        draft: &Draft,
+        (scope, input): (i64, Option<i64>),
+        at: Timestamp,
+    ) -> Result<()> {
+        let salt = secret::random_hex(16);
+        let memory: i64 = with_tx!(self.tx, |conn| sqlx::query_scalar(INSERT_MEMORY)
+            .bind(&draft.id)
+            .bind(scope)
+            .bind(&draft.decision)
+            .bind(&draft.topic)
+            .bind(&draft.category)
+            .bind(draft.importance)
+            .bind(&origin.source)
+            .bind(&origin.channel)
+            .bind(origin.session_id.as_deref())
+            .bind(origin.body.as_deref().map(excerpt))
+            .bind(input)
+            .bind(origin.metadata.as_deref())
+            .bind(&origin.engine)
+            .bind(origin.prompt_version)
+            .bind(origin.degraded)
+            .bind(at.as_micros())
+            .bind(origin.valid_from.is_some())
+            .bind(&salt)
+            .fetch_one(conn)
+            .await)?;
+        let belief = Belief {
+            valid_from: origin.valid_from.unwrap_or(at),
+            valid_to: origin.valid_to.unwrap_or(Timestamp::MAX),
+            tx_from: at,
+            tx_to: Timestamp::MAX,
+            superseded: false,
+        };
+        self.insert_version((memory, scope, at.as_micros()), &belief, None, Cause::Created)
+            .await?;
+        let (embedder, vector) = draft.stored_vector();
+        with_tx!(self.tx, |conn| sqlx::query(INSERT_INDEX)
+            .bind(scope)
+            .bind(memory)
+            .bind(draft.terms.as_slice())
+            .bind(embedder)
+            .bind(vector)
+            .execute(conn)
+            .await
+            .map(affected))?;
+        self.added(scope);
+        let shape = if origin.body.is_none() {
+            "legacy_content"
+        } else {
+            "messages"
+        };
+        let details = json!({
+            "shape": shape,
+            "topic": draft.topic,
+            "source": origin.source,
+            "tenant_id": tenant.id(),
+            "decision_sha256": secret::sha256_hex(format!("{salt}\n{}", draft.decision)),
+        });
+        self.event(Event {
+            memory_id: &draft.id,
+            at,
+            actor: actor.organisation.as_str(),
+            kind: "memory.created",
+            details: Some(details),
+            salt: &salt,
+        })
+        .await
+    }
+}
+
+impl Draft {
+    fn stored_vector(&self) -> (Option<&str>, Option<Vec<u8>>) {
+        let bytes = |embedded: &Embedded| {
+            embedded
+                .vector
+                .values()
+                .iter()
+                .map(|&value| value.cast_unsigned())
+                .collect()
+        };
+        (
+            self.vector.as_ref().map(|embedded| embedded.embedder.as_str()),
+            self.vector.as_ref().map(bytes),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_conversation_is_quoted_with_its_speakers() {
+        let said = |role: &str, content: &str| Message {
+            role: role.to_owned(),
+            content: content.to_owned(),
+        };
+        let body = conversation(&[
+            said("user", "Hi, I'm Alice."),
+            said("assistant", "Hello!"),
+            said("human", "Bye"),
+        ]);
+        assert_eq!(body, "User: Hi, I'm Alice.\nAssistant: Hello!\nUser: Bye");
+    }
+}

@@ -1,0 +1,425 @@
+//! Full-text search over everything that was said in a user's sessions.
+//!
+//! Text becomes searchable after the push is answered. A search first catches up with what its user
+//! pushed, so people find what they just stored, and no push waits for an index.
+
+mod dialect;
+mod tokens;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use pentad_identity::{Caller, Feature};
+use pentad_kernel::{Actor, secret};
+use pentad_store::{Lease, Tx, affected, with_reader, with_tx};
+
+use crate::message::{Block, Message, strings};
+use crate::session::{SessionRow, session_columns};
+use crate::{Error, Result, Session, SessionSync, require_feature};
+use dialect::{Hit, Needle};
+use tokens::{Tokenizer, snippet};
+
+/// Tokens in one row: longer messages take several.
+const ROW_TOKENS: usize = 6_000;
+/// Tokens of one message that can be found.
+const MESSAGE_TOKENS: usize = 200_000;
+/// Text written to the index in one transaction.
+const BATCH_BYTES: usize = 8 << 20;
+/// How long a gateway may take to index a session that needs several transactions.
+const INDEX_LEASE: Duration = Duration::from_secs(600);
+/// Words of a query that count.
+const QUERY_TOKENS: usize = 16;
+/// Rows looked at for one query.
+const HITS: i64 = 2_000;
+/// Matches shown of one session.
+const MATCHES: usize = 5;
+/// How long a search waits for text that is not searchable yet.
+const CATCH_UP: Duration = Duration::from_secs(2);
+
+/// What is searched for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SearchQuery {
+    /// The words.
+    pub text: String,
+    /// Only sessions recorded with this tool.
+    pub tool: Option<String>,
+    /// Only sessions changed within so many days.
+    pub days: Option<u32>,
+    /// Which page, from 1.
+    pub page: u32,
+    /// Sessions on a page.
+    pub page_size: u32,
+}
+
+/// A place where the words stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Match {
+    /// The text around them, the words within `<mark>`, the rest escaped for HTML.
+    pub snippet: String,
+    /// The line of `messages.jsonl`, from 0; `None` for the title.
+    pub message_index: Option<u32>,
+    /// Whose message it is.
+    pub role: Option<String>,
+}
+
+/// A session that has the words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The session.
+    pub session: Session,
+    /// Where the words stand, best first.
+    pub matches: Vec<Match>,
+}
+
+const UNINDEXED: &str = concat!(
+    "SELECT ",
+    session_columns!(),
+    " FROM sync_sessions WHERE indexed_etag <> etag AND user_id = $1 AND deleted_at IS NULL
+     ORDER BY updated_at DESC LIMIT 50"
+);
+const UNINDEXED_ANY: &str = concat!(
+    "SELECT ",
+    session_columns!(),
+    " FROM sync_sessions WHERE indexed_etag <> etag AND deleted_at IS NULL ORDER BY updated_at LIMIT 20"
+);
+const CLAIM: &str = "UPDATE sync_sessions SET indexed_etag = etag WHERE id = $1 AND etag = $2 AND title = $3";
+const STILL: &str =
+    "UPDATE sync_sessions SET indexed_etag = indexed_etag WHERE id = $1 AND etag = $2 AND title = $3";
+const INSERT_ROW: &str =
+    "INSERT INTO sync_search_rows (session_id, message_index) VALUES ($1, $2) RETURNING id";
+const PURGED: &str = "SELECT id FROM sync_sessions WHERE purge_after <= $1";
+const LIVE: &str = concat!(
+    "SELECT ",
+    session_columns!(),
+    " FROM sync_sessions WHERE id = $1 AND user_id = $2 AND deleted_at IS NULL"
+);
+
+/// Forgets the text of sessions that are about to be purged.
+pub(crate) async fn forget_purged(tx: &mut Tx, now: i64) -> Result<()> {
+    let ids: Vec<String> = with_tx!(*tx, |conn| sqlx::query_scalar(PURGED)
+        .bind(now)
+        .fetch_all(conn)
+        .await)?;
+    for id in ids {
+        dialect::forget(tx, &id).await?;
+    }
+    Ok(())
+}
+
+/// The token that stands for a user in the index: no word of a text is that long.
+fn owner_token(user: &str) -> String {
+    format!("owner{}", &secret::sha256_hex(user))
+}
+
+/// The text of a message that can be found.
+fn message_text(message: &Message<'_>) -> String {
+    let mut text = String::new();
+    let mut add = |piece: &str| {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text.push_str(piece);
+    };
+    for block in message.blocks() {
+        match block {
+            Block::Text(piece) => add(&piece),
+            Block::ToolUse { name, input, .. } => {
+                add(&name);
+                if let Some(input) = input {
+                    strings(input, &mut |piece| add(piece));
+                }
+            }
+            Block::ToolResult { text: piece, .. } => add(&piece),
+        }
+    }
+    text
+}
+
+impl SessionSync {
+    /// Sessions of the caller's that have all the words in one message or in the title, best first; when
+    /// none has, those with words that begin so.
+    ///
+    /// # Errors
+    /// [`Error::UpgradeRequired`].
+    pub async fn search(&self, caller: &Caller, query: &SearchQuery) -> Result<(Vec<Found>, u64)> {
+        require_feature(caller, Feature::CloudSync)?;
+        let actor = &caller.actor;
+        if tokio::time::timeout(CATCH_UP, self.index_sessions_of(actor))
+            .await
+            .is_err()
+        {
+            tracing::debug!("a search did not wait for all text to become searchable");
+        }
+        let tokenizer = Tokenizer::default();
+        let mut wanted: Vec<String> = tokenizer.tokens(&query.text).take(QUERY_TOKENS).collect();
+        wanted.dedup();
+        if wanted.is_empty() {
+            return Ok((Vec::new(), 0));
+        }
+        let owner = owner_token(actor.user.as_str());
+        let mut prefixes = false;
+        let mut sessions = Vec::new();
+        for attempt in [false, true] {
+            prefixes = attempt;
+            let needle = Needle {
+                owner: &owner,
+                tokens: &wanted,
+                prefixes,
+            };
+            let hits = dialect::find(&self.db, &needle, HITS).await?;
+            sessions = self.sessions_of(actor, query, hits).await?;
+            if !sessions.is_empty() {
+                break;
+            }
+        }
+        let total = sessions.len() as u64;
+        let first = usize::try_from(crate::reads::offset(query.page, query.page_size)).unwrap_or(usize::MAX);
+        let is_match = |token: &str| {
+            wanted
+                .iter()
+                .any(|want| token == want || (prefixes && token.starts_with(want.as_str())))
+        };
+        let mut found = Vec::new();
+        let page = sessions.into_iter().skip(first).take(query.page_size as usize);
+        for (session, indexes) in page {
+            let matches = self.show(&tokenizer, &session, &indexes, &is_match).await?;
+            found.push(Found { session, matches });
+        }
+        Ok((found, total))
+    }
+
+    /// The sessions of the hits that the query wants, in the order of their best hit.
+    async fn sessions_of(
+        &self,
+        actor: &Actor,
+        query: &SearchQuery,
+        hits: Vec<Hit>,
+    ) -> Result<Vec<(Session, Vec<i64>)>> {
+        let mut order: Vec<(String, Vec<i64>, f64)> = Vec::new();
+        let mut places: HashMap<String, usize> = HashMap::new();
+        for hit in hits {
+            let place = *places.entry(hit.session_id.clone()).or_insert_with(|| {
+                order.push((hit.session_id.clone(), Vec::new(), hit.rank));
+                order.len() - 1
+            });
+            let indexes = &mut order[place].1;
+            if indexes.len() < MATCHES && !indexes.contains(&hit.message_index) {
+                indexes.push(hit.message_index);
+            }
+        }
+        let tools = query.tool.as_deref().map(crate::reads::tool_names);
+        let since = query.days.map(|days| {
+            self.clock
+                .now()
+                .minus(Duration::from_secs(u64::from(days) * 24 * 3600))
+        });
+        let rows = self
+            .live_sessions(actor, order.iter().map(|(id, ..)| id.as_str()))
+            .await?;
+        let mut rows: HashMap<String, Session> = rows.into_iter().map(|row| (row.id.clone(), row)).collect();
+        let mut wanted = Vec::new();
+        for (id, indexes, _) in order {
+            let Some(session) = rows.remove(&id) else {
+                continue;
+            };
+            let tool_fits = tools
+                .as_ref()
+                .is_none_or(|tools| tools.contains(&session.source_tool.as_str()));
+            if tool_fits && since.is_none_or(|since| session.updated_at >= since) {
+                wanted.push((session, indexes));
+            }
+        }
+        Ok(wanted)
+    }
+
+    async fn live_sessions<'a>(
+        &self,
+        actor: &Actor,
+        ids: impl Iterator<Item = &'a str>,
+    ) -> Result<Vec<Session>> {
+        let ids: Vec<&str> = ids.collect();
+        let mut sessions = Vec::with_capacity(ids.len());
+        for id in ids {
+            let row: Option<SessionRow> = with_reader!(self.db, |conn| sqlx::query_as(LIVE)
+                .bind(id)
+                .bind(actor.user.as_str())
+                .fetch_optional(conn)
+                .await)?;
+            sessions.extend(row.map(Session::from));
+        }
+        Ok(sessions)
+    }
+
+    /// The places of a session, with the text around them.
+    async fn show(
+        &self,
+        tokenizer: &Tokenizer,
+        session: &Session,
+        indexes: &[i64],
+        is_match: &dyn Fn(&str) -> bool,
+    ) -> Result<Vec<Match>> {
+        let messages = self.session_messages(&session.id).await?;
+        let mut matches = Vec::new();
+        for &index in indexes {
+            let Ok(index) = u32::try_from(index) else {
+                let title = session.title.as_deref().unwrap_or_default();
+                matches.push(Match {
+                    snippet: snippet(tokenizer, title, is_match),
+                    message_index: None,
+                    role: None,
+                });
+                continue;
+            };
+            let frame = messages
+                .frames
+                .iter()
+                .find(|frame| (frame.first_line..frame.first_line + frame.lines).contains(&index));
+            let Some(frame) = frame else { continue };
+            let lines = messages.lines(frame).await?;
+            let line = lines.iter().find(|(number, _)| *number == index);
+            let Some(message) = line.and_then(|(_, line)| Message::parse(line)) else {
+                continue;
+            };
+            matches.push(Match {
+                snippet: snippet(tokenizer, &message_text(&message), is_match),
+                message_index: Some(index),
+                role: Some(message.role.into_owned()).filter(|role| !role.is_empty()),
+            });
+        }
+        Ok(matches)
+    }
+
+    /// Makes searchable what the actor pushed and is not yet.
+    async fn index_sessions_of(&self, actor: &Actor) -> Result<()> {
+        let rows: Vec<SessionRow> = with_reader!(self.db, |conn| sqlx::query_as(UNINDEXED)
+            .bind(actor.user.as_str())
+            .fetch_all(conn)
+            .await)?;
+        for row in rows {
+            self.index_session(&row.into()).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes searchable some of what anybody pushed and is not yet; how many sessions. Called now and then.
+    ///
+    /// # Errors
+    /// When the store or the database fails; what is left is done by the next call.
+    pub async fn index_sessions(&self) -> Result<usize> {
+        let rows: Vec<SessionRow> = with_reader!(self.db, |conn| sqlx::query_as(UNINDEXED_ANY)
+            .fetch_all(conn)
+            .await)?;
+        let count = rows.len();
+        for row in rows {
+            self.index_session(&row.into()).await?;
+        }
+        Ok(count)
+    }
+
+    async fn index_session(&self, session: &Session) -> Result<()> {
+        let messages = match self.session_messages(&session.id).await {
+            Ok(messages) => messages,
+            Err(Error::SessionNotFound) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let title = session.title.clone().unwrap_or_default();
+        let mut batch = Batch::default();
+        batch.add(-1, &Tokenizer::default().tokens(&title).collect::<Vec<_>>());
+        let mut lease = None;
+        let mut begun = false;
+        for frame in &messages.frames {
+            let lines = match messages.lines(frame).await {
+                Ok(lines) => lines,
+                // A push replaced the session meanwhile and its object was swept: the new one is indexed.
+                Err(Error::Blob(pentad_blob::Error::NotFound { .. })) => return Ok(()),
+                Err(error) => return Err(error),
+            };
+            batch = tokio::task::spawn_blocking(move || {
+                batch.add_lines(&lines);
+                batch
+            })
+            .await
+            .map_err(|panic| Error::Internal(panic.into()))?;
+            if batch.bytes >= BATCH_BYTES {
+                // Of a session that takes several transactions one gateway at a time has charge.
+                if lease.is_none() {
+                    let name = format!("sync-index/{}", session.id);
+                    let (holder, now) = (pentad_kernel::id::random_uuid(), self.clock.now());
+                    lease = Lease::acquire(&self.db, &name, &holder, now, INDEX_LEASE).await?;
+                    if lease.is_none() {
+                        return Ok(());
+                    }
+                }
+                if !self.write_batch(session, &batch, !begun, false).await? {
+                    return Ok(());
+                }
+                begun = true;
+                batch = Batch::default();
+            }
+        }
+        self.write_batch(session, &batch, !begun, true).await?;
+        if let Some(lease) = lease {
+            lease.release(&self.db).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes rows of a session; false when it was changed meanwhile and waits in its new state.
+    async fn write_batch(&self, session: &Session, batch: &Batch, first: bool, last: bool) -> Result<bool> {
+        let owner = owner_token(session.user.as_str());
+        let mut tx = self.db.begin().await?;
+        let sql = if last { CLAIM } else { STILL };
+        let unchanged = with_tx!(tx, |conn| sqlx::query(sql)
+            .bind(&session.id)
+            .bind(&session.etag)
+            .bind(&session.title)
+            .execute(conn)
+            .await
+            .map(affected))?;
+        if unchanged == 0 {
+            return Ok(false);
+        }
+        if first {
+            dialect::forget(&mut tx, &session.id).await?;
+        }
+        for (index, tokens) in &batch.rows {
+            let id: i64 = with_tx!(tx, |conn| sqlx::query_scalar(INSERT_ROW)
+                .bind(&session.id)
+                .bind(index)
+                .fetch_one(conn)
+                .await)?;
+            dialect::insert(&mut tx, id, &owner, tokens).await?;
+        }
+        tx.commit().await?;
+        Ok(true)
+    }
+}
+
+/// Rows on their way into the index: the line and its tokens, with a space between them.
+#[derive(Default)]
+struct Batch {
+    rows: Vec<(i64, String)>,
+    bytes: usize,
+}
+
+impl Batch {
+    fn add(&mut self, index: i64, tokens: &[String]) {
+        for piece in tokens.chunks(ROW_TOKENS) {
+            let text = piece.join(" ");
+            self.bytes += text.len() + 32;
+            self.rows.push((index, text));
+        }
+    }
+
+    fn add_lines(&mut self, lines: &[(u32, String)]) {
+        let tokenizer = Tokenizer::default();
+        for (number, line) in lines {
+            let Some(message) = Message::parse(line) else {
+                continue;
+            };
+            let text = message_text(&message);
+            let tokens: Vec<String> = tokenizer.tokens(&text).take(MESSAGE_TOKENS).collect();
+            self.add(i64::from(*number), &tokens);
+        }
+    }
+}

@@ -1,0 +1,507 @@
+//! Single-valued predicates: what somebody has one of at a time (a home, an employer, a favourite colour).
+
+use std::sync::LazyLock;
+
+use regex::{Captures, Regex};
+
+use crate::alternatives;
+use crate::places;
+use crate::slot_rules::{RULES, Rule};
+use crate::when::When;
+
+/// A predicate that has one value at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    Residence,
+    Employer,
+    Title,
+    Favorite,
+    Preference,
+    Tool,
+    Diet,
+    Lead,
+    Time,
+    Due,
+    Status,
+    Priority,
+    Contact,
+    Relationship,
+    Price,
+    Age,
+}
+
+impl Kind {
+    /// The predicate in words, for reasonings.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Kind::Residence => "residence",
+            Kind::Employer => "employer",
+            Kind::Title => "title",
+            Kind::Favorite => "favorite",
+            Kind::Preference => "preference",
+            Kind::Tool => "tool",
+            Kind::Diet => "diet",
+            Kind::Lead => "lead",
+            Kind::Time => "time",
+            Kind::Due => "due date",
+            Kind::Status => "status",
+            Kind::Priority => "priority",
+            Kind::Contact => "contact",
+            Kind::Relationship => "relationship",
+            Kind::Price => "price",
+            Kind::Age => "age",
+        }
+    }
+}
+
+/// One predicate with its subject and value, as a clause states it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Slot {
+    pub(crate) kind: Kind,
+    /// Content words of the subject, sorted, in lower case.
+    pub(crate) subject: Vec<String>,
+    /// The value, in lower case.
+    pub(crate) value: String,
+    /// The value that it replaces, if the clause says so ("from Vim to Emacs"), in lower case.
+    pub(crate) replaces: Option<String>,
+    /// The verb itself says that something changed: moved, switched, promoted.
+    pub(crate) change: bool,
+    /// The clause says more than subject, predicate and value.
+    pub(crate) more: bool,
+    /// The preposition between verb and value, where it matters: works *at* Acme, works *for* Gerald.
+    pub(crate) preposition: Option<String>,
+}
+
+/// Whether a statement fills any slot.
+pub(crate) fn has_slot(statement: &str) -> bool {
+    !slots(statement.trim_end_matches(['.', '!', ' '])).is_empty()
+}
+
+/// The slots that a clause fills. The clause begins with a capital and has no full stop at its end.
+pub(crate) fn slots(clause: &str) -> Vec<Slot> {
+    RULES
+        .iter()
+        .filter(|rule| rule.words.iter().any(|word| clause.contains(word)))
+        .filter_map(|rule| slot(rule, &rule.pattern.captures(clause)?))
+        .collect()
+}
+
+fn slot(rule: &Rule, captures: &Captures<'_>) -> Option<Slot> {
+    let group = |name: &str| captures.name(name).map(|found| found.as_str().trim());
+    let said = group("v").or(group("w"))?;
+    let mut value = said.to_lowercase();
+    let mut subject_text = group("s")?.to_owned();
+    // Part of what the predicate is about: the purpose of a tool, the role of a leader.
+    for part in ["c", "r"] {
+        if let Some(text) = group(part) {
+            subject_text.push(' ');
+            subject_text.push_str(match text {
+                "leads" | "leader" | "team lead" => "lead",
+                "heads" => "head",
+                other => other,
+            });
+        }
+    }
+    let subject = subject_words(&subject_text);
+    let more = group("x").is_some();
+    let first_word = subject_text.split(' ').next().unwrap_or_default().to_lowercase();
+    if subject.is_empty() || is_pronoun(&first_word) || !accepts(rule.kind, &subject_text, said, group("x")) {
+        return None;
+    }
+    match rule.kind {
+        Kind::Residence if rule.change && !is_place_name(&value) => return None,
+        // A group of people has one leader; a discussion or a dance is led by many.
+        Kind::Lead
+            if group("r").is_some_and(|r| r == "leads" || r == "heads") && !names_a_group(&subject) =>
+        {
+            return None;
+        }
+        Kind::Diet => {
+            value = match value.as_str() {
+                "fish" => "pescatarian".to_owned(),
+                "meat" => "omnivore".to_owned(),
+                _ => value,
+            }
+        }
+        Kind::Contact => value.retain(|c| !matches!(c, ' ' | '-' | '(' | ')')),
+        // "moved to Emacs" is about a tool, "moved to Engineering" is not.
+        Kind::Tool if group("k").is_some() && !alternatives::is_known(&value) => return None,
+        _ => {}
+    }
+    Some(Slot {
+        kind: rule.kind,
+        subject,
+        value,
+        replaces: group("f").map(str::to_lowercase),
+        change: rule.change || group("e").is_some() || group("new").is_some(),
+        more,
+        preposition: group("p").map(str::to_owned),
+    })
+}
+
+/// What a rule's pattern cannot say about its groups.
+fn accepts(kind: Kind, subject: &str, value: &str, more: Option<&str>) -> bool {
+    let lower = value.to_lowercase();
+    let words: Vec<&str> = lower.split(' ').collect();
+    let plain = || !words.iter().any(|word| is_function_word(word));
+    let timed = || {
+        !When::read(value).is_empty()
+            && words.len() <= 8
+            && !words.contains(&"and")
+            && !words.contains(&"not")
+    };
+    // A longer subject is a clause of its own: "the man who taught Alice how to swim".
+    subject.split(' ').count() <= 8
+        && match kind {
+            // A move with a date stays true for ever; so does one that is long past.
+            Kind::Residence => {
+                (is_place_form(value) || places::is_known(&lower)) && more.is_none_or(|more| !is_past(more))
+            }
+            Kind::Employer => is_name(value, 6) && more.is_none_or(|more| !is_past(more)),
+            Kind::Favorite => !is_vague(subject) && words.len() <= 6 && !value.contains(',') && plain(),
+            Kind::Preference => words.len() <= 5 && !value.contains(',') && plain(),
+            Kind::Tool => When::read(value).is_empty() && words.len() <= 3 && !value.contains(',') && plain(),
+            Kind::Title => words.len() <= 4 && plain(),
+            Kind::Lead => plain() && !is_pronoun(words[0]),
+            Kind::Time | Kind::Due => timed(),
+            Kind::Contact => value.contains('@') || value.chars().filter(char::is_ascii_digit).count() >= 5,
+            Kind::Age => value.parse::<u32>().is_ok_and(|age| (1..130).contains(&age)),
+            Kind::Diet | Kind::Status | Kind::Priority | Kind::Relationship | Kind::Price => true,
+        }
+}
+
+/// Capitalised words, at most `longest`, joined by what joins names: "Bank of America".
+fn is_name(text: &str, longest: usize) -> bool {
+    let starts_as_name = |word: &str| word.starts_with(|c: char| c.is_uppercase() || c.is_ascii_digit());
+    let words: Vec<&str> = text.split(' ').collect();
+    words.len() <= longest
+        && words.first().is_some_and(|word| starts_as_name(word))
+        && words.last().is_some_and(|word| starts_as_name(word))
+        && words
+            .iter()
+            .all(|word| starts_as_name(word) || matches!(*word, "of" | "&" | "for" | "the" | "de" | "upon"))
+}
+
+/// A place ("Oslo", "Portland, Oregon", "the Hague") or an address ("42 Birch Street in Portland").
+fn is_place_form(text: &str) -> bool {
+    let text = text.strip_prefix("the ").unwrap_or(text);
+    match text.split_once(" in ") {
+        Some((address, place)) => {
+            address.starts_with(|c: char| c.is_ascii_digit()) && is_name(address, 6) && is_name(place, 5)
+        }
+        None => is_name(text, 7),
+    }
+}
+
+/// Favourites of which there are many: things, places, memories.
+fn is_vague(subject: &str) -> bool {
+    const VAGUE: &[&str] = &[
+        "activity", "aspect", "day", "memory", "moment", "one", "part", "person", "place", "quote", "spot",
+        "story", "thing", "things", "time", "way",
+    ];
+    let subject = subject.to_lowercase().replace("favourite", "favorite");
+    let about = subject.split("favorite ").nth(1).unwrap_or_default();
+    about
+        .split(' ')
+        .next()
+        .is_none_or(|first| VAGUE.binary_search(&first).is_ok())
+        || about.split(' ').count() > 4
+}
+
+/// "in 2015", "ten years ago", "when she was a child".
+fn is_past(more: &str) -> bool {
+    static PAST: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?i)\b(?:(?:19|20)\d\d|ago|when|as a (?:child|kid|teenager|student|boy|girl|baby)|years|in (?:his|her|their) (?:teens|youth|childhood|twenties|thirties)|originally|once|before|at the age|aged)\b")
+            .expect("the pattern is well formed")
+    });
+    PAST.is_match(more)
+}
+
+/// "moved to Engineering", "moved to Postgres" and "moved to 3pm" are no change of residence.
+fn is_place_name(value: &str) -> bool {
+    #[rustfmt::skip]
+    const DEPARTMENTS: &[&str] = &[
+        "accounting", "admin", "backend", "compliance", "customer", "data", "design", "engineering",
+        "finance", "frontend", "hr", "infrastructure", "legal", "management", "marketing", "operations",
+        "platform", "product", "procurement", "research", "sales", "security", "support", "team",
+    ];
+    let first = value.split([' ', ',']).next().unwrap_or(value);
+    places::is_known(value)
+        || !(DEPARTMENTS.binary_search(&first).is_ok()
+            || alternatives::is_known(value)
+            || alternatives::is_known(first)
+            || !When::read(value).is_empty())
+}
+
+fn names_a_group(subject: &[String]) -> bool {
+    #[rustfmt::skip]
+    const GROUPS: &[&str] = &[
+        "band", "branch", "chapter", "club", "committee", "company", "council", "crew", "department",
+        "division", "group", "guild", "initiative", "lab", "migration", "office", "organization", "program",
+        "project", "squad", "team", "unit",
+    ];
+    subject.iter().any(|word| GROUPS.contains(&word.as_str()))
+}
+
+/// Words that make a value more than a name: it is a clause, a list or a condition.
+fn is_function_word(word: &str) -> bool {
+    matches!(
+        word,
+        "and"
+            | "or"
+            | "but"
+            | "because"
+            | "when"
+            | "while"
+            | "which"
+            | "that"
+            | "who"
+            | "if"
+            | "since"
+            | "so"
+            | "as"
+            | "is"
+            | "are"
+            | "was"
+            | "were"
+            | "be"
+            | "to"
+            | "not"
+            | "with"
+            | "for"
+            | "by"
+            | "from"
+            | "after"
+            | "before"
+            | "in"
+            | "at"
+            | "on"
+            | "about"
+            | "her"
+            | "his"
+            | "their"
+            | "my"
+            | "too"
+            | "also"
+            | "either"
+            | "any"
+            | "some"
+    )
+}
+
+fn is_pronoun(word: &str) -> bool {
+    matches!(
+        word,
+        "he" | "she"
+            | "they"
+            | "it"
+            | "this"
+            | "that"
+            | "there"
+            | "who"
+            | "someone"
+            | "somebody"
+            | "everyone"
+            | "everybody"
+            | "nobody"
+            | "one"
+            | "these"
+            | "those"
+            | "you"
+            | "here"
+            | "what"
+            | "another"
+            | "some"
+            | "if"
+            | "when"
+            | "because"
+            | "his"
+            | "her"
+            | "their"
+            | "its"
+    )
+}
+
+/// Content words of a subject, sorted: no articles, no possessive endings, no "new" or "current".
+fn subject_words(subject: &str) -> Vec<String> {
+    let mut words: Vec<String> = subject
+        .to_lowercase()
+        .split(' ')
+        .map(|word| {
+            let word = word
+                .trim_end_matches("'s")
+                .trim_end_matches("’s")
+                .trim_end_matches('\'');
+            if word == "favourite" {
+                "favorite".to_owned()
+            } else {
+                word.to_owned()
+            }
+        })
+        .filter(|word| {
+            !matches!(
+                word.as_str(),
+                "" | "the"
+                    | "a"
+                    | "an"
+                    | "new"
+                    | "current"
+                    | "currently"
+                    | "now"
+                    | "old"
+                    | "deadline"
+                    | "due"
+                    | "date"
+                    | "of"
+                    | "for"
+                    | "with"
+                    | "on"
+                    | "all-time"
+                    | "absolute"
+                    | "price"
+                    | "address"
+                    | "as"
+                    | "at"
+            )
+        })
+        .collect();
+    words.sort_unstable();
+    words.dedup();
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(clause: &str, expected: Option<(Kind, &str, &str)>) {
+        let found = slots(clause);
+        let found = found
+            .first()
+            .map(|slot| (slot.kind, slot.subject.join(" "), slot.value.clone()));
+        let expected = expected.map(|(kind, subject, value)| (kind, subject.to_owned(), value.to_owned()));
+        assert_eq!(found, expected, "{clause:?}");
+    }
+
+    #[test]
+    fn clauses_fill_slots() {
+        check(
+            "Alice lives in Berlin",
+            Some((Kind::Residence, "alice", "berlin")),
+        );
+        check(
+            "User lives at 42 Birch Street in Portland",
+            Some((Kind::Residence, "user", "42 birch street in portland")),
+        );
+        check(
+            "User's new address is 118 Cedar Avenue in Portland",
+            Some((Kind::Residence, "user", "118 cedar avenue in portland")),
+        );
+        check(
+            "Alice moved to Oslo last week",
+            Some((Kind::Residence, "alice", "oslo")),
+        );
+        check(
+            "User's brother Anselm lives in Montreal",
+            Some((Kind::Residence, "anselm brother user", "montreal")),
+        );
+        check(
+            "Alice works at Acme Corp as an engineer",
+            Some((Kind::Employer, "alice", "acme corp")),
+        );
+        check(
+            "Bob left Acme for Globex",
+            Some((Kind::Employer, "bob", "globex")),
+        );
+        check(
+            "Alice was promoted to staff engineer",
+            Some((Kind::Title, "alice", "staff engineer")),
+        );
+        check(
+            "Alice's favourite color is teal",
+            Some((Kind::Favorite, "alice color favorite", "teal")),
+        );
+        check(
+            "Alice prefers aisle seats",
+            Some((Kind::Preference, "alice", "aisle seats")),
+        );
+        check(
+            "Alice prefers tea over coffee",
+            Some((Kind::Preference, "alice", "tea")),
+        );
+        check("Alice uses Vim", Some((Kind::Tool, "alice", "vim")));
+        check(
+            "Alice switched from Vim to Emacs",
+            Some((Kind::Tool, "alice", "emacs")),
+        );
+        check(
+            "User is vegetarian, please don't suggest meat",
+            Some((Kind::Diet, "user", "vegetarian")),
+        );
+        check(
+            "Priya is the lead on the payments team",
+            Some((Kind::Lead, "lead payments team", "priya")),
+        );
+        check(
+            "Sam leads the payments team",
+            Some((Kind::Lead, "lead payments team", "sam")),
+        );
+        check(
+            "The design team meeting moved to 3pm on Friday",
+            Some((Kind::Time, "design meeting team", "3pm on friday")),
+        );
+        check(
+            "The Q3 report is due on August 15th",
+            Some((Kind::Due, "q3 report", "august 15th")),
+        );
+        check(
+            "The Q3 report deadline was pushed back to September 1st",
+            Some((Kind::Due, "q3 report", "september 1st")),
+        );
+        check(
+            "Order ORTAND-88 has shipped",
+            Some((Kind::Status, "order ortand-88", "shipped")),
+        );
+        check(
+            "The migration ticket was escalated to priority P0",
+            Some((Kind::Priority, "migration ticket", "p0")),
+        );
+        check(
+            "Alice's work email is a@b.example",
+            Some((Kind::Contact, "alice email work", "a@b.example")),
+        );
+        check(
+            "Bob is engaged to Carol",
+            Some((Kind::Relationship, "bob", "engaged")),
+        );
+        check(
+            "The basic plan costs $30 per month",
+            Some((Kind::Price, "basic plan", "$30 per month")),
+        );
+        check("Alice is 34 years old", Some((Kind::Age, "alice", "34")));
+    }
+
+    #[test]
+    fn what_may_be_true_beside_another_fills_none() {
+        for clause in [
+            "He lives in Berlin",
+            "Alice lives in Berlin and Paris",
+            "Alice lives in fear",
+            "Alice moved to Oslo in 2015",
+            "Bob moved to Engineering",
+            "Bob moved to Friday",
+            "Alice's favorite thing is hiking",
+            "Alice prefers to walk",
+            "Alice leads the discussion on Tuesdays",
+            "Alice speaks French",
+            "Alice likes tea",
+            "The meeting is important",
+            "Alice is engaged in politics",
+            "Alice works at a bakery",
+            "Alice is one of the leads of the team",
+        ] {
+            check(clause, None);
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Times as people write them, taken apart, so that "2pm" and "Friday" are not held against each other.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+/// The parts of a time that a text names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct When {
+    /// `14:00`-like, in minutes of the day.
+    clock: Option<u32>,
+    /// 0 for Monday.
+    weekday: Option<usize>,
+    /// Month, 1 to 12, and day of the month.
+    date: Option<(usize, u32)>,
+    year: Option<u32>,
+}
+
+const WEEKDAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+const MONTHS: [&str; 12] = [
+    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+];
+
+static CLOCK: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?i)\b(?:(\d{1,2})(?:[:.](\d\d))? ?(am|pm|a\.m|p\.m)\b|(\d{1,2}):(\d\d)\b|(\d{1,2}) o'?clock\b|(noon|midday|midnight)\b)")
+        .expect("the pattern is well formed")
+});
+static BARE_HOUR: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?i)\b(?:at|to|until) (\d{1,2})(?:$|[ ,](?:on|every)\b)")
+        .expect("the pattern is well formed")
+});
+static WEEKDAY: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?i)\b(mon|tue|wed|thu|fri|sat|sun)(?:s|es|nes|rs|urs|ur)?(?:day)?s?\b")
+        .expect("the pattern is well formed")
+});
+static DATE: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?i)\b(?:(\d{1,2})(?:st|nd|rd|th)?(?: of)? )?(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?(?: (?:the )?(\d{1,2})(?:st|nd|rd|th)?\b)?")
+        .expect("the pattern is well formed")
+});
+static ISO: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"\b(\d{4})-(\d\d)-(\d\d)\b").expect("the pattern is well formed"));
+static YEAR: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"\b((?:19|20)\d\d)\b").expect("the pattern is well formed"));
+
+impl When {
+    /// What a text says about when.
+    pub(crate) fn read(text: &str) -> When {
+        let number = |text: &str| text.parse::<u32>().ok();
+        let mut when = When {
+            year: YEAR.captures(text).and_then(|c| number(&c[1])),
+            ..When::default()
+        };
+        if let Some(found) = ISO.captures(text) {
+            when.date = number(&found[2])
+                .zip(number(&found[3]))
+                .map(|(month, day)| (month as usize, day));
+        } else if let Some(found) = DATE.captures(text) {
+            let month = MONTHS
+                .iter()
+                .position(|month| *month == found[2].to_lowercase())
+                .map(|at| at + 1);
+            let day = found
+                .get(1)
+                .or(found.get(3))
+                .and_then(|day| number(day.as_str()))
+                .unwrap_or(0);
+            when.date = month.map(|month| (month, day));
+        }
+        when.weekday = WEEKDAY
+            .captures(text)
+            .filter(|found| found[0].len() == 3 || found[0].to_lowercase().contains("day"))
+            .and_then(|found| WEEKDAYS.iter().position(|day| *day == found[1].to_lowercase()));
+        when.clock = clock(text);
+        when
+    }
+
+    /// Whether a text names any time at all.
+    pub(crate) fn is_empty(&self) -> bool {
+        *self == When::default()
+    }
+
+    /// Whether both name a part that differs.
+    pub(crate) fn conflicts(&self, other: &When) -> bool {
+        fn differ<T: PartialEq>(one: Option<T>, other: Option<T>) -> bool {
+            one.zip(other).is_some_and(|(one, other)| one != other)
+        }
+        differ(self.clock, other.clock)
+            || differ(self.weekday, other.weekday)
+            || differ(self.date, other.date)
+            || differ(self.year, other.year)
+    }
+
+    /// Whether the weekday is all that the two disagree on: a class on Tuesdays may be on Thursdays too.
+    pub(crate) fn only_weekdays_conflict(&self, other: &When) -> bool {
+        let without = |when: &When| When {
+            weekday: None,
+            ..when.clone()
+        };
+        self.conflicts(other) && !without(self).conflicts(&without(other))
+    }
+}
+
+fn clock(text: &str) -> Option<u32> {
+    let number = |found: Option<regex::Match<'_>>| found.and_then(|found| found.as_str().parse::<u32>().ok());
+    let Some(found) = CLOCK.captures(text) else {
+        // "at 3": morning or afternoon is unknown, but it is the same to both sides.
+        return BARE_HOUR
+            .captures(text)
+            .and_then(|found| number(found.get(1)))
+            .filter(|hour| *hour < 25)
+            .map(|h| h * 60);
+    };
+    if let Some(hour) = number(found.get(1)) {
+        let afternoon = found[3].to_lowercase().starts_with('p');
+        return Some((hour % 12 + if afternoon { 12 } else { 0 }) * 60 + number(found.get(2)).unwrap_or(0));
+    }
+    if let Some(hour) = number(found.get(4)) {
+        return Some(hour * 60 + number(found.get(5)).unwrap_or(0));
+    }
+    if let Some(hour) = number(found.get(6)) {
+        return Some(hour * 60);
+    }
+    Some(
+        if found
+            .get(7)
+            .is_some_and(|word| word.as_str().eq_ignore_ascii_case("midnight"))
+        {
+            0
+        } else {
+            12 * 60
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn parts_are_compared_like_with_like() {
+        for (one, other, conflict) in [
+            ("2pm on Friday", "3pm on Friday", true),
+            ("2pm", "14:00", false),
+            ("2pm", "Friday", false),
+            ("Friday", "Fridays", false),
+            ("Monday", "Tuesday", true),
+            ("August 15th", "September 1st", true),
+            ("August 15th", "15 August 2026", false),
+            ("2026-08-15", "15th of August", false),
+            ("in 2025", "in 2026", true),
+            ("noon", "12:00", false),
+            ("at 9", "at 10", true),
+            ("room 9", "room 10", false),
+            ("the month", "the sunlight", false),
+        ] {
+            let (one_when, other_when) = (When::read(one), When::read(other));
+            assert_eq!(one_when.conflicts(&other_when), conflict, "{one} / {other}");
+            assert_eq!(other_when.conflicts(&one_when), conflict);
+        }
+        assert!(When::read("in the month of sunlight").is_empty());
+        assert!(When::read("Tuesday at 5pm").only_weekdays_conflict(&When::read("Thursday at 5pm")));
+        assert!(!When::read("Tuesday at 5pm").only_weekdays_conflict(&When::read("Thursday at 6pm")));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_can_be_read(text in any::<String>(), other in "[0-9apm: ]{0,20}") {
+            When::read(&text).conflicts(&When::read(&other));
+        }
+    }
+}

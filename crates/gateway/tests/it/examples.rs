@@ -1,0 +1,208 @@
+//! Every documented operation, used as its document shows.
+
+use std::collections::BTreeSet;
+
+use pentad_identity::KeyFamily;
+use pentad_testkit::{Setup, TestGateway};
+use reqwest::multipart::{Form, Part};
+use serde_json::{Value, json};
+
+use crate::Operation;
+
+const LOOP: &str = "export async function runAgentLoop() {\n  return runAgentLoop();\n}\n";
+
+fn file(name: &str, text: &str) -> Part {
+    Part::text(text.to_owned()).file_name(name.to_owned())
+}
+
+/// A client that notes which documented operations it used.
+struct Walk {
+    gateway: TestGateway,
+    used: BTreeSet<String>,
+}
+
+impl Walk {
+    async fn call(&mut self, operation: &str, path: &str, form: Option<Form>, body: Option<Value>) -> Value {
+        let (method, documented) = operation.split_once(' ').unwrap();
+        let mut request = self
+            .gateway
+            .client()
+            .request(method.parse().unwrap(), self.gateway.url(path))
+            .bearer_auth(self.gateway.key());
+        if let Some(form) = form {
+            request = request.multipart(form);
+        }
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let answer = request.send().await.unwrap();
+        let status = answer.status();
+        let text = answer.text().await.unwrap();
+        assert!(status.is_success(), "{operation} at {path}: {status} {text}");
+        self.used.insert(format!("{method} {documented}"));
+        serde_json::from_str(&text).unwrap_or(Value::String(text))
+    }
+}
+
+#[tokio::test]
+async fn every_operation_works_as_its_document_shows() {
+    let gateway = TestGateway::with(Setup {
+        s3: true,
+        ..Setup::default()
+    })
+    .await;
+    let mut walk = Walk {
+        gateway,
+        used: BTreeSet::new(),
+    };
+    for path in ["/health", "/api/v1/health", "/readyz", "/metrics"] {
+        walk.call(&format!("GET {path}"), path, None, None).await;
+    }
+    grep(&mut walk).await;
+    let documented: BTreeSet<String> = Operation::all().iter().map(Operation::name).collect();
+    assert_eq!(
+        walk.used, documented,
+        "an operation without a working example, or an example without one"
+    );
+}
+
+async fn grep(walk: &mut Walk) {
+    let form = Form::new()
+        .text("storage", "s3")
+        .part("files", file("src/loop.ts", LOOP))
+        .part("files", file("README.md", "# runAgentLoop\n"));
+    let created = walk
+        .call("POST /api/v1/sessions", "/api/v1/sessions", Some(form), None)
+        .await;
+    assert_eq!(
+        (&created["storage"], &created["file_count"]),
+        (&json!("s3"), &json!(2))
+    );
+    let session = format!("/api/v1/sessions/{}", created["id"].as_str().unwrap());
+
+    let found = walk
+        .call(
+            "GET /api/v1/sessions/{id}/grep",
+            &format!("{session}/grep?query=runAgentLoop"),
+            None,
+            None,
+        )
+        .await;
+    assert_eq!(found["total"], 2);
+    assert_eq!(found["hits"][1]["matches"][0]["line"], 1);
+    let batch = json!({"queries": [{"query": "runAgentLoop"}, {"query": "(", "mode": "regex"},
+                                   {"query": "runAgentLoop", "glob": ["**/*.md"]}]});
+    let answers = walk
+        .call(
+            "POST /api/v1/sessions/{id}/grep",
+            &format!("{session}/grep"),
+            None,
+            Some(batch),
+        )
+        .await;
+    assert_eq!(answers["results"][0]["total"], 2);
+    assert!(answers["results"][1]["error"].is_string());
+    assert_eq!(answers["results"][2]["total"], 1);
+
+    let form = Form::new().part(
+        "files",
+        file("src/tools.ts", "export const tool = runAgentLoop;\n"),
+    );
+    let appended = walk
+        .call(
+            "PUT /api/v1/sessions/{id}/append",
+            &format!("{session}/append"),
+            Some(form),
+            None,
+        )
+        .await;
+    assert_eq!(appended["files_added"], 1);
+
+    let files = walk
+        .call(
+            "GET /api/v1/sessions/{id}/files",
+            &format!("{session}/files?glob=src/*"),
+            None,
+            None,
+        )
+        .await;
+    assert_eq!(files["total"], 2);
+    let read = format!("{session}/files/src/loop.ts?start=2&end=2");
+    let slice = walk
+        .call("GET /api/v1/sessions/{id}/files/{path}", &read, None, None)
+        .await;
+    assert_eq!(slice["text"], "  return runAgentLoop();\n");
+    let file = format!("{session}/files/src/loop.ts");
+    walk.call("DELETE /api/v1/sessions/{id}/files/{path}", &file, None, None)
+        .await;
+
+    let listed = walk
+        .call("GET /api/v1/sessions", "/api/v1/sessions", None, None)
+        .await;
+    assert_eq!(listed["sessions"].as_array().unwrap().len(), 1);
+    let described = walk.call("GET /api/v1/sessions/{id}", &session, None, None).await;
+    assert_eq!(
+        (&described["state"], &described["file_count"]),
+        (&json!("live"), &json!(2))
+    );
+    walk.call("DELETE /api/v1/sessions/{id}", &session, None, None)
+        .await;
+    let restart = format!("{session}/restart");
+    let restarted = walk
+        .call("POST /api/v1/sessions/{id}/restart", &restart, None, None)
+        .await;
+    assert_eq!(restarted["file_count"], 2);
+}
+
+#[tokio::test]
+async fn answers_come_in_three_forms() {
+    let gateway = TestGateway::start().await;
+    let (user, _) = gateway
+        .tenant(KeyFamily::User, pentad_identity::PlanName::Unlimited)
+        .await;
+    let key = gateway.key_with(&user, KeyFamily::Grep, &["grep:*"]).await;
+    let form = Form::new().part("files", file("a.txt", "one\ntwo hit\nthree\nfour hit\nfive\n"));
+    let created: Value = gateway
+        .client()
+        .post(gateway.url("/api/v1/sessions"))
+        .bearer_auth(&key)
+        .multipart(form)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    let id = created["id"].as_str().unwrap();
+    let get = async |format: &str| {
+        let path =
+            format!("/api/v1/sessions/{id}/grep?query=hit&before_context=1&after_context=1&format={format}");
+        gateway
+            .client()
+            .get(gateway.url(&path))
+            .bearer_auth(&key)
+            .send()
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap()
+    };
+    assert_eq!(
+        get("text").await,
+        "a.txt\n1-one\n2:two hit\n3-three\n4:four hit\n5-five\n\n1 files\n"
+    );
+    let lines: Vec<Value> = get("ndjson")
+        .await
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(
+        (&lines[0]["path"], &lines[0]["line"]),
+        (&json!("a.txt"), &json!(2))
+    );
+    assert_eq!(
+        lines.last().unwrap(),
+        &json!({"total": 1, "next_file_offset": null})
+    );
+}

@@ -1,0 +1,110 @@
+//! Rates and sizes.
+
+use pentad_identity::{KeyFamily, PlanName};
+use pentad_testkit::{Setup, TestGateway, refusal_limit};
+use reqwest::multipart::{Form, Part};
+use serde_json::Value;
+
+#[tokio::test]
+async fn an_organisation_asks_as_often_as_its_plan_says_with_however_many_keys() {
+    let gateway = TestGateway::start().await;
+    let (user, first) = gateway.tenant(KeyFamily::Grep, PlanName::Free).await;
+    let second = gateway.key_with(&user, KeyFamily::Grep, &["grep:*"]).await;
+    let mut limited = 0;
+    for number in 0..40 {
+        let key = if number % 2 == 0 { &first } else { &second };
+        let answer = gateway
+            .client()
+            .get(gateway.url("/api/v1/sessions"))
+            .bearer_auth(key)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.headers()["ratelimit-limit"], "10");
+        if answer.status() == 429 {
+            limited += 1;
+            assert!(
+                answer.headers()["retry-after"]
+                    .to_str()
+                    .unwrap()
+                    .parse::<u64>()
+                    .unwrap()
+                    >= 1
+            );
+            let body: Value = answer.json().await.unwrap();
+            assert_eq!(body["code"], "rate_limited");
+            assert!(body["error"].as_str().unwrap().contains("free"), "{body}");
+        } else {
+            assert_eq!(answer.status(), 200);
+        }
+    }
+    assert!(limited > 0, "forty requests at once are more than ten a second");
+    let answer = gateway
+        .client()
+        .get(gateway.url("/api/v1/sessions"))
+        .bearer_auth(gateway.key())
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 200, "others are not affected");
+}
+
+#[tokio::test]
+async fn an_address_that_guesses_is_slowed_down() {
+    let setup = Setup {
+        refusals: Some(refusal_limit(1, 5)),
+        ..Setup::default()
+    };
+    let gateway = TestGateway::with(setup).await;
+    let mut statuses = Vec::new();
+    for number in 0..8 {
+        let guess = format!("juras_live_guess{number}");
+        let request = gateway
+            .client()
+            .get(gateway.url("/api/v1/sessions"))
+            .bearer_auth(guess);
+        statuses.push(request.send().await.unwrap().status().as_u16());
+    }
+    assert_eq!(&statuses[..5], [401; 5]);
+    assert!(statuses[5..].contains(&429), "{statuses:?}");
+    let answer = gateway
+        .client()
+        .get(gateway.url("/api/v1/sessions"))
+        .bearer_auth(gateway.key())
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 200, "a key that works is not slowed down");
+}
+
+#[tokio::test]
+async fn too_much_text_is_413_and_names_the_limit() {
+    let gateway = TestGateway::start().await;
+    let (_, key) = gateway.tenant(KeyFamily::Grep, PlanName::Free).await;
+    let text = "x".repeat((64 << 20) + 1);
+    let form = Form::new().part("files", Part::text(text).file_name("big.txt"));
+    let answer = gateway
+        .client()
+        .post(gateway.url("/api/v1/sessions"))
+        .bearer_auth(&key)
+        .multipart(form)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 413);
+    let body: Value = answer.json().await.unwrap();
+    assert_eq!(body["code"], "payload_too_large");
+    assert!(
+        body["error"].as_str().unwrap().contains("grep_session_bytes"),
+        "{body}"
+    );
+}
+
+#[tokio::test]
+async fn a_gateway_that_is_told_to_stop_stops() {
+    let gateway = TestGateway::start().await;
+    let url = gateway.url("/health");
+    assert_eq!(gateway.client().get(&url).send().await.unwrap().status(), 200);
+    gateway.stop().await;
+    assert!(reqwest::get(&url).await.is_err());
+}
