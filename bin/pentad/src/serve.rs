@@ -52,6 +52,8 @@ pub(crate) async fn run(arguments: Box<ServeArguments>) -> anyhow::Result<()> {
         Arc::clone(&clock),
         server.sync_settings(address.ip().is_loopback())?,
     );
+    let (sync, projects) =
+        pentad_gateway::with_projects(sync, db.clone(), identity.clone(), Arc::clone(&clock));
     let grep = GrepSessions::new(
         db.clone(),
         blobs.clone(),
@@ -72,6 +74,7 @@ pub(crate) async fn run(arguments: Box<ServeArguments>) -> anyhow::Result<()> {
         db: db.clone(),
         memories,
         grep,
+        projects,
         sync,
         runs,
         public_url: server.storage.public_url.clone(),

@@ -24,10 +24,17 @@ const RUN_RETENTION: Duration = Duration::from_secs(3600);
 /// How often one of the gateways sweeps the object store.
 const OBJECT_SWEEP: Duration = Duration::from_secs(900);
 
+/// How often one of the gateways compiles the projects whose schedule says so.
+const COMPILE_DUE: Duration = Duration::from_secs(300);
 /// How often what was pushed is made searchable, and waiting audits are run.
 const SYNC_WORK: Duration = Duration::from_secs(2);
 /// How often the trash is emptied and ended uploads are removed.
 const SYNC_SWEEP: Duration = Duration::from_secs(900);
+
+/// How often evidence is taken from pushed sessions.
+const LEARN: Duration = Duration::from_secs(10);
+/// How far back the first look goes.
+const FIRST_LEARN: Duration = Duration::from_secs(24 * 3600);
 
 /// The running background work; dropped, it ends.
 #[derive(Debug)]
@@ -92,6 +99,21 @@ impl Background {
                 }
             },
         );
+        learn_from_pushes(&mut tasks, deps);
+        let holder = id::random_uuid();
+        every(&mut tasks, COMPILE_DUE, "compile projects", deps, move |deps| {
+            let holder = holder.clone();
+            async move {
+                let now = deps.projects.now();
+                let lease =
+                    Lease::acquire(&deps.db, "compile projects", &holder, now, COMPILE_DUE * 2).await?;
+                if lease.is_some() {
+                    let compiled = deps.projects.compile_due().await?;
+                    tracing::debug!(compiled, "projects compiled that were due");
+                }
+                Ok::<_, pentad_projects::Error>(())
+            }
+        });
         sync_work(&mut tasks, deps);
         every(
             &mut tasks,
@@ -148,6 +170,19 @@ fn sync_work(tasks: &mut JoinSet<()>, deps: &Deps) {
                 tracing::debug!(purged, uploads, ?swept, "synced sessions swept");
             }
             Ok::<_, pentad_session_sync::Error>(())
+        }
+    });
+}
+
+/// Takes evidence from pushed sessions. The first look goes back a day, over a restart; a session that was
+/// learned from is not learned from again.
+fn learn_from_pushes(tasks: &mut JoinSet<()>, deps: &Deps) {
+    let first = std::sync::atomic::AtomicBool::new(true);
+    every(tasks, LEARN, "learn from pushed sessions", deps, move |deps| {
+        let first = first.swap(false, std::sync::atomic::Ordering::Relaxed);
+        async move {
+            let back = if first { FIRST_LEARN } else { LEARN * 6 };
+            crate::ports::learn(&deps, deps.projects.now().minus(back)).await
         }
     });
 }

@@ -6,6 +6,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use pentad_grep_sessions::GrepSessions;
 use pentad_http_kit::Gate;
 use pentad_memories::Memories;
+use pentad_projects::Projects;
 use pentad_runs::Runs;
 use pentad_session_sync::SessionSync;
 use pentad_store::Db;
@@ -21,6 +22,8 @@ pub struct Deps {
     pub memories: Memories,
     /// The grep sessions.
     pub grep: GrepSessions,
+    /// Projects, with everything in them.
+    pub projects: Projects,
     /// The synced sessions.
     pub sync: SessionSync,
     /// The recorded runs.

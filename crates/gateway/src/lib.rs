@@ -17,11 +17,13 @@ mod deps;
 mod documents;
 mod operations;
 mod pages;
+mod ports;
 mod server;
 mod surfaces;
 
 pub use deps::{Deps, ServerLimits};
 pub use documents::{Document, documents};
 pub use operations::install_metrics;
+pub use ports::with_projects;
 pub use server::{listen, run};
 pub use surfaces::{gateway_routes, surfaces};

@@ -14,9 +14,13 @@ pub fn surfaces() -> Vec<SurfaceRoutes> {
     ]
 }
 
-/// Seed 002: accounts and sessions are crates of their own.
+/// Seed 002: accounts, sessions and projects are crates of their own.
 fn sync() -> SurfaceRoutes {
-    let parts = [pentad_http_identity::routes(), pentad_http_sync::routes()];
+    let parts = [
+        pentad_http_identity::routes(),
+        pentad_http_sync::routes(),
+        pentad_http_projects::routes(),
+    ];
     SurfaceRoutes::new(
         Surface::Sync,
         parts

@@ -118,6 +118,8 @@ impl TestGateway {
             Arc::clone(&shared),
             setup.sync.unwrap_or_default(),
         );
+        let (sync, projects) =
+            pentad_gateway::with_projects(sync, database.db(), identity.clone(), Arc::clone(&shared));
         let grep = GrepSessions::new(
             database.db(),
             blobs.clone(),
@@ -146,6 +148,7 @@ impl TestGateway {
             },
             db: database.db(),
             grep,
+            projects,
             sync,
             memories,
             runs,

@@ -39,6 +39,7 @@ mod organisations;
 mod passwords;
 mod plan;
 mod profile;
+mod team;
 mod users;
 mod verification;
 mod web_sessions;
@@ -58,6 +59,7 @@ pub use meters::Meter;
 pub use organisations::{Membership, Organisation, Role, valid_slug};
 pub use plan::{Feature, Plan, PlanName, PlanTable};
 pub use profile::Profile;
+pub use team::{INVITE_LIFETIME, Invite, InviteForMe, Member, NewServiceKey, TeamError, TeamResult, Upgrade};
 pub use users::User;
 pub use web_sessions::{SESSION_LIFETIME, WebSession};
 

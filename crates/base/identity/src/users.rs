@@ -75,7 +75,7 @@ const SET_PASSWORD: &str = "UPDATE users SET password_hash = $2 WHERE id = $1";
 ///
 /// The check is that of the HTML `email` input without its label lengths: it refuses what is certainly
 /// wrong, and whether the address is right only a message to it can tell.
-fn normalised_email(text: &str) -> Option<String> {
+pub(crate) fn normalised_email(text: &str) -> Option<String> {
     let email = text.trim().to_lowercase();
     let (local, domain) = email.split_once('@')?;
     let local_ok = !local.is_empty()

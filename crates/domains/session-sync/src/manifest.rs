@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::remote::normalised_remote;
 use crate::summary::head;
+use pentad_kernel::normalised_remote;
 
 /// How many tags a session has at most, and how long each is, in characters.
 pub const MAX_TAGS: usize = 20;

@@ -26,7 +26,12 @@ fn every_operation_is_described_and_shows_its_answers() {
             identifiers.insert(id.to_owned()),
             "{name}: the operation id {id:?} is used twice"
         );
-        assert!(!operation.successes().is_empty(), "{name} shows no success");
+        // Without a payment provider nothing can be bought, and the operations say so.
+        let sells = operation.path.starts_with("/api/v1/billing/");
+        assert!(
+            sells || !operation.successes().is_empty(),
+            "{name} shows no success"
+        );
         for parameter in body["parameters"].as_array().into_iter().flatten() {
             let described = parameter["description"]
                 .as_str()

@@ -40,6 +40,7 @@ impl Operation {
             .map(|segment| match segment {
                 "{id}" if self.body["tags"][0] == "grep" => "3fa85f64-5717-4562-b3fc-2c963f66afa6".to_owned(),
                 "{id}" => "ses_0123456789abcdef".to_owned(),
+                "{project_id}" => "proj_0123456789abcdef".to_owned(),
                 "{step_index}" => "0".to_owned(),
                 // What follows a parameter in its segment stays, as in {step}.json.
                 parameter if parameter.starts_with('{') => {

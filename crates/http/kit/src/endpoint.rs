@@ -30,6 +30,8 @@ pub struct Endpoint {
     tail: bool,
     number: bool,
     surface_by_path: bool,
+    pattern: Option<String>,
+    documented: bool,
     operation: Operation,
     schemas: Vec<(String, RefOr<Schema>)>,
     route: fn() -> Route,
@@ -71,6 +73,8 @@ impl Endpoint {
             tail: false,
             number: false,
             surface_by_path: false,
+            pattern: None,
+            documented: true,
             operation,
             schemas,
             route,
@@ -114,6 +118,21 @@ impl Endpoint {
         self
     }
 
+    /// The same, mounted at another pattern than the document writes: for parameters that only take some
+    /// forms, or hold slashes in the middle of a path.
+    #[must_use]
+    pub fn mounted_at(mut self, pattern: impl Into<String>) -> Self {
+        self.pattern = Some(pattern.into());
+        self
+    }
+
+    /// The same, left out of the documents: for what only answers that there is nothing.
+    #[must_use]
+    pub const fn undocumented(mut self) -> Self {
+        self.documented = false;
+        self
+    }
+
     /// Its path as the document writes it.
     pub fn path(&self) -> &str {
         &self.path
@@ -130,6 +149,9 @@ impl Endpoint {
     }
 
     fn pattern(&self) -> String {
+        if let Some(pattern) = &self.pattern {
+            return pattern.clone();
+        }
         match self.path.rfind('{') {
             Some(start) if self.number => {
                 let name = self.path[start + 1..].trim_end_matches('}');
@@ -224,7 +246,11 @@ impl SurfaceRoutes {
     fn collect(&self, wanted: impl Fn(&Endpoint) -> bool) -> OpenApi {
         let mut paths = Paths::new();
         let mut schemas = BTreeMap::new();
-        for endpoint in self.endpoints.iter().filter(|endpoint| wanted(endpoint)) {
+        for endpoint in self
+            .endpoints
+            .iter()
+            .filter(|endpoint| endpoint.documented && wanted(endpoint))
+        {
             let operation = self.complete(endpoint);
             let item = paths.paths.entry(endpoint.path.clone()).or_default();
             *slot(item, &endpoint.method) = Some(operation);

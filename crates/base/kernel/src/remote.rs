@@ -7,7 +7,7 @@
 /// `backup@nas:/srv/repo`, names a directory on one machine and is kept whole.
 ///
 /// ```
-/// use pentad_session_sync::normalised_remote;
+/// use pentad_kernel::normalised_remote;
 /// assert_eq!(normalised_remote("git@github.com:Acme/Widgets.git").as_deref(), Some("acme/widgets"));
 /// ```
 pub fn normalised_remote(remote: &str) -> Option<String> {

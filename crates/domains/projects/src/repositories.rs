@@ -1,0 +1,166 @@
+//! The repositories of a project.
+
+use pentad_kernel::{Actor, id};
+use pentad_store::{Tx, affected, with_reader, with_tx};
+
+use crate::project::checked_remote;
+use crate::{At, Error, Level, Projects, Result};
+
+/// A git repository of a project.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Repository {
+    /// `repo_` and 16 hex digits.
+    pub id: String,
+    /// The project.
+    pub project_id: String,
+    /// The remote, as [`normalised_remote`](pentad_kernel::normalised_remote) writes it.
+    pub git_remote: String,
+    /// Whether the project goes by this remote.
+    pub is_primary: bool,
+    /// Who linked it.
+    pub added_by: String,
+    /// When it was linked.
+    pub created_at: At,
+}
+
+const OF_PROJECT: &str = "
+    SELECT id, project_id, git_remote, is_primary, added_by, created_at FROM project_repositories
+    WHERE project_id = $1 ORDER BY is_primary DESC, created_at, id";
+const REMOTES: &str = "SELECT git_remote FROM project_repositories WHERE project_id = $1";
+const INSERT: &str = "
+    INSERT INTO project_repositories (id, project_id, git_remote, is_primary, added_by, created_at)
+    VALUES ($1, $2, $3, $4, $5, $6)";
+const UNSET_PRIMARY: &str = "UPDATE project_repositories SET is_primary = FALSE WHERE project_id = $1";
+const SET_PROJECT_REMOTE: &str = "UPDATE projects SET git_remote = $2, updated_at = $3 WHERE id = $1";
+const DELETE: &str = "DELETE FROM project_repositories WHERE id = $1 AND project_id = $2 AND NOT is_primary";
+
+impl Projects {
+    pub(crate) async fn remotes(&self, project: &str) -> Result<Vec<String>> {
+        Ok(with_reader!(self.db, |conn| sqlx::query_scalar(REMOTES)
+            .bind(project)
+            .fetch_all(conn)
+            .await)?)
+    }
+
+    pub(crate) async fn repositories(&self, project: &str) -> Result<Vec<Repository>> {
+        Ok(with_reader!(self.db, |conn| sqlx::query_as(OF_PROJECT)
+            .bind(project)
+            .fetch_all(conn)
+            .await)?)
+    }
+
+    /// The repositories of a project, the primary one first.
+    ///
+    /// # Errors
+    /// As [`Projects::open`].
+    pub async fn list_repositories(&self, actor: &Actor, project: &str) -> Result<Vec<Repository>> {
+        self.open(actor, project, Level::Read).await?;
+        self.repositories(project).await
+    }
+
+    pub(crate) async fn insert_repository(
+        &self,
+        tx: &mut Tx,
+        project: &str,
+        remote: &str,
+        is_primary: bool,
+        actor: &Actor,
+    ) -> Result<Repository> {
+        let repository = Repository {
+            id: id::prefixed("repo_", 16),
+            project_id: project.to_owned(),
+            git_remote: remote.to_owned(),
+            is_primary,
+            added_by: actor.user.to_string(),
+            created_at: At(self.now()),
+        };
+        with_tx!(*tx, |conn| sqlx::query(INSERT)
+            .bind(&repository.id)
+            .bind(&repository.project_id)
+            .bind(&repository.git_remote)
+            .bind(repository.is_primary)
+            .bind(&repository.added_by)
+            .bind(repository.created_at.timestamp().as_micros())
+            .execute(conn)
+            .await
+            .map(affected))
+        .map_err(|error| {
+            if error.is_duplicate() {
+                Error::Taken(format!("{remote} is linked to the project already"))
+            } else {
+                error.into()
+            }
+        })?;
+        Ok(repository)
+    }
+
+    /// Links a further repository; as primary one it becomes the remote that the project goes by.
+    ///
+    /// # Errors
+    /// As [`Projects::open`] for administering; [`Error::Taken`], [`Error::Field`].
+    pub async fn link_repository(
+        &self,
+        actor: &Actor,
+        project: &str,
+        remote: &str,
+        is_primary: bool,
+    ) -> Result<Repository> {
+        self.open(actor, project, Level::Admin).await?;
+        let remote = checked_remote(remote)?;
+        let mut tx = self.db.begin().await?;
+        self.take_turn(&mut tx, project).await?;
+        if is_primary {
+            with_tx!(tx, |conn| sqlx::query(UNSET_PRIMARY)
+                .bind(project)
+                .execute(conn)
+                .await
+                .map(affected))?;
+            with_tx!(tx, |conn| sqlx::query(SET_PROJECT_REMOTE)
+                .bind(project)
+                .bind(&remote)
+                .bind(self.now().as_micros())
+                .execute(conn)
+                .await
+                .map(affected))
+            .map_err(|error| {
+                if error.is_duplicate() {
+                    Error::Taken(format!("A project for {remote} exists already"))
+                } else {
+                    error.into()
+                }
+            })?;
+        }
+        let repository = self
+            .insert_repository(&mut tx, project, &remote, is_primary, actor)
+            .await?;
+        tx.commit().await?;
+        Ok(repository)
+    }
+
+    /// Unlinks a repository.
+    ///
+    /// # Errors
+    /// As [`Projects::open`] for administering; [`Error::NotFound`]; [`Error::WrongState`] for the primary one.
+    pub async fn unlink_repository(&self, actor: &Actor, project: &str, repository: &str) -> Result<()> {
+        self.open(actor, project, Level::Admin).await?;
+        let known = self.repositories(project).await?;
+        let found = known
+            .iter()
+            .find(|known| known.id == repository)
+            .ok_or(Error::NotFound { kind: "Repository" })?;
+        if found.is_primary {
+            return Err(Error::WrongState(
+                "the primary repository cannot be unlinked: make another one primary first".to_owned(),
+            ));
+        }
+        let mut tx = self.db.begin().await?;
+        with_tx!(tx, |conn| sqlx::query(DELETE)
+            .bind(repository)
+            .bind(project)
+            .execute(conn)
+            .await
+            .map(affected))?;
+        tx.commit().await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,173 @@
+//! Who gets how far.
+
+use std::time::Duration;
+
+use pentad_identity::{NewServiceKey, PlanName, Role, TeamError};
+use pentad_projects::{Error, Level, NewPersona, NewProject, PersonaChange, RulesChange};
+use pentad_store::{Db, both_engines};
+
+use crate::House;
+
+both_engines! {
+    async fn an_invite_is_answered_once_and_a_new_one_kills_the_old(db: Db) {
+        let house = House::new(db);
+        let (ada, grace, mallory) = (house.person("ada").await, house.person("grace").await, house.person("mallory").await);
+        let identity = &house.identity;
+        let team = identity.found_team(&ada, "Acme", "acme").await.unwrap();
+        let first = identity.invite(&ada, &team.id, " Grace@Example.com ", "member").await.unwrap();
+        assert!(matches!(identity.invite(&ada, &team.id, &grace.email, "member").await, Err(TeamError::InvitePending(_))));
+        assert!(matches!(identity.accept_invite(&mallory, &first.id).await, Err(TeamError::NotRecipient)));
+        identity.decline_invite(&grace, &first.id, Some("later")).await.unwrap();
+        assert!(matches!(identity.accept_invite(&grace, &first.id).await, Err(TeamError::InviteOver(_))));
+        house.clock.advance(Duration::from_secs(60));
+        let second = identity.invite(&ada, &team.id, &grace.email, "admin").await.unwrap();
+        assert_ne!(second.id, first.id);
+        assert_eq!(second.created_at, first.created_at);
+        assert!(matches!(identity.accept_invite(&grace, &first.id).await, Err(TeamError::InviteNotFound)));
+        identity.accept_invite(&grace, &second.id).await.unwrap();
+        assert_eq!(identity.role_in(&team.id, &grace.user).await.unwrap(), Some(Role::Admin));
+        assert!(matches!(identity.invite(&ada, &team.id, &grace.email, "member").await, Err(TeamError::AlreadyMember(_))));
+        let stale = identity.invite(&ada, &team.id, &mallory.email, "member").await.unwrap();
+        house.clock.advance(pentad_identity::INVITE_LIFETIME);
+        assert!(matches!(identity.accept_invite(&mallory, &stale.id).await, Err(TeamError::InviteOver(_))));
+        assert!(identity.my_invites(&mallory).await.unwrap().is_empty());
+    }
+
+    async fn seats_are_counted_when_an_invite_is_accepted(db: Db) {
+        let house = House::new(db);
+        let ada = house.person("ada").await;
+        house.identity.set_plan(&ada.organisation, PlanName::Team).await.unwrap();
+        let team = house.identity.found_team(&ada, "Acme", "acme").await.unwrap();
+        let mut invited = Vec::new();
+        for name in ["b", "c", "d", "e", "f"] {
+            let person = house.person(name).await;
+            let invite = house.identity.invite(&ada, &team.id, &person.email, "member").await.unwrap();
+            invited.push((person, invite));
+        }
+        let mut refused = 0;
+        for (person, invite) in &invited {
+            match house.identity.accept_invite(person, &invite.id).await {
+                Ok(_) => {}
+                Err(TeamError::SeatLimit { used: 5, limit: 5 }) => refused += 1,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        assert_eq!(refused, 1);
+    }
+
+    async fn a_removed_members_projects_pass_to_the_remover(db: Db) {
+        let house = House::new(db);
+        let (ada, grace) = (house.person("ada").await, house.person("grace").await);
+        let team = house.identity.found_team(&ada, "Acme", "acme").await.unwrap();
+        let invite = house.identity.invite(&ada, &team.id, &grace.email, "member").await.unwrap();
+        house.identity.accept_invite(&grace, &invite.id).await.unwrap();
+        let new = NewProject { name: "G".to_owned(), git_remote: "acme/g".to_owned(), organisation: Some(team.id.clone()) };
+        let project = house.projects.create(&grace, new).await.unwrap();
+        assert!(matches!(house.projects.remove_member(&ada, &ada.user).await, Err(Error::Team(TeamError::SelfRemoval))));
+        let removed = house.projects.remove_member(&ada, &grace.user).await.unwrap();
+        assert_eq!(removed.projects_transferred, 1);
+        assert_eq!(house.projects.project(&project.id).await.unwrap().owner_id, ada.user.as_str());
+        assert!(matches!(house.projects.open(&grace, &project.id, Level::Read).await, Err(Error::NoAccess)));
+        house.identity.invite(&ada, &team.id, &grace.email, "member").await.unwrap();
+    }
+
+    async fn a_service_key_reaches_the_listed_projects_of_its_organisation(db: Db) {
+        let house = House::new(db);
+        let ada = house.person("ada").await;
+        let team = house.identity.found_team(&ada, "Acme", "acme").await.unwrap();
+        let in_team = |remote: &str| NewProject { name: "P".to_owned(), git_remote: remote.to_owned(), organisation: Some(team.id.clone()) };
+        let listed = house.projects.create(&ada, in_team("acme/a")).await.unwrap().id;
+        let other = house.projects.create(&ada, in_team("acme/b")).await.unwrap().id;
+        let personal = house.project(&ada, "ada/mine").await.id;
+        let key = house.service_key(&ada, &["tickets:read"], Some(vec![listed.clone()])).await;
+        assert_eq!(house.projects.open(&key, &listed, Level::Admin).await.unwrap().level, Level::Admin);
+        assert!(matches!(house.projects.open(&key, &other, Level::Read).await, Err(Error::NotInAllowList { .. })));
+        assert!(matches!(house.projects.open(&key, &personal, Level::Read).await, Err(Error::CrossOrganisation { .. })));
+        assert!(matches!(house.projects.open(&key, "proj_0000000000000000", Level::Read).await, Err(Error::ProjectNotFound)));
+    }
+
+    async fn rotation_gives_one_successor_of_the_same_length_of_life(db: Db) {
+        let house = House::new(db);
+        let ada = house.person("ada").await;
+        let identity = &house.identity;
+        let team = identity.found_team(&ada, "Acme", "acme").await.unwrap();
+        let month = Duration::from_secs(30 * 24 * 3600);
+        let new = NewServiceKey {
+            name: "ci".to_owned(), scopes: vec!["tickets:read".to_owned()], projects: Vec::new(),
+            expires_at: Some(house.projects.now().plus(month)), family: pentad_identity::KeyFamily::Service,
+        };
+        let minted = identity.create_service_key(&ada, &team.id, new).await.unwrap();
+        house.clock.advance(Duration::from_secs(3600));
+        let next = identity.rotate_service_key(&ada, &team.id, &minted.key.id).await.unwrap();
+        assert_eq!(next.key.scopes, minted.key.scopes);
+        assert_eq!(next.key.expires_at, Some(house.projects.now().plus(month)));
+        assert!(identity.authenticate(minted.secret()).await.is_err());
+        assert!(identity.authenticate(next.secret()).await.is_ok());
+        assert!(matches!(identity.rotate_service_key(&ada, &team.id, &minted.key.id).await, Err(TeamError::KeyAlreadyRevoked)));
+        identity.revoke_service_key(&ada, &team.id, &minted.key.id, None).await.unwrap();
+    }
+
+    async fn a_remote_has_one_project_and_is_found_in_every_form(db: Db) {
+        let house = House::new(db);
+        let ada = house.person("ada").await;
+        let project = house.project(&ada, "git@github.com:Acme/Tickets.git").await;
+        assert_eq!(project.git_remote, "acme/tickets");
+        for form in ["acme/tickets", "https://github.com/acme/tickets", "ssh://git@github.com/Acme/Tickets.git", &project.id] {
+            assert_eq!(house.projects.resolve(form).await.unwrap(), project.id, "{form}");
+        }
+        let again = NewProject { name: "x".to_owned(), git_remote: "acme/tickets".to_owned(), organisation: None };
+        assert!(matches!(house.projects.create(&ada, again).await, Err(Error::Taken(_))));
+        house.projects.link_repository(&ada, &project.id, "acme/gadgets", false).await.unwrap();
+        assert_eq!(house.projects.resolve("acme/gadgets").await.unwrap(), project.id);
+        house.projects.delete(&ada, &project.id).await.unwrap();
+        assert!(matches!(house.projects.resolve("acme/gadgets").await, Err(Error::RemoteNotFound)));
+    }
+
+    async fn a_plan_without_a_feature_says_what_it_would_take(db: Db) {
+        let house = House::new(db);
+        let ada = house.person("ada").await;
+        let project = house.project(&ada, "acme/widgets").await.id;
+        house.identity.set_plan(&ada.organisation, PlanName::Pro).await.unwrap();
+        let new = pentad_projects::NewTicket::titled("x");
+        match house.projects.create_ticket(&ada, &project, new).await {
+            Err(Error::UpgradeRequired { upgrade, project: of }) => {
+                assert_eq!((upgrade.feature.name(), upgrade.plan), ("agent_tickets", PlanName::Pro));
+                assert_eq!(of.as_deref(), Some(project.as_str()));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn a_personas_name_stays_taken_and_its_version_counts_changes(db: Db) {
+        let house = House::new(db);
+        let ada = house.person("ada").await;
+        let project = house.project(&ada, "acme/widgets").await.id;
+        let projects = &house.projects;
+        let atlas = || NewPersona { name: "Atlas".to_owned(), role: "Backend".to_owned(), ..NewPersona::default() };
+        projects.create_persona(&ada, &project, atlas()).await.unwrap();
+        let same = PersonaChange { role: Some("Backend".to_owned()), ..PersonaChange::default() };
+        assert_eq!(projects.change_persona(&ada, &project, "ATLAS", same).await.unwrap().version, 1);
+        let other = PersonaChange { role: Some("Lead".to_owned()), ..PersonaChange::default() };
+        assert_eq!(projects.change_persona(&ada, &project, "atlas", other).await.unwrap().version, 2);
+        projects.delete_persona(&ada, &project, "atlas", false).await.unwrap();
+        assert!(matches!(projects.persona(&ada, &project, "atlas").await, Err(Error::NotFound { .. })));
+        assert!(matches!(projects.create_persona(&ada, &project, atlas()).await, Err(Error::Taken(_))));
+    }
+
+    async fn rules_are_changed_under_their_etag_and_compile_to_versions(db: Db) {
+        let house = House::new(db);
+        let ada = house.person("ada").await;
+        let project = house.project(&ada, "acme/widgets").await.id;
+        let projects = &house.projects;
+        let etag = projects.rules(&ada, &project).await.unwrap().etag();
+        let change = RulesChange { static_rules: Some("Write tests first.".to_owned()), ..RulesChange::default() };
+        let changed = projects.change_rules(&ada, &project, Some(&etag), change.clone()).await.unwrap();
+        assert_ne!(changed.etag(), etag);
+        assert!(matches!(projects.change_rules(&ada, &project, Some(&etag), change).await, Err(Error::EtagMismatch { .. })));
+        let first = projects.compile_rules(&ada, &project, None).await.unwrap();
+        assert!(first.created_new_version && first.outputs[0].content.contains("Write tests first."));
+        let second = projects.compile_rules(&ada, &project, None).await.unwrap();
+        assert_eq!((second.version, second.created_new_version), (1, false));
+        assert_eq!(second.outputs, first.outputs);
+    }
+}

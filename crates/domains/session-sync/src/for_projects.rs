@@ -1,0 +1,183 @@
+//! What projects ask about sessions: who captured what where. Only live sessions count.
+
+use pentad_kernel::{Timestamp, UserId};
+use pentad_store::{affected, with_reader, with_writer};
+use sqlx::QueryBuilder;
+
+use crate::{Facts, Result, SessionSync};
+
+/// A session with the facts that knowledge is taken from.
+#[derive(Clone, Debug)]
+pub struct LearnedFrom {
+    /// The session.
+    pub session: String,
+    /// Its owner.
+    pub user: String,
+    /// The project it is linked to.
+    pub project: Option<String>,
+    /// What happened in it.
+    pub facts: Facts,
+}
+
+#[derive(sqlx::FromRow)]
+struct FactsRow {
+    id: String,
+    user_id: String,
+    project_id: Option<String>,
+    summary: String,
+}
+
+impl From<FactsRow> for LearnedFrom {
+    fn from(row: FactsRow) -> Self {
+        Self {
+            session: row.id,
+            user: row.user_id,
+            project: row.project_id,
+            facts: serde_json::from_str(&row.summary).unwrap_or_default(),
+        }
+    }
+}
+
+const REMOTES: &str = "
+    SELECT DISTINCT git_remote FROM sync_sessions
+    WHERE user_id = $1 AND deleted_at IS NULL AND git_remote IS NOT NULL ORDER BY git_remote";
+const RECENT: &str = "
+    SELECT sync_sessions.id, user_id, project_id, summary
+    FROM sync_sessions JOIN sync_contents ON sync_contents.session_id = sync_sessions.id
+    WHERE user_id = $1 AND git_remote = $2 AND deleted_at IS NULL ORDER BY updated_at DESC, id LIMIT $3";
+const LINKED_SINCE: &str = "
+    SELECT sync_sessions.id, user_id, project_id, summary
+    FROM sync_sessions JOIN sync_contents ON sync_contents.session_id = sync_sessions.id
+    WHERE uploaded_at >= $1 AND project_id IS NOT NULL AND deleted_at IS NULL ORDER BY uploaded_at, id LIMIT 1000";
+const OWNED: &str = "
+    SELECT created_at FROM sync_sessions WHERE id = $2 AND user_id = $1 AND deleted_at IS NULL";
+const UNLINK: &str = "UPDATE sync_sessions SET project_id = NULL WHERE project_id = $1";
+const PENDING: &str = "
+    SELECT COUNT(*) FROM handoffs
+    WHERE source_project_id = $1 AND LOWER(persona_name) = $2 AND status = 'pending'";
+
+impl SessionSync {
+    /// How many live sessions are linked to the project or were captured in one of these remotes: of one
+    /// user, or of everybody.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn captured(&self, user: Option<&UserId>, project: &str, remotes: &[String]) -> Result<i64> {
+        Ok(with_reader!(self.db, |conn| {
+            let mut builder = QueryBuilder::new(
+                "SELECT COUNT(*) FROM sync_sessions WHERE deleted_at IS NULL AND (project_id = ",
+            );
+            builder.push_bind(project.to_owned());
+            if !remotes.is_empty() {
+                builder.push(" OR git_remote IN (");
+                let mut list = builder.separated(", ");
+                for remote in remotes {
+                    list.push_bind(remote.clone());
+                }
+                builder.push(")");
+            }
+            builder.push(")");
+            if let Some(user) = user {
+                builder.push(" AND user_id = ").push_bind(user.to_string());
+            }
+            builder.build_query_scalar().fetch_one(conn).await
+        })?)
+    }
+
+    /// The remotes in which the user captured sessions.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn captured_remotes(&self, user: &UserId) -> Result<Vec<String>> {
+        Ok(with_reader!(self.db, |conn| sqlx::query_scalar(REMOTES)
+            .bind(user.as_str())
+            .fetch_all(conn)
+            .await)?)
+    }
+
+    /// The user's latest sessions in a remote, newest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn recent_facts(&self, user: &UserId, remote: &str, limit: u32) -> Result<Vec<LearnedFrom>> {
+        let rows: Vec<FactsRow> = with_reader!(self.db, |conn| sqlx::query_as(RECENT)
+            .bind(user.as_str())
+            .bind(remote)
+            .bind(i64::from(limit))
+            .fetch_all(conn)
+            .await)?;
+        Ok(rows.into_iter().map(LearnedFrom::from).collect())
+    }
+
+    /// The sessions of projects that were pushed since an instant, oldest first; at most 1,000.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn pushed_to_projects(&self, since: Timestamp) -> Result<Vec<LearnedFrom>> {
+        let rows: Vec<FactsRow> = with_reader!(self.db, |conn| sqlx::query_as(LINKED_SINCE)
+            .bind(since.as_micros())
+            .fetch_all(conn)
+            .await)?;
+        Ok(rows.into_iter().map(LearnedFrom::from).collect())
+    }
+
+    /// When the session was made, if it is a live one of this user.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn owned_since(&self, user: &UserId, session: &str) -> Result<Option<Timestamp>> {
+        let made: Option<i64> = with_reader!(self.db, |conn| sqlx::query_scalar(OWNED)
+            .bind(user.as_str())
+            .bind(session)
+            .fetch_optional(conn)
+            .await)?;
+        Ok(made.map(Timestamp::from_micros))
+    }
+
+    /// Takes a project off every session linked to it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn unlink_project(&self, project: &str) -> Result<()> {
+        with_writer!(self.db, |conn| sqlx::query(UNLINK)
+            .bind(project)
+            .execute(conn)
+            .await
+            .map(affected))?;
+        Ok(())
+    }
+
+    /// How many pending handoffs of the project name the persona, in any case.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn pending_handoffs(&self, project: &str, persona: &str) -> Result<i64> {
+        Ok(with_reader!(self.db, |conn| sqlx::query_scalar(PENDING)
+            .bind(project)
+            .bind(persona.to_lowercase())
+            .fetch_one(conn)
+            .await)?)
+    }
+
+    /// Bytes of archives that these users keep, the trash included.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn stored_bytes(&self, users: &[UserId]) -> Result<i64> {
+        if users.is_empty() {
+            return Ok(0);
+        }
+        let stored: Option<i64> = with_reader!(self.db, |conn| {
+            let mut builder = QueryBuilder::new(
+                "SELECT CAST(SUM(blob_size_bytes) AS BIGINT) FROM sync_sessions WHERE user_id IN (",
+            );
+            let mut list = builder.separated(", ");
+            for user in users {
+                list.push_bind(user.to_string());
+            }
+            builder.push(")");
+            builder.build_query_scalar().fetch_one(conn).await
+        })?;
+        Ok(stored.unwrap_or(0))
+    }
+}

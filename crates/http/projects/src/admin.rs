@@ -1,0 +1,135 @@
+//! What platform administrators do for others.
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Json, Path};
+use pentad_http_kit::{Access, Endpoint, Fault, JsonBody, Principal, endpoint};
+use pentad_kernel::{ErrorKind, UserId};
+use pentad_projects::Projects;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A key to mint for somebody else.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(as = sync::MintKey, example = json!({"name": "lost"}))]
+pub(crate) struct MintKey {
+    /// Default `admin-minted`.
+    name: Option<String>,
+}
+
+/// A key that was minted for somebody else.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = sync::MintedKey)]
+pub(crate) struct MintedKeyAnswer {
+    key_id: String,
+    /// The secret, shown this once.
+    raw_key: String,
+    name: String,
+    created_at: String,
+    user_id: String,
+    user_email: String,
+}
+
+/// Mint a key for a user who lost theirs
+///
+/// The secret is in this answer and nowhere else; the audit log says who minted it.
+#[utoipa::path(post, path = "/api/v1/admin/users/{user_id}/api-keys", tag = "sync", request_body = MintKey,
+    params(("user_id" = String, Path, description = "The user.")),
+    responses((status = 201, description = "The key with its secret.", body = MintedKeyAnswer),
+              (status = 404, description = "There is no such user."),
+              (status = 422, description = "The name is too long.")))]
+async fn mint_key_for_user(
+    projects: Data<Projects>,
+    principal: Principal,
+    user_id: Path<String>,
+    body: JsonBody<MintKey>,
+) -> Result<HttpResponse, Fault> {
+    let name = body.0.name.unwrap_or_else(|| "admin-minted".to_owned());
+    if name.trim().is_empty() || name.chars().count() > 255 || name.contains('\0') {
+        return Err(Fault::unprocessable(
+            &["body", "name"],
+            "1 to 255 characters",
+            "value_error",
+        ));
+    }
+    let identity = projects.identity();
+    let user = identity.user(&UserId::new(user_id.into_inner())).await?;
+    if !user.is_active {
+        return Err(Fault::new(ErrorKind::Forbidden, "The user's account is inactive"));
+    }
+    let minted = identity
+        .mint_key_on_behalf(&principal.actor, &user, &name)
+        .await?;
+    Ok(HttpResponse::Created().json(MintedKeyAnswer {
+        key_id: minted.key.id.to_string(),
+        raw_key: minted.secret().to_owned(),
+        name,
+        created_at: minted.key.created_at.to_string(),
+        user_id: user.id.to_string(),
+        user_email: user.email,
+    }))
+}
+
+/// Which compilation to restore.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = sync::RestoreCompilation, example = json!({"compilation_id": 1, "dry_run": true}))]
+pub(crate) struct RestoreCompilation {
+    /// The compilation.
+    compilation_id: i64,
+    /// Whether to say only what would be done. Default true.
+    dry_run: Option<bool>,
+}
+
+/// What restoring does, or would do.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = sync::RestoredCompilation)]
+pub(crate) struct RestoredAnswer {
+    project_id: String,
+    compilation_id: i64,
+    compiled_at: String,
+    context_words_restored: i64,
+    entries_compiled_at_restored: i64,
+    dry_run: bool,
+}
+
+/// Restore a context document from a compilation
+///
+/// Entries that were compiled later wait again, so that nothing they say is lost.
+#[utoipa::path(post, path = "/api/v1/admin/projects/{project_id}/restore-from-compilation", tag = "sync", request_body = RestoreCompilation,
+    params(("project_id" = String, Path, description = "The project.", example = "proj_0123456789abcdef")),
+    responses((status = 200, description = "What it does, or would do.", body = RestoredAnswer),
+              (status = 404, description = "There is no such project or compilation."),
+              (status = 422, description = "The compilation left an empty document.")))]
+async fn restore_from_compilation(
+    projects: Data<Projects>,
+    principal: Principal,
+    project_id: Path<String>,
+    body: JsonBody<RestoreCompilation>,
+) -> Result<Json<RestoredAnswer>, Fault> {
+    let compilation_id = body.compilation_id;
+    if compilation_id <= 0 {
+        return Err(Fault::unprocessable(
+            &["body", "compilation_id"],
+            "must be above 0",
+            "greater_than",
+        ));
+    }
+    let dry_run = body.dry_run.unwrap_or(true);
+    let restored = projects
+        .restore(&principal.actor, &project_id, compilation_id, dry_run)
+        .await?;
+    Ok(Json(RestoredAnswer {
+        project_id: project_id.into_inner(),
+        compilation_id,
+        compiled_at: restored.compiled_at.to_string(),
+        context_words_restored: restored.context_words,
+        entries_compiled_at_restored: restored.entries,
+        dry_run,
+    }))
+}
+
+pub(crate) fn endpoints() -> Vec<Endpoint> {
+    vec![
+        endpoint!(mint_key_for_user, Access::Admin),
+        endpoint!(restore_from_compilation, Access::Admin),
+    ]
+}
