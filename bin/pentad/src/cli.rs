@@ -27,7 +27,7 @@ pub(crate) struct LoggingArguments {
         long,
         global = true,
         env = "PENTAD_LOG",
-        default_value = "info",
+        default_value = "info,sqlx=warn,actix_server=warn",
         value_name = "FILTER"
     )]
     pub(crate) log: String,
