@@ -3,6 +3,7 @@
 //! Each is one operation here, decided by something that the request itself carries (contract of the
 //! gateway, section 1): the part names of a form, the form of an identifier, the kind of credential.
 
+use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::web::{Data, Json, Path};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, Responder as _};
 use pentad_grep_sessions::GrepSessions;
@@ -12,8 +13,8 @@ use pentad_http_kit::{
 };
 use pentad_http_sync::{EditSession, SessionAnswer};
 use pentad_identity::KeyFamily;
-use pentad_kernel::ActorKind;
 use pentad_kernel::id::is_uuid;
+use pentad_kernel::{ActorKind, ErrorKind};
 use pentad_session_sync::SessionSync;
 
 /// The surface of a session by the form of its identifier.
@@ -159,11 +160,18 @@ async fn delete_session(
               (status = 409, description = "Another session has the alias."),
               (status = 422, description = "A value is out of its bounds.")))]
 async fn edit_session(
+    request: HttpRequest,
     sync: Data<SessionSync>,
     principal: Principal,
     id: Path<String>,
     JsonBody(body): JsonBody<EditSession>,
 ) -> Result<Json<SessionAnswer>, Fault> {
+    let surface = surface_of_id(&id);
+    meant_for(&request, surface);
+    if surface == Surface::Grep {
+        let fault = Fault::new(ErrorKind::MethodNotAllowed, "a grep session is changed by append");
+        return Err(fault.with_header(ALLOW, HeaderValue::from_static("GET, DELETE")));
+    }
     pentad_http_sync::edit_session(&sync, &principal, &id, body).await
 }
 
@@ -203,7 +211,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         endpoint!(list_sessions, Access::Credential).surface_by_path(),
         endpoint!(describe_session, Access::Credential).surface_by_path(),
         endpoint!(delete_session, Access::Credential).surface_by_path(),
-        endpoint!(edit_session, Access::User),
+        endpoint!(edit_session, Access::Credential).surface_by_path(),
         endpoint!(current_user, Access::Credential).surface_by_path(),
     ]
 }
