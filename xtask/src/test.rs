@@ -77,14 +77,17 @@ impl Server {
     }
 }
 
+/// Without the benchmarks, which are programs of their own and measure for minutes.
 fn tests(workspace: &Workspace) -> Command {
     if find("cargo-nextest").is_some() {
-        workspace.cargo(&["nextest", "run", "--workspace", "--all-targets", "--locked"])
+        workspace.cargo(&["nextest", "run", "--workspace", "--locked", "--no-fail-fast"])
     } else {
         workspace.cargo(&[
             "test",
             "--workspace",
-            "--all-targets",
+            "--lib",
+            "--bins",
+            "--tests",
             "--locked",
             "--no-fail-fast",
         ])
