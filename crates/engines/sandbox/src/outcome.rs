@@ -83,10 +83,37 @@ pub struct Outcome {
     pub cancelled: bool,
     /// Wall time from the moment the program was let go.
     pub duration: Duration,
+    /// Wall time spent compiling before the run, which is not part of `duration`.
+    pub build: Option<Duration>,
     /// Wall time until the first byte of output.
     pub first_output: Option<Duration>,
     /// What it used.
     pub usage: Usage,
     /// What it did to the files of the workspace.
     pub changes: Changes,
+}
+
+impl Outcome {
+    /// Of a program that could not be started because its source is in error.
+    pub(crate) fn source_error(message: &str) -> Self {
+        let stderr = Captured {
+            text: format!("{message}\n"),
+            truncated: false,
+            total_bytes: message.len() as u64 + 1,
+        };
+        Self {
+            stdout: Captured::default(),
+            stderr,
+            exit_code: 1,
+            signal: None,
+            killed_by: None,
+            stopped: false,
+            cancelled: false,
+            duration: Duration::ZERO,
+            build: None,
+            first_output: None,
+            usage: Usage::default(),
+            changes: Changes::none(),
+        }
+    }
 }

@@ -10,6 +10,9 @@ use crate::{Limits, RunLimits, WorkspacePath};
 /// The directory every program starts in.
 pub const WORKSPACE: &str = "/workspace";
 
+/// Where [`Run::executable`] appears.
+pub const EXECUTABLE: &str = "/opt/program";
+
 /// A program and its complete environment; nothing of the caller's environment is added.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Program {
@@ -60,6 +63,8 @@ pub const READY: u8 = 0x06;
 pub struct Run {
     /// The program, for a sandbox without an interpreter.
     pub program: Option<Program>,
+    /// A file of the host shown, for this run only, as [`EXECUTABLE`].
+    pub executable: Option<PathBuf>,
     /// Whether that program announces itself with a [`READY`] byte.
     pub announces: bool,
     /// Bytes written to standard input first: what a waiting interpreter reads as its orders.
@@ -89,6 +94,8 @@ pub struct InputFile {
     pub path: WorkspacePath,
     /// What.
     pub content: InputContent,
+    /// Visible to the program, but not the user's: never among the changes.
+    pub injected: bool,
 }
 
 /// What an input file is.
@@ -118,6 +125,16 @@ impl InputFile {
                 bytes: bytes.into(),
                 executable: false,
             },
+            injected: false,
+        }
+    }
+
+    /// A regular file that the program sees and that is never among the changes.
+    #[must_use]
+    pub fn injected(path: WorkspacePath, bytes: impl Into<Arc<[u8]>>) -> Self {
+        Self {
+            injected: true,
+            ..Self::new(path, bytes)
         }
     }
 }

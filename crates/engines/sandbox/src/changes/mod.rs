@@ -21,7 +21,8 @@ pub(crate) use walk::read_directory;
 /// devices, pipes and links that lead outside are counted as skipped.
 #[derive(Debug)]
 pub struct Changes {
-    root: OwnedFd,
+    /// `None` where nothing ran.
+    root: Option<OwnedFd>,
     list: Vec<Change>,
     skipped: Vec<Skipped>,
 }
@@ -96,7 +97,20 @@ pub(crate) struct Baseline {
 impl Changes {
     pub(crate) fn collect(root: OwnedFd, before: Baseline) -> io::Result<Self> {
         let (list, skipped) = walk::compare(&root, before)?;
-        Ok(Self { root, list, skipped })
+        Ok(Self {
+            root: Some(root),
+            list,
+            skipped,
+        })
+    }
+
+    /// The changes of a program that was never started.
+    pub(crate) fn none() -> Self {
+        Self {
+            root: None,
+            list: Vec::new(),
+            skipped: Vec::new(),
+        }
     }
 
     /// The changes in order of path.
@@ -129,7 +143,8 @@ impl Changes {
     pub fn open(&self, path: &str) -> io::Result<File> {
         let within = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        Ok(rustix::fs::openat2(&self.root, path, flags, Mode::empty(), within)?.into())
+        let root = self.root.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        Ok(rustix::fs::openat2(root, path, flags, Mode::empty(), within)?.into())
     }
 
     /// Reads a created or changed regular file.

@@ -20,7 +20,9 @@ const SKIPS: usize = 100;
 /// Every process that could write there is gone, so nothing moves underneath; still nothing is opened
 /// through a link.
 pub(super) fn compare(root: &OwnedFd, before: Baseline) -> io::Result<(Vec<Change>, Vec<Skipped>)> {
+    let injected = before.files.iter().filter(|file| file.injected);
     let mut walk = Walk {
+        injected: injected.map(|file| file.path.as_str().to_owned()).collect(),
         files: before
             .files
             .into_iter()
@@ -42,6 +44,8 @@ pub(super) fn compare(root: &OwnedFd, before: Baseline) -> io::Result<(Vec<Chang
 }
 
 struct Walk {
+    /// Paths that are none of the user's.
+    injected: BTreeSet<String>,
     /// The files handed in.
     files: BTreeMap<String, InputContent>,
     /// The directory that shows through.
@@ -330,7 +334,11 @@ pub(crate) fn read_directory(base: &Path) -> io::Result<Vec<InputFile>> {
             } else {
                 continue;
             };
-            files.push(InputFile { path, content });
+            files.push(InputFile {
+                path,
+                content,
+                injected: false,
+            });
         }
     }
     Ok(files)
@@ -374,6 +382,7 @@ mod tests {
             .map(|(path, bytes)| InputFile {
                 path: WorkspacePath::parse(path).expect("path"),
                 content: content(bytes.as_bytes()),
+                injected: false,
             })
             .collect();
         let root = File::open(now).expect("directory").into();

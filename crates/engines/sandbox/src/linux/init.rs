@@ -17,8 +17,9 @@ use super::roots;
 use super::seccomp::Filters;
 use super::status::StatusPage;
 use super::sys;
-use super::template::{Template, step};
+use super::template::{Template, attach, step};
 use super::wire::{self, Began, Failure, Orders, Prepared, Spawn};
+use crate::spec::EXECUTABLE;
 
 /// The user id programs see.
 pub(crate) const INSIDE_UID: u32 = 1000;
@@ -169,14 +170,19 @@ fn carry_out(
     files::write_all(&orders.files, control)?;
     let mut payload = vec![0; orders.payload_bytes];
     step("read the payload", wire::receive_bytes(control, &mut payload))?;
+    // In the reverse of the order in which they were sent.
+    let mut next = |what: &str| {
+        let taken = descriptors
+            .pop()
+            .ok_or(io::Error::from(io::ErrorKind::InvalidData));
+        step(what, taken)
+    };
+    if orders.executable {
+        let executable = next("executable")?;
+        step("mount the executable", attach(&executable, EXECUTABLE))?;
+    }
     if orders.overlay {
-        let base = step(
-            "base",
-            descriptors
-                .pop()
-                .ok_or(io::Error::from(io::ErrorKind::InvalidData)),
-        )?;
-        roots::overlay_workspace(&base)?;
+        roots::overlay_workspace(&next("base")?)?;
     }
     roots::hide_workings()?;
     page.program_started();

@@ -160,6 +160,11 @@ impl Slot for LinuxSlot {
 impl LinuxSlot {
     /// A mount of the base directory, for the sandbox's user.
     pub(crate) fn base_mount(&self, base: &std::path::Path) -> Result<OwnedFd> {
+        self.tree(base, self.uid.as_ref().map(|uid| uid.number))
+    }
+
+    /// A read-only mount of a file or directory of the host; its owner becomes `uid`.
+    pub(crate) fn tree(&self, base: &std::path::Path, uid: Option<u32>) -> Result<OwnedFd> {
         let not_shown = |source| Error::Source {
             path: base.to_owned(),
             source,
@@ -169,10 +174,7 @@ impl LinuxSlot {
             .to_str()
             .ok_or_else(|| not_shown(io::ErrorKind::InvalidInput.into()))?
             .to_owned();
-        let request = Request::Tree {
-            path,
-            uid: self.uid.as_ref().map(|uid| uid.number),
-        };
+        let request = Request::Tree { path, uid };
         match self.reach.launcher.ask(&request, &[]) {
             Ok((_, mut descriptors)) => descriptors
                 .pop()

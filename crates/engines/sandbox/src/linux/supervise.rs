@@ -97,10 +97,16 @@ pub(crate) fn run(slot: &mut LinuxSlot, run: Run, sink: &mut dyn Sink) -> Result
         files = copied;
         base = None;
     }
+    let executable = run
+        .executable
+        .as_deref()
+        .map(|path| slot.tree(path, None))
+        .transpose()?;
     let orders = Orders {
         program: run.program,
         payload_bytes: run.payload.len(),
         overlay: mount.is_some(),
+        executable: executable.is_some(),
         files: files.iter().map(ordered).collect(),
     };
     slot.awaits_ready |= orders.program.is_some() && run.announces;
@@ -112,7 +118,7 @@ pub(crate) fn run(slot: &mut LinuxSlot, run: Run, sink: &mut dyn Sink) -> Result
         &orders,
         &files,
         &run.payload,
-        mount.as_ref(),
+        [mount.as_ref(), executable.as_ref()],
         stdin.as_ref(),
     )?;
     if run.stdin.is_empty() {
@@ -172,11 +178,11 @@ fn give_orders(
     orders: &Orders,
     files: &[InputFile],
     payload: &[u8],
-    mount: Option<&OwnedFd>,
+    mounts: [Option<&OwnedFd>; 2],
     stdin: Option<&OwnedFd>,
 ) -> Result<()> {
     let mut descriptors = Vec::new();
-    descriptors.extend(mount.map(AsFd::as_fd));
+    descriptors.extend(mounts.into_iter().flatten().map(AsFd::as_fd));
     if !payload.is_empty() {
         descriptors.extend(stdin.map(AsFd::as_fd));
     }
@@ -519,6 +525,7 @@ impl Supervisor<'_> {
             stopped,
             cancelled: self.cancelled,
             duration: report.map_or(elapsed, |report| report.duration),
+            build: None,
             first_output: self.first_output,
             usage: Usage {
                 cpu: report.map_or(Duration::ZERO, |report| report.cpu),

@@ -12,6 +12,7 @@ use rustix::mount::{MountFlags, MoveMountFlags, OpenTreeFlags, move_mount, open_
 
 use super::sys::{MountAttributes, set_mount_attributes};
 use super::wire::Failure;
+use crate::spec::EXECUTABLE;
 
 /// Read-only, no set-user-id programs, no devices.
 pub(crate) const SEALED: u64 = libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
@@ -111,6 +112,10 @@ impl Template {
                 fs::create_dir(template.inside(directory)),
             )?;
         }
+        step(
+            "make a place for executables",
+            template.make_target(EXECUTABLE, false),
+        )?;
         template.add_system()?;
         for (path, content) in WRITTEN {
             step(

@@ -103,6 +103,8 @@ pub(crate) struct Orders {
     pub(crate) payload_bytes: usize,
     /// Whether a mount to overlay comes with the message.
     pub(crate) overlay: bool,
+    /// Whether a mount of an executable comes with it.
+    pub(crate) executable: bool,
 }
 
 /// One file of the workspace.
