@@ -35,6 +35,7 @@ pub(super) fn compare(root: &OwnedFd, before: Baseline) -> io::Result<(Vec<Chang
     };
     walk.directory(root, "", 0)?;
     walk.missing_files();
+    walk.changes.retain(|path, _| !walk.injected.contains(path));
     let list = walk
         .changes
         .into_iter()

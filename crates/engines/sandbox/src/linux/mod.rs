@@ -16,6 +16,7 @@ mod sys;
 mod template;
 mod tree;
 mod uids;
+mod undertaker;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -37,6 +38,7 @@ use launcher::Launcher;
 use slot::{LinuxSlot, Reach};
 use status::StatusPage;
 use uids::Uids;
+use undertaker::Undertaker;
 use wire::{Prepared, Request, Resources, Spawn};
 
 /// How the Linux backend starts.
@@ -53,6 +55,8 @@ pub struct LinuxOptions {
 ///
 /// Works as root, where every sandbox has a user id of its own, and as an ordinary user.
 pub struct LinuxBackend {
+    /// Dropped first: it waits for used sandboxes, which need all the rest.
+    undertaker: Undertaker,
     launcher: Arc<Launcher>,
     cgroups: Option<Cgroups>,
     uids: Option<Arc<Uids>>,
@@ -166,6 +170,7 @@ impl LinuxBackend {
             overlay: self.guards.has(Guard::Overlay),
             group,
             uid,
+            afterwards: self.undertaker.address(),
         };
         if let Some(group) = &slot.group {
             group.attach(pid).map_err(Error::io("entering a cgroup"))?;

@@ -8,6 +8,7 @@ use super::LinuxOptions;
 use super::cgroup::Cgroups;
 use super::launcher::{LaunchError, Launcher};
 use super::uids::Uids;
+use super::undertaker::Undertaker;
 use crate::backend::Discard;
 use crate::error::{Error, Result};
 use crate::guards::{Guard, GuardReport};
@@ -35,6 +36,7 @@ pub(super) fn start(options: &LinuxOptions) -> Result<LinuxBackend> {
     };
     let cgroups = (!options.without_cgroups).then(Cgroups::find);
     let mut backend = LinuxBackend {
+        undertaker: Undertaker::start().map_err(Error::io("starting a thread"))?,
         launcher,
         cgroups: None,
         uids: if root { Uids::choose() } else { None },

@@ -7,6 +7,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -40,6 +41,8 @@ pub(crate) struct LinuxSlot {
     /// Whether the READY byte is still to come on standard output.
     pub(crate) awaits_ready: bool,
     pub(crate) overlay: bool,
+    /// Who ends it after its run; taken then, so that it waits for nothing else.
+    pub(crate) afterwards: Option<Sender<Option<Box<LinuxSlot>>>>,
     // Given back in this order after everything inside is gone.
     pub(crate) group: Option<Group>,
     pub(crate) uid: Option<Uid>,
@@ -153,7 +156,12 @@ impl Slot for LinuxSlot {
             return Err(Error::Program);
         }
         self.listeners.clear();
-        supervise::run(&mut self, run, sink)
+        let outcome = supervise::run(&mut self, run, sink);
+        // What is not taken is dropped here and now.
+        if let Some(afterwards) = self.afterwards.take() {
+            let _ = afterwards.send(Some(self));
+        }
+        outcome
     }
 }
 

@@ -278,8 +278,8 @@ fn directly() -> String {
     let tools = format!("{ROOT}/pkg/tool/linux_{}", go_arch());
     let config = format!("-importcfg {STANDARD}/importcfg");
     format!(
-        "{tools}/compile -p main -complete -trimpath /workspace -pack {config} -o /tmp/main.a ./main.go && \
-         {tools}/link -s -w -buildmode=exe {config} -o {BINARY} /tmp/main.a"
+        "{tools}/compile -p main -complete -trimpath /workspace -pack {config} -o /tmp/main.a ./main.go 1>&2 && \
+         {tools}/link -s -w -buildmode=exe {config} -o {BINARY} /tmp/main.a 1>&2"
     )
 }
 

@@ -38,7 +38,8 @@ pub(super) fn discover(search: &RuntimeSearch) -> Result<Runtime, String> {
 }
 
 pub(super) fn command(runtime: &Runtime, limits: &Limits) -> (Vec<String>, Vec<(&'static str, String)>) {
-    let heap = limits.memory_bytes / (1 << 20) * 3 / 4;
+    // No lower than the sandbox's own limit, whose end is the one that is reported.
+    let heap = limits.memory_bytes / (1 << 20);
     let argv = vec![
         runtime.program.clone(),
         format!("--max-old-space-size={}", heap.max(64)),

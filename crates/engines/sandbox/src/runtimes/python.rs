@@ -56,6 +56,7 @@ pub(super) fn command(
     if !env.iter().any(|(name, _)| name.starts_with("PYTHON")) {
         argv.push("-I".into());
     }
-    argv.extend(["-X", "utf8", "-X", "pycache_prefix=/tmp/.pycache", "-c", BOOT].map(str::to_owned));
+    // Without -B importing a module of the workspace would leave a changed file behind.
+    argv.extend(["-B", "-X", "utf8", "-c", BOOT].map(str::to_owned));
     (argv, vec![])
 }

@@ -49,12 +49,11 @@ def _boot():
         except BaseException:
             traceback.print_exc()
     # An orderly end without the slow part: threads, exit handlers, buffers.
-    for last in (threading._shutdown, atexit._run_exitfuncs, sys.stdout.flush, sys.stderr.flush):
+    for last in (threading._shutdown, atexit._run_exitfuncs, lambda: sys.stdout.flush(), lambda: sys.stderr.flush()):
         try:
             last()
         except BaseException as error:
             if not isinstance(error, (SystemExit, ValueError, AttributeError)):
-                traceback.print_exc()
                 code = code or 120
     os._exit(code & 0xFF)
 _boot()
