@@ -33,6 +33,8 @@ pub(super) fn compare(root: &OwnedFd, before: Baseline) -> io::Result<(Vec<Chang
         changes: BTreeMap::new(),
         skipped: Vec::new(),
     };
+    // Its owner may have locked the workspace itself.
+    let _ = rustix::fs::fchmod(root, Mode::from_raw_mode(0o755));
     walk.directory(root, "", 0)?;
     walk.missing_files();
     walk.changes.retain(|path, _| !walk.injected.contains(path));
@@ -96,7 +98,7 @@ impl Walk {
         let content = Content::File {
             size: stat.st_size as u64,
             executable: stat.st_mode & 0o100 != 0,
-            modified: time(stat.st_mtime, stat.st_mtime_nsec as u64),
+            modified: time(stat.st_mtime, stat.st_mtime_nsec),
         };
         let executable = stat.st_mode & 0o100 != 0;
         let file = File::from(open_readable(directory, name, stat, OFlags::NONBLOCK)?);

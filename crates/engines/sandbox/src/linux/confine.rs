@@ -1,5 +1,6 @@
 //! The last steps before an untrusted program: no privileges, limits, the system call filter.
 
+use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::process::{Pid, Resource, Rlimit, chdir, setrlimit, setsid};
@@ -34,7 +35,7 @@ pub(crate) fn start(
     };
     // Like a shell: the reason on standard error, 127 for a program that does not exist, else 126.
     let reason = format!("sandbox: {}: {}\n", failure.step, failure.source());
-    let _ = rustix::io::write(&streams.stderr, reason.as_bytes());
+    let _ = std::io::stderr().write_all(reason.as_bytes());
     sys::exit_now(if failure.errno == libc::ENOENT { 127 } else { 126 })
 }
 
@@ -82,7 +83,7 @@ fn set_limits(resources: &Resources) -> Result<(), Failure> {
                 current: Some(value),
                 maximum: Some(value),
             };
-            match setrlimit(resource, limit.clone()) {
+            match setrlimit(resource, limit) {
                 // Already lower, which is as good: a lower hard limit cannot be raised and need not be.
                 Err(rustix::io::Errno::PERM) => {}
                 other => step(format!("{resource:?} limit"), other)?,

@@ -66,6 +66,11 @@ fn serve() {
     let Ok(socket) = std::io::stdin().as_fd().try_clone_to_owned() else {
         return;
     };
+    // No sandbox inherits the socket where programs have their input.
+    let nothing = fs::File::open("/dev/null").map(|null| sys::duplicate_onto(null.as_fd(), 0));
+    if !matches!(nothing, Ok(Ok(()))) {
+        return;
+    }
     let _ = rustix::thread::set_name(c"sandbox-helper");
     sys::ignore_children();
     let mut helper = match Helper::start(socket) {

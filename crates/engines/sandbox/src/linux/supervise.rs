@@ -11,6 +11,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::Signal;
 use rustix::time::Timespec;
 
+use super::cgroup::Group;
 use super::slot::LinuxSlot;
 use super::status::Report;
 use super::tree;
@@ -200,6 +201,10 @@ fn give_orders(
         // Process 1 has stopped listening, and says why.
         Err(source) => {
             began(slot)?;
+            // Cancelled before it began: the outcome says so.
+            if slot.reach.cancelled.load(Ordering::Relaxed) {
+                return Ok(());
+            }
             Err(Error::Workspace {
                 step: "hand the files over".into(),
                 source,
@@ -355,7 +360,7 @@ impl Supervisor<'_> {
     fn look(&mut self, _now: Instant) {
         let limits = &self.slot.limits;
         self.disk_full |= self.disk_is_full();
-        let counted = self.slot.group.as_ref().and_then(|group| group.memory_now());
+        let counted = self.slot.group.as_ref().and_then(Group::memory_now);
         match (&self.slot.group, counted) {
             (Some(group), Some(memory)) => {
                 self.peak = self.peak.max(memory);
@@ -477,6 +482,7 @@ impl Supervisor<'_> {
             }
         }
         let elapsed = self.started.elapsed();
+        self.cancelled |= self.slot.reach.cancelled.load(Ordering::Relaxed);
         // Process 1 reports when all others are gone, and goes itself; without a report it was killed.
         if report.is_none() && !self.slot.reach.gone(GIVE_UP) {
             return Err(Error::Survivors);
@@ -514,7 +520,7 @@ impl Supervisor<'_> {
         } else {
             ending.code
         };
-        let peak = self.slot.group.as_ref().and_then(|group| group.memory_peak());
+        let peak = self.slot.group.as_ref().and_then(Group::memory_peak);
         let largest = report.map_or(0, |report| report.max_memory_bytes);
         Ok(Outcome {
             stdout: self.out.capture.finish(),

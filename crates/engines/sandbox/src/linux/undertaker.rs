@@ -18,7 +18,8 @@ impl Undertaker {
         let thread = std::thread::Builder::new()
             .name("sandbox-end".into())
             .spawn(move || {
-                for slot in receiver {
+                // `None` ends it, whoever still holds an address.
+                while let Ok(Some(slot)) = receiver.recv() {
                     drop(slot);
                 }
             })?;

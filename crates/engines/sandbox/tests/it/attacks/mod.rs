@@ -4,7 +4,6 @@
 //! A missing runtime or guard is said loudly and skips what needs it; with `CI=true` it fails.
 
 mod files;
-mod harness;
 mod kernel;
 mod languages;
 mod neighbours;
@@ -12,7 +11,7 @@ mod network;
 mod processes;
 mod resources;
 
-use harness::{Attack, Ground};
+use crate::harness::{self, Attack, Ground};
 
 /// The whole table.
 fn attacks() -> Vec<Attack> {
@@ -37,10 +36,13 @@ fn the_table_is_as_long_as_promised_and_without_duplicates() {
     assert_eq!(names.len(), count, "duplicate names");
 }
 
-/// As whoever runs the tests.
+/// The table itself, in a process of its own, so that what is left behind is nobody else's.
 #[test]
-fn every_attack_is_contained() {
-    let Some(ground) = Ground::prepare("every_attack_is_contained") else {
+fn ground() {
+    if std::env::var_os(harness::ALONE).is_none() {
+        return;
+    }
+    let Some(ground) = Ground::prepare("every attack") else {
         return;
     };
     ground.withstand(&attacks());
@@ -48,8 +50,13 @@ fn every_attack_is_contained() {
     ground.assert_nothing_is_left();
 }
 
+#[test]
+fn every_attack_is_contained() {
+    harness::alone("attacks::ground", harness::As::Oneself);
+}
+
 /// When the tests run as root: the same again as an ordinary user.
 #[test]
 fn every_attack_is_contained_as_an_ordinary_user() {
-    harness::again_as_ordinary_user("every_attack_is_contained");
+    harness::alone("attacks::ground", harness::As::OrdinaryUser);
 }

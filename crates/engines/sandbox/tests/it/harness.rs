@@ -188,18 +188,12 @@ impl Ground {
             }
         };
         eprintln!("{}", backend.guards());
-        let search = RuntimeSearch {
-            directories: runtime_directories(),
-            ..RuntimeSearch::default()
-        };
-        let runtimes = Runtimes::discover(&search);
+        let runtimes = runtimes();
         eprintln!("{runtimes}");
         let options = ExecutorOptions {
             limits: limits(),
             listen: vec![8787],
-            state: Some(
-                std::env::var_os("PENTAD_TEST_STATE").map_or_else(|| state.path().join("go"), PathBuf::from),
-            ),
+            state: Some(state_directory(state.path())),
             ..ExecutorOptions::default()
         };
         let executor = Executor::start(backend, runtimes, options).expect("executor");
@@ -308,71 +302,113 @@ pub(crate) fn skip(what: &str, why: &str) {
     eprintln!("\n*** SKIPPED *** {what}: {why}\n");
 }
 
-/// Directories from `PENTAD_RUNTIMES`, as in `PATH`.
-fn runtime_directories() -> Vec<PathBuf> {
-    std::env::var_os("PENTAD_RUNTIMES")
+/// The runtimes of the host, and those in the directories of `PENTAD_RUNTIMES` (as in `PATH`).
+pub(crate) fn runtimes() -> Runtimes {
+    let directories = std::env::var_os("PENTAD_RUNTIMES")
         .map(|path| std::env::split_paths(&path).collect())
-        .unwrap_or_default()
+        .unwrap_or_default();
+    Runtimes::discover(&RuntimeSearch {
+        directories,
+        ..RuntimeSearch::default()
+    })
 }
 
-/// Runs a test of this binary as user 65534.
-pub(crate) fn again_as_ordinary_user(test: &str) {
-    if fs::read_to_string("/proc/self/status").is_ok_and(|status| !status.contains("Uid:\t0\t0")) {
-        eprintln!("not root: {test} has run as an ordinary user already");
-        return;
+/// Where Go's compiled library is kept: `PENTAD_TEST_STATE`, so that it is not compiled for every test.
+pub(crate) fn state_directory(scratch: &std::path::Path) -> PathBuf {
+    std::env::var_os("PENTAD_TEST_STATE").map_or_else(|| scratch.join("go"), PathBuf::from)
+}
+
+/// A backend, or a loud word about why there is none.
+pub(crate) fn backend(test: &str) -> Option<Arc<LinuxBackend>> {
+    match LinuxBackend::start(&LinuxOptions::default()) {
+        Ok(backend) => Some(Arc::new(backend)),
+        Err(error) => {
+            skip(test, &error.to_string());
+            None
+        }
     }
-    // The test binary may lie where that user cannot reach it.
+}
+
+/// Set in a process that runs one test alone.
+pub(crate) const ALONE: &str = "PENTAD_TEST_ALONE";
+
+/// As whom a test is run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum As {
+    Oneself,
+    /// User 65534, when the tests run as root; else there is nothing to add.
+    OrdinaryUser,
+}
+
+/// Runs a test of this binary in a process of its own.
+pub(crate) fn alone(test: &str, user: As) {
     let directory = tempfile::Builder::new()
-        .prefix("attack-user-")
+        .prefix("attack-alone-")
         .tempdir()
         .expect("directory");
-    let open = |path: &std::path::Path| {
-        fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("chmod");
-    };
-    open(directory.path());
-    let program = directory.path().join("attacks");
-    fs::copy(std::env::current_exe().expect("own path"), &program).expect("copy");
-    open(&program);
-    let home = directory.path().join("home");
-    fs::create_dir(&home).expect("home");
-    std::os::unix::fs::chown(&home, Some(65534), Some(65534)).expect("chown");
-    let output = Command::new(&program)
+    let mut command = Command::new(std::env::current_exe().expect("own path"));
+    if user == As::OrdinaryUser {
+        if fs::read_to_string("/proc/self/status").is_ok_and(|status| !status.contains("Uid:\t0\t0")) {
+            eprintln!("not root: {test} has run as an ordinary user already");
+            return;
+        }
+        command = as_ordinary_user(directory.path());
+    }
+    let output = command
         .args([test, "--exact", "--nocapture"])
-        .env("TMPDIR", &home)
-        .env("HOME", &home)
-        .env_remove("PENTAD_TEST_STATE")
-        .current_dir("/")
-        .gid(65534)
-        .uid(65534)
+        .env(ALONE, "1")
         .output()
         .expect("the test binary");
     eprintln!("{}", String::from_utf8_lossy(&output.stderr));
     assert!(
         output.status.success(),
-        "as an ordinary user:\n{}",
+        "{}",
         String::from_utf8_lossy(&output.stdout)
     );
+}
+
+/// This binary, copied to where the user can reach it, with a home of its own.
+fn as_ordinary_user(directory: &std::path::Path) -> Command {
+    let open = |path: &std::path::Path| {
+        fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("chmod");
+    };
+    open(directory);
+    let program = directory.join("it");
+    fs::copy(std::env::current_exe().expect("own path"), &program).expect("copy");
+    open(&program);
+    let home = directory.join("home");
+    fs::create_dir(&home).expect("home");
+    let state = home.join("go");
+    if let Some(made) = std::env::var_os("PENTAD_TEST_STATE") {
+        let copied = Command::new("cp").arg("-r").arg(made).arg(&state).status();
+        assert!(
+            copied.is_ok_and(|status| status.success()),
+            "copying the state directory"
+        );
+    }
+    let given = Command::new("chown")
+        .args(["-R", "65534:65534"])
+        .arg(&home)
+        .status();
+    assert!(given.is_ok_and(|status| status.success()), "giving the home away");
+    let mut command = Command::new(&program);
+    command
+        .env("TMPDIR", &home)
+        .env("HOME", &home)
+        .env("PENTAD_TEST_STATE", &state)
+        .current_dir("/")
+        .gid(65534)
+        .uid(65534);
+    command
 }
 
 impl Left {
     fn now() -> Self {
         let own = std::process::id();
-        let mut processes = BTreeSet::new();
-        let mut pending = vec![own];
-        while let Some(pid) = pending.pop() {
-            for task in fs::read_dir(format!("/proc/{pid}/task"))
-                .into_iter()
-                .flatten()
-                .flatten()
-            {
-                let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
-                for child in children.split_whitespace().filter_map(|pid| pid.parse().ok()) {
-                    let name = fs::read_to_string(format!("/proc/{child}/comm")).unwrap_or_default();
-                    processes.insert(format!("{child} {}", name.trim()));
-                    pending.push(child);
-                }
-            }
-        }
+        let processes = descendants(own)
+            .into_iter()
+            .map(|(pid, name)| format!("{pid} {name}"))
+            .collect();
         let mut cgroups = BTreeSet::new();
         let mut directories = vec![(PathBuf::from("/sys/fs/cgroup"), 0)];
         while let Some((directory, depth)) = directories.pop() {
@@ -405,4 +441,35 @@ impl Left {
             temporary,
         }
     }
+}
+
+/// All processes below one, with their names.
+pub(crate) fn descendants(pid: u32) -> Vec<(u32, String)> {
+    let mut found = Vec::new();
+    let mut pending = vec![pid];
+    while let Some(pid) = pending.pop() {
+        for task in fs::read_dir(format!("/proc/{pid}/task"))
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
+            for child in children.split_whitespace().filter_map(|pid| pid.parse().ok()) {
+                if let Some(name) = process_name(child) {
+                    found.push((child, name));
+                    pending.push(child);
+                }
+            }
+        }
+    }
+    found
+}
+
+pub(crate) fn process_name(pid: u32) -> Option<String> {
+    Some(
+        fs::read_to_string(format!("/proc/{pid}/comm"))
+            .ok()?
+            .trim()
+            .to_owned(),
+    )
 }
