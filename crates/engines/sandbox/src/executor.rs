@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::outcome::Outcome;
 use crate::pool::{Pool, PoolKind, PoolSizes, PoolState};
 use crate::runtimes::go::{Built, GoTools};
-use crate::runtimes::{Language, Runtimes, base_env, deno, read_at_start};
+use crate::runtimes::{Language, Runtimes, Start, base_env, deno, read_at_start};
 use crate::spec::{EXECUTABLE, InputFile, Program, Run, Shape, Workspace};
 use crate::{GuardReport, Limits, RunLimits, WorkspacePath};
 
@@ -135,7 +135,7 @@ impl Executor {
             if executor.runtimes.of(language).is_ok() {
                 executor.pool.keep(
                     kind,
-                    executor.interpreter_shape(language, &executor.options.limits, &[])?,
+                    executor.interpreter_shape(language, &executor.options.limits, &[], Start::InAdvance)?,
                 );
             }
         }
@@ -214,13 +214,13 @@ impl Executor {
                 place
             }
             Language::Python => {
-                let message = json!({ "code": job.code, "env": environment(&job.env) });
+                let message = python_message(&job);
                 self.place_interpreted(PoolKind::Python, job, &message)?
             }
             Language::Node => {
                 let env = environment(&job.env);
                 let message = json!({ "language": "node", "code": job.code, "env": env, "modules": {} });
-                self.place_interpreted(PoolKind::Node, job, &message)?
+                self.place_interpreted(PoolKind::Node, job, message.to_string().as_bytes())?
             }
             Language::TypeScript => self.place_typescript(job)?,
             Language::Deno => self.place_deno(job)?,
@@ -253,34 +253,35 @@ impl Executor {
         language: Language,
         limits: &Limits,
         env: &[(String, String)],
+        start: Start,
     ) -> Result<Shape> {
         let runtime = self.runtimes.of(language)?;
         Ok(Shape {
             mounts: runtime.mounts.clone(),
-            interpreter: Some(runtime.interpreter(limits, env)),
+            interpreter: Some(runtime.interpreter(limits, env, start)),
             ..self.shape(limits)
         })
     }
 
     /// A waiting interpreter; or, with limits of the job's own or variables that are read at the start, a
     /// fresh one.
-    fn place_interpreted(&self, kind: PoolKind, job: Job, message: &serde_json::Value) -> Result<Place> {
+    fn place_interpreted(&self, kind: PoolKind, job: Job, message: &[u8]) -> Result<Place> {
         let own_limits = job
             .limits
             .as_ref()
             .filter(|limits| **limits != self.options.limits);
         let fresh = own_limits.is_some() || job.env.iter().any(|(name, _)| read_at_start(name));
-        let slot = match self.pool.take(kind).filter(|_| !fresh) {
+        let waiting = if fresh { None } else { self.pool.take(kind) };
+        let slot = match waiting {
             Some(slot) => slot?,
             None => {
                 let limits = own_limits.unwrap_or(&self.options.limits);
-                self.backend
-                    .prepare(&self.interpreter_shape(job.language, limits, &job.env)?)?
+                let shape = self.interpreter_shape(job.language, limits, &job.env, Start::AtOnce)?;
+                self.backend.prepare(&shape)?
             }
         };
-        let message = message.to_string().into_bytes();
         let mut payload = (message.len() as u32).to_le_bytes().to_vec();
-        payload.extend(message);
+        payload.extend_from_slice(message);
         let run = Run {
             payload,
             stdin: job.stdin,
@@ -304,7 +305,7 @@ impl Executor {
             .files
             .push(InputFile::injected(main, job.code.as_bytes()));
         let message = json!({ "env": environment(&job.env), "main": deno::MAIN });
-        self.place_interpreted(PoolKind::Deno, job, &message)
+        self.place_interpreted(PoolKind::Deno, job, message.to_string().as_bytes())
     }
 
     #[cfg(feature = "typescript")]
@@ -320,7 +321,7 @@ impl Executor {
         let modules = crate::runtimes::typescript::modules(&job.workspace);
         let env = environment(&job.env);
         let message = json!({ "language": "typescript", "code": code, "env": env, "modules": modules });
-        self.place_interpreted(PoolKind::Node, job, &message)
+        self.place_interpreted(PoolKind::Node, job, message.to_string().as_bytes())
     }
 
     #[cfg(not(feature = "typescript"))]
@@ -348,14 +349,16 @@ impl Executor {
             .limits
             .as_ref()
             .filter(|limits| **limits != self.options.limits);
-        let slot = match (
-            own_limits,
-            self.pool.take(PoolKind::Empty).filter(|_| own_limits.is_none()),
-        ) {
-            (None, Some(slot)) => slot?,
-            (limits, _) => self
+        let waiting = if own_limits.is_some() {
+            None
+        } else {
+            self.pool.take(PoolKind::Empty)
+        };
+        let slot = match waiting {
+            Some(slot) => slot?,
+            None => self
                 .backend
-                .prepare(&self.shape(limits.unwrap_or(&self.options.limits)))?,
+                .prepare(&self.shape(own_limits.unwrap_or(&self.options.limits)))?,
         };
         let env = environment(&job.env).into_iter().collect();
         let run = Run {
@@ -414,4 +417,15 @@ impl Placed<'_> {
 /// The whole environment of a program.
 fn environment(given: &[(String, String)]) -> BTreeMap<String, String> {
     base_env().into_iter().chain(given.iter().cloned()).collect()
+}
+
+/// What Python reads without loading anything: the number of variables, each ended by NUL, then the source.
+fn python_message(job: &Job) -> Vec<u8> {
+    let env = environment(&job.env);
+    let mut message = (env.len() as u32).to_le_bytes().to_vec();
+    for (name, value) in env {
+        message.extend(format!("{name}={value}\0").into_bytes());
+    }
+    message.extend(job.code.as_bytes());
+    message
 }

@@ -6,6 +6,7 @@ mod files;
 mod helper;
 mod init;
 mod launcher;
+mod orders;
 mod probe;
 mod roots;
 mod seccomp;

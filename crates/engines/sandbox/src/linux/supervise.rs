@@ -12,16 +12,16 @@ use rustix::process::Signal;
 use rustix::time::Timespec;
 
 use super::cgroup::Group;
+use super::orders::{self, Handed, began};
 use super::slot::LinuxSlot;
 use super::status::Report;
 use super::tree;
-use super::wire::{self, Began, OrderedFile, Orders};
 use crate::backend::{Event, Sink};
 use crate::changes::{Baseline, Changes};
 use crate::error::{Error, Result};
 use crate::outcome::{KilledBy, Outcome, Usage};
 use crate::output::{Capture, Pieces};
-use crate::spec::{InputContent, InputFile, READY, Run};
+use crate::spec::{READY, Run};
 
 /// How often memory, processes and disk are looked at.
 const TICK: Duration = Duration::from_millis(20);
@@ -81,63 +81,23 @@ struct Stream {
 
 /// Carries a run out in a slot.
 pub(crate) fn run(slot: &mut LinuxSlot, run: Run, sink: &mut dyn Sink) -> Result<Outcome> {
-    let mut files = run.workspace.files;
-    let mut base = run.workspace.base;
-    let mount = match &base {
-        Some(directory) if slot.overlay => Some(slot.base_mount(directory)?),
-        _ => None,
-    };
-    if let (Some(directory), None) = (&base, &mount) {
-        // Without overlay mounts the base is copied in, under the files that go over it.
-        let mut copied = crate::changes::read_directory(directory).map_err(|source| Error::Source {
-            path: directory.clone(),
-            source,
-        })?;
-        copied.retain(|copy| !files.iter().any(|file| file.path == copy.path));
-        copied.append(&mut files);
-        files = copied;
-        base = None;
-    }
-    let executable = run
-        .executable
-        .as_deref()
-        .map(|path| slot.tree(path, None))
-        .transpose()?;
-    let orders = Orders {
-        program: run.program,
-        payload_bytes: run.payload.len(),
-        overlay: mount.is_some(),
-        executable: executable.is_some(),
-        files: files.iter().map(ordered).collect(),
-    };
-    slot.awaits_ready |= orders.program.is_some() && run.announces;
-
-    let started = Instant::now();
-    let mut stdin = slot.stdin.take();
-    give_orders(
-        slot,
-        &orders,
-        &files,
-        &run.payload,
-        [mount.as_ref(), executable.as_ref()],
-        stdin.as_ref(),
-    )?;
-    if run.stdin.is_empty() {
-        stdin = None;
-    } else if !run.payload.is_empty() {
-        // The program's input comes after the payload, which process 1 writes.
-        began(slot)?;
-    }
+    let limits = run.limits.clone();
+    let Handed {
+        started,
+        stdin,
+        input,
+        baseline,
+    } = orders::hand_over(slot, run)?;
     let streams = sink.streams();
     let stream = |awaits_ready| Stream {
         open: true,
         awaits_ready,
-        capture: Capture::new(run.limits.kept_output_bytes),
-        pieces: streams.then(|| Pieces::new(run.limits.streamed_output_bytes)),
+        capture: Capture::new(limits.kept_output_bytes),
+        pieces: streams.then(|| Pieces::new(limits.streamed_output_bytes)),
     };
     let mut supervisor = Supervisor {
         stage: Stage::Running,
-        until: started + run.limits.timeout,
+        until: started + limits.timeout,
         next_tick: started + TICK,
         started,
         first_output: None,
@@ -149,80 +109,14 @@ pub(crate) fn run(slot: &mut LinuxSlot, run: Run, sink: &mut dyn Sink) -> Result
         peak: 0,
         out: stream(slot.awaits_ready),
         err: stream(false),
-        grace: run.limits.grace,
-        fatal_output: run.limits.fatal_output_bytes,
+        grace: limits.grace,
+        fatal_output: limits.fatal_output_bytes,
         buffer: vec![0; 64 << 10],
         sink,
         slot,
     };
-    let report = supervisor.watch(stdin, &run.stdin)?;
-    supervisor.finish(report, Baseline { base, files })
-}
-
-fn ordered(file: &InputFile) -> OrderedFile {
-    let path = file.path.as_str().to_owned();
-    match &file.content {
-        InputContent::File { bytes, executable } => OrderedFile::Regular {
-            path,
-            bytes: bytes.len(),
-            executable: *executable,
-        },
-        InputContent::Symlink { target } => OrderedFile::Symlink {
-            path,
-            target: target.clone(),
-        },
-    }
-}
-
-fn give_orders(
-    slot: &LinuxSlot,
-    orders: &Orders,
-    files: &[InputFile],
-    payload: &[u8],
-    mounts: [Option<&OwnedFd>; 2],
-    stdin: Option<&OwnedFd>,
-) -> Result<()> {
-    let mut descriptors = Vec::new();
-    descriptors.extend(mounts.into_iter().flatten().map(AsFd::as_fd));
-    if !payload.is_empty() {
-        descriptors.extend(stdin.map(AsFd::as_fd));
-    }
-    let send = || -> io::Result<()> {
-        wire::send_frame(&slot.control, orders, &descriptors)?;
-        for file in files {
-            if let InputContent::File { bytes, .. } = &file.content {
-                wire::send_bytes(&slot.control, bytes)?;
-            }
-        }
-        wire::send_bytes(&slot.control, payload)
-    };
-    match send() {
-        Ok(()) => Ok(()),
-        // Process 1 has stopped listening, and says why.
-        Err(source) => {
-            began(slot)?;
-            // Cancelled before it began: the outcome says so.
-            if slot.reach.cancelled.load(Ordering::Relaxed) {
-                return Ok(());
-            }
-            Err(Error::Workspace {
-                step: "hand the files over".into(),
-                source,
-            })
-        }
-    }
-}
-
-/// Waits for the word that the program runs.
-fn began(slot: &LinuxSlot) -> Result<()> {
-    match wire::receive_frame::<Began>(&slot.control) {
-        Ok(Some((Began::Failed(failure), _))) => Err(Error::Workspace {
-            source: failure.source(),
-            step: failure.step,
-        }),
-        // Killed from outside before it could say anything: the report tells.
-        Ok(Some((Began::Started, _)) | None) | Err(_) => Ok(()),
-    }
+    let report = supervisor.watch(stdin, &input)?;
+    supervisor.finish(report, baseline)
 }
 
 impl Supervisor<'_> {

@@ -219,15 +219,28 @@ impl fmt::Display for Runtimes {
     }
 }
 
+/// When an interpreter is started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// Before its program is known: it loads what most programs need.
+    InAdvance,
+    /// For one program that waits for it: it loads nothing.
+    AtOnce,
+}
+
 impl Runtime {
-    /// The interpreter that waits for a program, for every language but Go.
-    pub(crate) fn interpreter(&self, limits: &Limits, env: &[(String, String)]) -> Interpreter {
-        let (argv, own_env) = match self.kind {
+    /// The interpreter that reads its program from standard input, for every language but Go.
+    pub(crate) fn interpreter(&self, limits: &Limits, env: &[(String, String)], start: Start) -> Interpreter {
+        let (mut argv, own_env) = match self.kind {
             RuntimeKind::Python => python::command(self, env),
             RuntimeKind::Node => node::command(self, limits),
             RuntimeKind::Deno => deno::command(self, limits),
             RuntimeKind::Go => (vec![self.program.clone()], vec![]),
         };
+        // Deno's start is the same either way, and its arguments are the program's.
+        if start == Start::InAdvance && self.kind != RuntimeKind::Deno {
+            argv.push("warm".to_owned());
+        }
         let mut all = base_env();
         all.extend(own_env.into_iter().map(|(name, value)| (name.to_owned(), value)));
         all.retain(|(name, _)| !env.iter().any(|(given, _)| given == name));

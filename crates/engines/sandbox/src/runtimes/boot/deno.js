@@ -15,5 +15,4 @@ const message = JSON.parse(new TextDecoder().decode(exactly(length)));
 for (const name of Object.keys(Deno.env.toObject())) Deno.env.delete(name);
 for (const [name, value] of Object.entries(message.env)) Deno.env.set(name, value);
 Deno.chdir("/workspace");
-addEventListener("unload", () => Deno.exit(Deno.exitCode));
 await import("file:///workspace/" + message.main);

@@ -1,4 +1,4 @@
-// Runs inside the sandbox, before anything is known of the program: warms up, announces itself, reads one
+// Runs inside the sandbox. Started in advance it warms up. Announces itself, reads one
 // message (length, JSON) from standard input, becomes the program. CommonJS first; a module when the source
 // is one.
 'use strict';
@@ -16,20 +16,25 @@
     }
     return bytes;
   };
-  // Warm what every program touches; the module API announces once that it is experimental.
-  const emitWarning = process.emitWarning;
-  process.emitWarning = () => {};
-  new vm.SourceTextModule('0', { identifier: 'warm' });
-  process.emitWarning = emitWarning;
-  process.stdout; process.stderr; console.log;
-  process.setSourceMapsEnabled(true);
-  new Module('warm')._compile('exports.a = 1', 'warm');
+  // Modules made by hand are experimental, which Node would say on the first one.
+  const textModule = (source, options) => {
+    const emitWarning = process.emitWarning;
+    process.emitWarning = () => {};
+    try { return new vm.SourceTextModule(source, options); } finally { process.emitWarning = emitWarning; }
+  };
+  if (process.argv[1] === 'warm') {
+    textModule('0', { identifier: 'warm' });
+    process.stdout; process.stderr; console.log;
+    process.setSourceMapsEnabled(true);
+    new Module('warm')._compile('exports.a = 1', 'warm');
+  }
   fs.writeSync(1, '\x06');
   const message = JSON.parse(exactly(exactly(4).readUInt32LE(0)).toString());
 
   for (const name of Object.keys(process.env)) delete process.env[name];
   Object.assign(process.env, message.env);
   process.chdir(here);
+  if (message.language === 'typescript') process.setSourceMapsEnabled(true);
   const main = `${here}/main.${message.language === 'typescript' ? 'ts' : 'js'}`;
   process.argv.splice(1, Infinity, main);
   process.execArgv.length = 0;
@@ -50,7 +55,7 @@
   const isModule = (source, file) => {
     if (!/\b(import|export|await)\b/.test(source)) return false;
     if (compiles(() => new vm.Script(Module.wrap(source), { filename: file }))) return false;
-    return /^\s*(import|export)\b/m.test(source) || compiles(() => new vm.SourceTextModule(source, { identifier: file }));
+    return /^\s*(import|export)\b/m.test(source) || compiles(() => textModule(source, { identifier: file }));
   };
   const read = (file) => transpiled[path.relative(here, file)] ?? fs.readFileSync(file, 'utf8');
   const isFile = (file) => transpiled[path.relative(here, file)] !== undefined || fs.statSync(file, { throwIfNoEntry: false })?.isFile();
@@ -68,7 +73,7 @@
       for (const name of names) this.setExport(name, namespace[name]);
     }, { identifier: specifier });
   };
-  const own = (file, source) => new vm.SourceTextModule(source, {
+  const own = (file, source) => textModule(source, {
     identifier: file,
     initializeImportMeta: (meta) => { meta.url = pathToFileURL(file).href; meta.filename = file; meta.dirname = path.dirname(file); },
     importModuleDynamically: async (specifier, referrer) => {

@@ -1,7 +1,10 @@
-# Runs inside the sandbox, before anything is known of the program: imports what most programs import,
-# announces itself, reads one message (length, JSON) from standard input, becomes the program.
+# Runs inside the sandbox. Started in advance it imports what most programs import. Announces itself, reads one
+# message (length; number of variables, the variables, the source) from standard input, becomes the program.
 def _boot():
-    import atexit, json, linecache, os, re, sys, threading, traceback
+    import atexit, os, sys
+    if sys.argv[1:] == ["warm"]:
+        import json, linecache, re, threading, traceback
+        compile("pass", "warm", "exec")
     def exactly(count):
         parts = []
         while count > 0:
@@ -11,25 +14,36 @@ def _boot():
             parts.append(part)
             count -= len(part)
         return b"".join(parts)
-    compile("pass", "warm", "exec")
-    traceback.TracebackException
     os.write(1, b"\x06")
-    message = json.loads(exactly(int.from_bytes(exactly(4), "little")))
+    message = exactly(int.from_bytes(exactly(4), "little"))
+    *variables, source = message[4:].split(b"\0", int.from_bytes(message[:4], "little"))
     os.environ.clear()
-    os.environ.update(message["env"])
+    for variable in variables:
+        name, _, value = variable.partition(b"=")
+        os.environb[name] = value
+    source = source.decode()
     os.chdir("/workspace")
     sys.argv[:] = ["main.py"]
     sys.path.insert(0, "/workspace")
     sys.stdout.reconfigure(line_buffering=True, errors="surrogateescape")
     sys.stderr.reconfigure(line_buffering=True)
-    source = message["code"]
-    linecache.cache["main.py"] = (len(source), None, source.splitlines(True), "main.py")
+    # Tracebacks show lines of a file that does not exist.
+    class Source:
+        def get_source(self, name):
+            return source
+    def known(linecache):
+        linecache.cache["main.py"] = (len(source), None, source.splitlines(True), "main.py")
+    if "linecache" in sys.modules:
+        known(sys.modules["linecache"])
     def show(kind, error, trace):
+        import linecache, traceback
+        known(linecache)
         traceback.print_exception(kind, error, trace)
     sys.excepthook = show
     names = sys.modules["__main__"].__dict__
     names.pop("_boot", None)
     names["__file__"] = "main.py"
+    names["__loader__"] = Source()
     code = 0
     try:
         exec(compile(source, "main.py", "exec", dont_inherit=True), names)
@@ -47,13 +61,13 @@ def _boot():
         try:
             sys.excepthook(type(error), error, trace)
         except BaseException:
-            traceback.print_exc()
+            show(*sys.exc_info())
     # An orderly end without the slow part: threads, exit handlers, buffers.
-    for last in (threading._shutdown, atexit._run_exitfuncs, lambda: sys.stdout.flush(), lambda: sys.stderr.flush()):
+    for last in (lambda: sys.modules["threading"]._shutdown(), atexit._run_exitfuncs, lambda: sys.stdout.flush(), lambda: sys.stderr.flush()):
         try:
             last()
         except BaseException as error:
-            if not isinstance(error, (SystemExit, ValueError, AttributeError)):
+            if not isinstance(error, (SystemExit, ValueError, AttributeError, KeyError)):
                 code = code or 120
     os._exit(code & 0xFF)
 _boot()
