@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::outcome::Outcome;
 use crate::pool::{Pool, PoolKind, PoolSizes, PoolState};
 use crate::runtimes::go::{Built, GoTools};
-use crate::runtimes::{Language, Runtimes, Start, base_env, deno, read_at_start};
+use crate::runtimes::{Language, RuntimeKind, Runtimes, Start, base_env, deno, read_at_start};
 use crate::spec::{EXECUTABLE, InputFile, Program, Run, Shape, Workspace};
 use crate::{GuardReport, Limits, RunLimits, WorkspacePath};
 
@@ -141,7 +141,7 @@ impl Executor {
         }
         executor
             .pool
-            .keep(PoolKind::Empty, executor.shape(&executor.options.limits));
+            .keep(PoolKind::Empty, executor.empty_shape(&executor.options.limits));
         if let Some(go) = &executor.go
             && go.is_prepared()
         {
@@ -248,6 +248,19 @@ impl Executor {
         }
     }
 
+    /// A sandbox for a compiled program, or for any interpreter.
+    fn empty_shape(&self, limits: &Limits) -> Shape {
+        let interpreters = self
+            .runtimes
+            .iter()
+            .filter(|runtime| runtime.kind != RuntimeKind::Go);
+        let mounts = interpreters.flat_map(|runtime| runtime.mounts.clone()).collect();
+        Shape {
+            mounts,
+            ..self.shape(limits)
+        }
+    }
+
     fn interpreter_shape(
         &self,
         language: Language,
@@ -271,18 +284,31 @@ impl Executor {
             .as_ref()
             .filter(|limits| **limits != self.options.limits);
         let fresh = own_limits.is_some() || job.env.iter().any(|(name, _)| read_at_start(name));
-        let waiting = if fresh { None } else { self.pool.take(kind) };
-        let slot = match waiting {
-            Some(slot) => slot?,
-            None => {
-                let limits = own_limits.unwrap_or(&self.options.limits);
-                let shape = self.interpreter_shape(job.language, limits, &job.env, Start::AtOnce)?;
-                self.backend.prepare(&shape)?
+        let mut program = None;
+        let slot = if own_limits.is_none() && fresh {
+            // An interpreter of its own, in a sandbox that waits all the same.
+            let runtime = self.runtimes.of(job.language)?;
+            let limits = &self.options.limits;
+            program = Some(runtime.interpreter(limits, &job.env, Start::AtOnce).program);
+            match self.pool.take(PoolKind::Empty) {
+                Some(slot) => slot?,
+                None => self.backend.prepare(&self.empty_shape(limits))?,
+            }
+        } else {
+            match (own_limits, if fresh { None } else { self.pool.take(kind) }) {
+                (None, Some(slot)) => slot?,
+                (limits, _) => {
+                    let limits = limits.unwrap_or(&self.options.limits);
+                    let shape = self.interpreter_shape(job.language, limits, &job.env, Start::AtOnce)?;
+                    self.backend.prepare(&shape)?
+                }
             }
         };
         let mut payload = (message.len() as u32).to_le_bytes().to_vec();
         payload.extend_from_slice(message);
         let run = Run {
+            announces: program.is_some(),
+            program,
             payload,
             stdin: job.stdin,
             workspace: job.workspace,

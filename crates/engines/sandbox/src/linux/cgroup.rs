@@ -4,6 +4,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::Limits;
@@ -33,6 +34,8 @@ pub(crate) struct Group {
     memory: Option<PathBuf>,
     processes: Option<PathBuf>,
     cpu: Option<PathBuf>,
+    /// The directories above go when the last group has gone, which may outlive the backend.
+    _above: Arc<Cgroups>,
 }
 
 impl Cgroups {
@@ -106,7 +109,7 @@ impl Cgroups {
     }
 
     /// Makes a group with limits.
-    pub(crate) fn create(&self, limits: &Limits) -> io::Result<Group> {
+    pub(crate) fn create(self: &Arc<Self>, limits: &Limits) -> io::Result<Group> {
         let name = format!("slot-{}", self.next.fetch_add(1, Ordering::Relaxed));
         let place = |parent: &Option<PathBuf>| parent.as_ref().map(|parent| parent.join(&name));
         let group = Group {
@@ -114,6 +117,7 @@ impl Cgroups {
             memory: place(&self.memory),
             processes: place(&self.processes),
             cpu: place(&self.cpu),
+            _above: Arc::clone(self),
         };
         for directory in group.directories() {
             match fs::create_dir(directory) {

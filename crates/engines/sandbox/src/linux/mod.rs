@@ -59,7 +59,7 @@ pub struct LinuxBackend {
     /// Dropped first: it waits for used sandboxes, which need all the rest.
     undertaker: Undertaker,
     launcher: Arc<Launcher>,
-    cgroups: Option<Cgroups>,
+    cgroups: Option<Arc<Cgroups>>,
     uids: Option<Arc<Uids>>,
     guards: GuardReport,
 }
@@ -87,7 +87,7 @@ impl LinuxBackend {
 
     /// Whether the kernel limits the memory of a whole sandbox.
     fn accounts_memory(&self) -> bool {
-        self.cgroups.as_ref().is_some_and(Cgroups::memory)
+        self.cgroups.as_ref().is_some_and(|cgroups| cgroups.memory())
     }
 
     fn prepare_slot(&self, shape: &Shape) -> Result<LinuxSlot> {

@@ -45,7 +45,9 @@ pub(super) fn start(options: &LinuxOptions) -> Result<LinuxBackend> {
     let mut guards = GuardReport::default();
     report_uids(&mut guards, root, backend.uids.is_some());
     report_cgroups(&mut guards, cgroups.as_ref(), root);
-    backend.cgroups = cgroups.filter(|found| found.memory() || found.processes() || found.cpu());
+    backend.cgroups = cgroups
+        .filter(|found| found.memory() || found.processes() || found.cpu())
+        .map(Arc::new);
     try_sandbox(&backend, &mut guards)?;
     try_overlay(&mut backend, &mut guards);
     let missing: Vec<String> = guards
