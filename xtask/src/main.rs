@@ -13,6 +13,7 @@ mod openapi;
 mod postgres;
 mod programs;
 mod run;
+mod runtimes;
 mod steps;
 mod test;
 mod workspace;

@@ -11,14 +11,15 @@ use crate::postgres::{self, TestServer};
 use crate::programs::{self, find};
 use crate::steps::Steps;
 use crate::workspace::{Workspace, shown};
-use crate::{check, openapi};
+use crate::{check, openapi, runtimes};
 use tally::Tally;
 
 /// Check and test everything, as CI does.
 ///
 /// In this order: installs the programs that tests start (as root, where apt-get is there; else says
 /// what to install); format; layers; lints; OpenAPI documents; unit and integration tests on SQLite
-/// and on a PostgreSQL server of its own, pages in Chromium; the examples in the documentation. Runs
+/// and on a PostgreSQL server of its own, pages in Chromium, hostile programs in Python, Node, TypeScript, Go
+/// and Deno; the examples in the documentation. Runs
 /// tests with cargo nextest where that is installed, else with cargo test. What is missing fails: no
 /// test is skipped. The server is stopped and removed at the end, however the end comes about.
 #[derive(Debug, clap::Args)]
@@ -30,6 +31,9 @@ pub(crate) fn run(workspace: &Workspace, _: &Arguments) -> anyhow::Result<()> {
     steps.run("programs that tests start", || {
         programs::ensure(programs::FOR_TESTS)
     });
+    steps.run("languages that tests run programs in", || {
+        runtimes::ensure(workspace)
+    });
     check::before_building(workspace, &mut steps);
     let built = steps.run("build (all tests)", || {
         crate::workspace::run(&mut workspace.cargo(&["build", "--workspace", "--all-targets", "--locked"]))
@@ -38,11 +42,11 @@ pub(crate) fn run(workspace: &Workspace, _: &Arguments) -> anyhow::Result<()> {
         steps.run("OpenAPI documents (openapi/)", || openapi::check_built(workspace));
         if let Some(server) = steps.run("PostgreSQL", Server::for_tests) {
             steps.run("tests (SQLite and PostgreSQL)", || {
-                tested(&mut tests(workspace), &server, &mut tally)
+                tested(workspace, &mut tests(workspace), &server, &mut tally)
             });
             steps.run("examples in the documentation", || {
                 let mut documentation = workspace.cargo(&["test", "--workspace", "--doc", "--locked"]);
-                tested(&mut documentation, &server, &mut tally)
+                tested(workspace, &mut documentation, &server, &mut tally)
             });
         }
     }
@@ -95,10 +99,17 @@ fn tests(workspace: &Workspace) -> Command {
 }
 
 /// Runs tests, shows what they print, and counts them.
-fn tested(command: &mut Command, server: &Server, tally: &mut Tally) -> anyhow::Result<()> {
+fn tested(
+    workspace: &Workspace,
+    command: &mut Command,
+    server: &Server,
+    tally: &mut Tally,
+) -> anyhow::Result<()> {
     println!("$ {}", shown(command));
     let mut child = command
         .env(postgres::VARIABLE, server.url())
+        .env(runtimes::VARIABLE, runtimes::directories(workspace)?)
+        .env(runtimes::STATE_VARIABLE, runtimes::state(workspace)?)
         // Where this is set, a test fails that lacks what it needs, and does not skip.
         .env("CI", "true")
         .stdin(Stdio::null())

@@ -1,0 +1,118 @@
+// Runs inside the sandbox. Started in advance it warms up. Announces itself, reads one
+// message (length, JSON) from standard input, becomes the program. CommonJS first; a module when the source
+// is one.
+'use strict';
+(() => {
+  const fs = require('fs'), Module = require('module'), path = require('path'), vm = require('vm');
+  const { pathToFileURL, fileURLToPath } = require('url');
+  const here = '/workspace';
+  const nativeImport = (specifier) => import(specifier);
+  const exactly = (count) => {
+    const bytes = Buffer.allocUnsafe(count);
+    for (let at = 0; at < count;) {
+      const got = fs.readSync(0, bytes, at, count - at);
+      if (got === 0) process.reallyExit(0);
+      at += got;
+    }
+    return bytes;
+  };
+  // Modules made by hand are experimental, which Node would say on the first one.
+  const textModule = (source, options) => {
+    const emitWarning = process.emitWarning;
+    process.emitWarning = () => {};
+    try { return new vm.SourceTextModule(source, options); } finally { process.emitWarning = emitWarning; }
+  };
+  if (process.argv[1] === 'warm') {
+    textModule('0', { identifier: 'warm' });
+    process.stdout; process.stderr; console.log;
+    process.setSourceMapsEnabled(true);
+    new Module('warm')._compile('exports.a = 1', 'warm');
+  }
+  fs.writeSync(1, '\x06');
+  const message = JSON.parse(exactly(exactly(4).readUInt32LE(0)).toString());
+
+  for (const name of Object.keys(process.env)) delete process.env[name];
+  Object.assign(process.env, message.env);
+  process.chdir(here);
+  if (message.language === 'typescript') process.setSourceMapsEnabled(true);
+  const main = `${here}/main.${message.language === 'typescript' ? 'ts' : 'js'}`;
+  process.argv.splice(1, Infinity, main);
+  process.execArgv.length = 0;
+  // An orderly end without the slow part: exit handlers have run when this is reached. After an uncaught
+  // error the slow part is what prints it.
+  let failed = false;
+  process.on('uncaughtExceptionMonitor', () => { failed = true; });
+  const emit = process.emit;
+  process.emit = function (name, ...rest) {
+    const result = emit.apply(this, [name, ...rest]);
+    if (name === 'exit' && !failed) process.reallyExit(process.exitCode ?? rest[0] ?? 0);
+    return result;
+  };
+
+  const transpiled = message.modules;
+  // CommonJS unless only a module can read like this.
+  const compiles = (make) => { try { make(); return true; } catch (error) { return !(error instanceof SyntaxError); } };
+  const isModule = (source, file) => {
+    if (!/\b(import|export|await)\b/.test(source)) return false;
+    if (compiles(() => new vm.Script(Module.wrap(source), { filename: file }))) return false;
+    return /^\s*(import|export)\b/m.test(source) || compiles(() => textModule(source, { identifier: file }));
+  };
+  const read = (file) => transpiled[path.relative(here, file)] ?? fs.readFileSync(file, 'utf8');
+  const isFile = (file) => transpiled[path.relative(here, file)] !== undefined || fs.statSync(file, { throwIfNoEntry: false })?.isFile();
+  const endings = ['', '.ts', '.mts', '.tsx', '.js', '.mjs', '.cjs', '.json', '/index.ts', '/index.js', '/index.mjs'];
+  const find = (file) => {
+    for (const ending of endings) if (isFile(file + ending)) return file + ending;
+    const source = file.replace(/\.(m?)js$/, '.$1ts');
+    return source !== file && isFile(source) ? source : undefined;
+  };
+  const modules = new Map();
+  const wrapped = async (specifier) => {
+    const namespace = await nativeImport(specifier);
+    const names = Object.keys(namespace);
+    return new vm.SyntheticModule(names, function () {
+      for (const name of names) this.setExport(name, namespace[name]);
+    }, { identifier: specifier });
+  };
+  const own = (file, source) => textModule(source, {
+    identifier: file,
+    initializeImportMeta: (meta) => { meta.url = pathToFileURL(file).href; meta.filename = file; meta.dirname = path.dirname(file); },
+    importModuleDynamically: async (specifier, referrer) => {
+      const found = await resolve(specifier, referrer);
+      if (found.status === 'unlinked') await found.link(resolve);
+      if (found.status === 'linked') await found.evaluate();
+      return found;
+    },
+  });
+  const resolve = (specifier, referrer) => {
+    let file;
+    if (/^\.{0,2}\//.test(specifier)) file = path.resolve(path.dirname(referrer.identifier), specifier);
+    else if (specifier.startsWith('file:')) file = fileURLToPath(specifier);
+    const found = file && find(file);
+    const key = found ?? specifier;
+    if (!modules.has(key)) {
+      const source = found && /\.[mc]?[jt]sx?$/.test(found) ? read(found) : undefined;
+      const mine = source !== undefined && (/\.m?tsx?$/.test(found) || isModule(source, found));
+      modules.set(key, mine ? own(found, source) : wrapped(file ? pathToFileURL(found ?? file).href : specifier));
+    }
+    return modules.get(key);
+  };
+  // Uploaded TypeScript that is plain CommonJS after translation can be required.
+  Module._extensions['.ts'] = Module._extensions['.cts'] = (module, file) => module._compile(read(file), file);
+
+  const source = message.code;
+  if (!isModule(source, main)) {
+    const module = new Module(main, null);
+    module.filename = main;
+    module.paths = Module._nodeModulePaths(here);
+    process.mainModule = module;
+    Module._cache[main] = module;
+    module._compile(source, main);
+    module.loaded = true;
+    return;
+  }
+  const module = own(main, source);
+  modules.set(main, module);
+  module.link(resolve).then(() => module.evaluate()).catch((error) => {
+    process.nextTick(() => { throw error; });
+  });
+})();

@@ -1,0 +1,65 @@
+use std::fs;
+use std::path::PathBuf;
+
+use super::find::{ask, at_least, candidates, first, placed};
+use super::{Runtime, RuntimeKind, RuntimeSearch};
+use crate::Limits;
+
+const BOOT: &str = include_str!("boot/deno.js");
+
+/// The program's own file in the workspace, which Deno needs in order to resolve relative imports.
+pub(crate) const MAIN: &str = ".main.ts";
+
+pub(super) fn discover(search: &RuntimeSearch) -> Result<Runtime, String> {
+    first(candidates(search, RuntimeKind::Deno, &["deno"]), |candidate| {
+        let answer = ask(
+            candidate,
+            &[
+                "eval",
+                "--quiet",
+                "console.log(Deno.execPath() + '\\n' + Deno.version.deno)",
+            ],
+        )?;
+        let (executable, version) = answer
+            .split_once('\n')
+            .ok_or_else(|| format!("{} answers oddly", candidate.display()))?;
+        at_least(version, 1, 40)?;
+        let host: PathBuf = fs::canonicalize(executable).map_err(|error| format!("{executable}: {error}"))?;
+        let (program, mounts) = placed(&host, &host, "/opt/deno")?;
+        Ok(Runtime {
+            kind: RuntimeKind::Deno,
+            version: version.to_owned(),
+            host,
+            mounts,
+            program,
+        })
+    })
+}
+
+pub(super) fn command(runtime: &Runtime, limits: &Limits) -> (Vec<String>, Vec<(&'static str, String)>) {
+    // No lower than the sandbox's own limit, whose end is the one that is reported.
+    let heap = limits.memory_bytes / (1 << 20);
+    let v8 = format!("--v8-flags=--max-old-space-size={}", heap.max(64));
+    let boot: String = BOOT.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let fixed = [
+        "run",
+        "--quiet",
+        "--no-prompt",
+        "--no-remote",
+        "--no-lock",
+        "--no-config",
+        "--allow-read",
+        "--allow-write",
+        "--allow-env",
+    ];
+    let mut argv = vec![runtime.program.clone()];
+    argv.extend(fixed.map(str::to_owned));
+    argv.push(v8);
+    argv.push(format!("data:application/javascript,{boot}"));
+    let env = vec![
+        ("DENO_DIR", "/tmp/.deno".to_owned()),
+        ("DENO_NO_UPDATE_CHECK", "1".into()),
+        ("NO_COLOR", "1".into()),
+    ];
+    (argv, env)
+}
