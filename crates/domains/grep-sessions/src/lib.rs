@@ -53,6 +53,7 @@ use std::sync::Arc;
 
 use dashmap::DashMap;
 use pentad_blob::Blobs;
+use pentad_grep_engine::QueryCache;
 use pentad_kernel::SharedClock;
 use pentad_store::Db;
 use tokio::sync::Semaphore;
@@ -72,6 +73,9 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Clone, Debug)]
 pub struct GrepSessions(Arc<Inner>);
 
+/// Compiled queries that are kept: agents page through one, and ask the same of several sessions.
+const COMPILED_QUERIES: usize = 64;
+
 #[derive(Debug)]
 struct Inner {
     db: Db,
@@ -81,6 +85,7 @@ struct Inner {
     live: DashMap<SessionId, Arc<live::Slot>>,
     budget: budget::Budget,
     searches: Semaphore,
+    queries: Arc<QueryCache>,
     upkeep: Arc<Semaphore>,
 }
 
@@ -98,6 +103,7 @@ impl GrepSessions {
             live: DashMap::new(),
             budget,
             searches,
+            queries: Arc::new(QueryCache::new(COMPILED_QUERIES)),
             upkeep,
         }))
     }

@@ -234,6 +234,17 @@ impl QueryBuilder {
         })
     }
 
+    /// Whether [`Self::build_with`] and the search are likely to be done in well under a
+    /// millisecond: nothing has to be compiled first, and the index knows where to look.
+    #[must_use]
+    pub fn is_likely_short(&self, cache: &QueryCache) -> bool {
+        match self.key.mode {
+            Mode::Plain => true,
+            Mode::Regex => cache.recent.get(&self.key).is_some(),
+            Mode::Fuzzy => false,
+        }
+    }
+
     fn check_patterns(&self) -> Result<(), QueryError> {
         if self.key.patterns.is_empty() {
             return Err(QueryError::EmptyPattern);
