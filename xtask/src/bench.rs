@@ -27,29 +27,48 @@ pub(crate) struct Arguments {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum What {
-    /// The engine of grep sessions, beside ripgrep and csearch.
+    /// The engine of grep sessions, beside ripgrep, csearch and fff.
     Grep,
+    /// Grep sessions over HTTP, beside the gateway's smallest answer.
+    GrepHttp,
+    /// A thousand grep sessions for ten minutes, every answer checked: bench grep-soak -- SECONDS SESSIONS
+    GrepSoak,
     /// Memories on both time axes, on SQLite and, where `PENTAD_TEST_POSTGRES` names a server, on PostgreSQL:
     /// bench memories -- COUNT
     Memories,
 }
 
-/// Where a benchmark lies and what it needs.
+/// A benchmark that is a program in a workspace of its own.
 struct Benchmark {
     manifest: &'static str,
     program: &'static str,
+    features: &'static [&'static str],
     beside: &'static [Program],
+    /// Whether its first argument is the pentad program that it starts.
+    starts_pentad: bool,
+    /// Its arguments when none are given.
     default: fn(&Workspace) -> anyhow::Result<Vec<String>>,
 }
 
+/// Benchmarks that measure a running gateway.
+const OVER_HTTP: Benchmark = Benchmark {
+    manifest: "bench/Cargo.toml",
+    program: "",
+    features: &[],
+    beside: &[],
+    starts_pentad: true,
+    default: |_| Ok(vec![]),
+};
+
 impl What {
-    /// The benchmark, where it is a program that needs more than the workspace.
+    /// The benchmark, where it is a program of its own.
     const fn benchmark(self) -> Option<Benchmark> {
         match self {
             Self::Memories => None,
             Self::Grep => Some(Benchmark {
                 manifest: "crates/engines/grep-engine/bench/Cargo.toml",
                 program: "pentad-grep-bench",
+                features: &["--features", "fff"],
                 beside: &[
                     Program {
                         name: "rg",
@@ -62,10 +81,20 @@ impl What {
                         purpose: "keeps an index of trigrams on disk",
                     },
                 ],
+                starts_pentad: false,
                 default: |workspace| {
-                    let tree = linux_sources(workspace)?;
-                    Ok(vec![tree.display().to_string(), "--csearch".to_owned()])
+                    let tree = linux_sources(workspace)?.display().to_string();
+                    Ok(vec![tree, "--csearch".to_owned(), "--fff".to_owned()])
                 },
+            }),
+            Self::GrepHttp => Some(Benchmark {
+                program: "grep_http",
+                default: |workspace| Ok(vec![linux_sources(workspace)?.display().to_string()]),
+                ..OVER_HTTP
+            }),
+            Self::GrepSoak => Some(Benchmark {
+                program: "grep_soak",
+                ..OVER_HTTP
             }),
         }
     }
@@ -84,7 +113,13 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
     };
     let mut command = workspace.cargo(&["run", "--release", "--manifest-path", benchmark.manifest]);
     command
-        .args(["--bin", benchmark.program, "--"])
+        .args(benchmark.features)
+        .args(["--bin", benchmark.program, "--"]);
+    if benchmark.starts_pentad {
+        workspace::run(&mut workspace.cargo(&["build", "--package", "pentad", "--profile", "fast"]))?;
+        command.arg(workspace.target().join("fast/pentad"));
+    }
+    command
         .args(given)
         // One folder for all of them, ignored and swept with everything else that is built.
         .env("CARGO_TARGET_DIR", folder(workspace));

@@ -1,7 +1,7 @@
 //! Measures the engine on a tree of files, beside the tools people would use instead.
 //!
 //! ```text
-//! pentad-grep-bench TREE [--queries linux|rust|FILE] [--rg PROGRAM] [--csearch] [--seconds S]
+//! pentad-grep-bench TREE [--queries linux|rust|FILE] [--rg PROGRAM] [--csearch] [--fff] [--seconds S]
 //! ```
 //!
 //! Prints markdown. Times are wall-clock; the engine runs on one core unless a column says
@@ -23,6 +23,7 @@ struct Arguments {
     queries: String,
     rg: String,
     csearch: bool,
+    fff: bool,
     seconds: f64,
 }
 
@@ -36,6 +37,12 @@ fn main() {
     if arguments.csearch {
         peers.push(peers::csearch(&arguments.tree));
     }
+    if arguments.fff {
+        #[cfg(feature = "fff")]
+        peers.push(peers::fff(&arguments.tree));
+        #[cfg(not(feature = "fff"))]
+        panic!("--fff needs the feature fff");
+    }
     engine.measure(&queries, &peers, arguments.seconds);
     println!("\nload average at the end: {}", timing::load_average());
 }
@@ -47,6 +54,7 @@ fn arguments() -> Arguments {
         queries: "linux".into(),
         rg: "rg".into(),
         csearch: false,
+        fff: false,
         seconds: 1.0,
     };
     while let Some(word) = words.next() {
@@ -55,6 +63,7 @@ fn arguments() -> Arguments {
             "--queries" => arguments.queries = value(),
             "--rg" => arguments.rg = value(),
             "--csearch" => arguments.csearch = true,
+            "--fff" => arguments.fff = true,
             "--seconds" => arguments.seconds = value().parse().expect("--seconds takes a number"),
             _ => arguments.tree = word.into(),
         }

@@ -88,3 +88,56 @@ fn escape(text: &str) -> String {
         })
         .collect()
 }
+
+/// The engine of fff, in this process: its index of the tree and the files mapped into memory.
+#[cfg(feature = "fff")]
+pub fn fff(tree: &Path) -> Peer {
+    use fff_search::{
+        Casing, FilePicker, FilePickerOptions, GrepMode, GrepSearchOptions, SharedFilePicker, SharedFrecency,
+        parse_grep_query,
+    };
+
+    let picker = SharedFilePicker::default();
+    let patience = std::time::Duration::from_secs(600);
+    let (_, time) = once(|| {
+        let options = FilePickerOptions {
+            base_path: tree.display().to_string(),
+            enable_mmap_cache: true,
+            enable_content_indexing: true,
+            watch: false,
+            ..FilePickerOptions::default()
+        };
+        FilePicker::new_with_shared_state(picker.clone(), SharedFrecency::default(), options)
+            .expect("fff starts");
+        assert!(
+            picker.wait_for_scan(patience) && picker.wait_for_indexing_complete(patience),
+            "fff indexes"
+        );
+    });
+    println!("fff: indexed in {}", show(time));
+    Peer {
+        name: "fff",
+        count: Box::new(move |asked| {
+            let options = GrepSearchOptions {
+                // Its default leaves files of more than 10 MB out.
+                max_file_size: u64::MAX,
+                max_matches_per_file: 1,
+                page_limit: usize::MAX,
+                casing: Some(Casing::Sensitive),
+                mode: match asked.mode {
+                    Mode::Plain => GrepMode::PlainText,
+                    Mode::Regex => GrepMode::Regex,
+                    Mode::Fuzzy => return None,
+                },
+                ..GrepSearchOptions::default()
+            };
+            let picker = picker.read().expect("not poisoned");
+            let picker = picker.as_ref().expect("started");
+            Some(
+                picker
+                    .grep(&parse_grep_query(&asked.pattern), &options)
+                    .files_with_matches,
+            )
+        }),
+    }
+}

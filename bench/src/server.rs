@@ -1,0 +1,103 @@
+//! `pentad serve` as a child process.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::client::Client;
+
+/// A server on a free port with data of its own, killed when this is dropped.
+pub struct Server {
+    child: Child,
+    pub address: String,
+    pub key: String,
+}
+
+impl Server {
+    /// Starts `program serve` on an empty directory and waits until it answers.
+    pub fn start(program: &Path, directory: &Path, options: &[&str]) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0")
+            .and_then(|listener| listener.local_addr())
+            .expect("a free port")
+            .port();
+        let address = format!("127.0.0.1:{port}");
+        let mut child = Command::new(program)
+            .args(["--log", "warn", "serve", "--listen", &address, "--data-dir"])
+            .arg(directory)
+            .args(options)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("pentad starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        let key = lines
+            .by_ref()
+            .map_while(Result::ok)
+            .find_map(|line| line.trim().strip_prefix("key ").map(|key| key.trim().to_owned()))
+            .expect("an empty store prints its key");
+        // The pipe is read to its end, so that the server never waits for us.
+        std::thread::spawn(move || lines.count());
+        let server = Self { child, address, key };
+        while !server
+            .client()
+            .get("/health")
+            .is_ok_and(|answer| answer.status == 200)
+        {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        server
+    }
+
+    pub fn client(&self) -> Client {
+        Client::new(&self.address, &self.key)
+    }
+
+    /// Processor time that the server has used.
+    pub fn cpu_time(&self) -> Duration {
+        let stat = self.proc("stat");
+        let fields = stat
+            .rsplit_once(") ")
+            .expect("the name is in parentheses")
+            .1
+            .split(' ');
+        // utime and stime, in hundredths of a second
+        let ticks: u64 = fields
+            .skip(11)
+            .take(2)
+            .map(|field| field.parse::<u64>().expect("a number"))
+            .sum();
+        Duration::from_millis(ticks * 10)
+    }
+
+    /// Bytes of memory that the server holds now.
+    pub fn resident_bytes(&self) -> u64 {
+        let status = self.proc("status");
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .expect("VmRSS");
+        let kibibytes: u64 = line
+            .split_whitespace()
+            .next()
+            .and_then(|word| word.parse().ok())
+            .expect("a number");
+        kibibytes << 10
+    }
+
+    /// Open descriptors.
+    pub fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).map_or(0, Iterator::count)
+    }
+
+    fn proc(&self, file: &str) -> String {
+        std::fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).expect("the server is alive")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
