@@ -283,7 +283,7 @@ fn grep(client: &mut Client, random: &mut StdRng, session: &mut Known) -> Option
         ("plain", WORDS[word].to_owned())
     };
     let path = format!(
-        "/api/v1/sessions/{}/grep?mode={mode}&limit=100&query={query}",
+        "/api/v1/sessions/{}/grep?mode={mode}&page_limit=100&query={query}",
         session.id
     );
     let sent = Instant::now();

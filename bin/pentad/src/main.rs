@@ -20,8 +20,10 @@ use clap::Parser as _;
 
 use crate::cli::{Cli, Command};
 
+// Sessions are made on one thread and dropped on another for days on end: this allocator gives their memory
+// back to the system (`cargo xtask bench grep-soak` holds it to that).
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
