@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
+use base64::Engine as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
@@ -198,6 +199,67 @@ impl Browser {
         .await;
     }
 
+    /// Presses and releases a key: a character, or a name as `ArrowRight`, `Enter`, `Escape`.
+    ///
+    /// # Panics
+    /// When Chromium ends.
+    pub async fn press(&mut self, key: &str) {
+        let mut down = json!({"type": "keyDown", "key": key, "code": key});
+        if key.chars().count() == 1 {
+            down["text"] = json!(key);
+        }
+        if let Some(code) = key_code(key) {
+            down["windowsVirtualKeyCode"] = json!(code);
+        }
+        if key == "Enter" {
+            down["text"] = json!("\r");
+        }
+        self.call("Input.dispatchKeyEvent", down).await;
+        self.call("Input.dispatchKeyEvent", json!({"type": "keyUp", "key": key}))
+            .await;
+    }
+
+    /// Types a text into whatever has the focus.
+    ///
+    /// # Panics
+    /// When Chromium ends.
+    pub async fn type_text(&mut self, text: &str) {
+        self.call("Input.insertText", json!({"text": text})).await;
+    }
+
+    /// Makes the page so many CSS pixels wide and high.
+    ///
+    /// # Panics
+    /// When Chromium ends.
+    pub async fn resize(&mut self, width: u32, height: u32) {
+        let metrics = json!({
+            "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false,
+        });
+        self.call("Emulation.setDeviceMetricsOverride", metrics).await;
+    }
+
+    /// Makes the page believe that its reader prefers this, as in `("prefers-color-scheme", "dark")`.
+    ///
+    /// # Panics
+    /// When Chromium ends.
+    pub async fn prefer(&mut self, name: &str, value: &str) {
+        let media = json!({"features": [{"name": name, "value": value}]});
+        self.call("Emulation.setEmulatedMedia", media).await;
+    }
+
+    /// A picture of what is seen of the page, as a PNG.
+    ///
+    /// # Panics
+    /// When Chromium ends.
+    pub async fn picture(&mut self) -> Vec<u8> {
+        let picture = self
+            .call("Page.captureScreenshot", json!({"format": "png"}))
+            .await;
+        base64::engine::general_purpose::STANDARD
+            .decode(text(&picture["data"]))
+            .expect("Chromium encodes pictures as base64")
+    }
+
     /// The addresses of all requests the page has made so far.
     pub fn requests(&self) -> &[String] {
         &self.requests
@@ -264,6 +326,22 @@ impl Browser {
             }
             _ => {}
         }
+    }
+}
+
+/// The code that a named key has on a keyboard, where pages look at it.
+fn key_code(key: &str) -> Option<u32> {
+    match key {
+        "Tab" => Some(9),
+        "Enter" => Some(13),
+        "Escape" => Some(27),
+        "End" => Some(35),
+        "Home" => Some(36),
+        "ArrowLeft" => Some(37),
+        "ArrowUp" => Some(38),
+        "ArrowRight" => Some(39),
+        "ArrowDown" => Some(40),
+        _ => None,
     }
 }
 
