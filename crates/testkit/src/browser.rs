@@ -128,13 +128,21 @@ impl Browser {
         let parameters = json!({
             "expression": expression, "returnByValue": true, "awaitPromise": true, "userGesture": true,
         });
-        let mut answer = self.call("Runtime.evaluate", parameters).await;
+        // A page that is left takes with it what was asked of it: the next one is asked again.
+        let mut answer = loop {
+            match self.try_call("Runtime.evaluate", parameters.clone()).await {
+                Ok(answer) => break answer,
+                Err(error) if is_navigation(&error) => {}
+                Err(error) => panic!("{expression}: {error}"),
+            }
+        };
         let exception = &answer["exceptionDetails"];
         assert!(exception.is_null(), "{expression}\n{exception}");
         answer["result"]["value"].take()
     }
 
-    /// Waits until a JavaScript expression is truthy, and gives its value.
+    /// Waits until a JavaScript expression is truthy, and gives its value. The page may become another one
+    /// meanwhile.
     ///
     /// # Panics
     /// When that takes too long; the message shows what the page says.
@@ -283,6 +291,12 @@ impl Browser {
     }
 
     async fn call(&mut self, method: &str, parameters: Value) -> Value {
+        let answer = self.try_call(method, parameters).await;
+        answer.unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    /// The result, or the error that Chromium answers with.
+    async fn try_call(&mut self, method: &str, parameters: Value) -> Result<Value, Value> {
         self.last_id += 1;
         let mut message = json!({"id": self.last_id, "method": method, "params": parameters});
         // Before there is a page, and for the browser as a whole, there is no session.
@@ -295,8 +309,11 @@ impl Browser {
         loop {
             let mut answer = self.receive().await;
             if answer["id"] == json!(self.last_id) {
-                assert!(answer["error"].is_null(), "{method}: {}", answer["error"]);
-                return answer["result"].take();
+                return if answer["error"].is_null() {
+                    Ok(answer["result"].take())
+                } else {
+                    Err(answer["error"].take())
+                };
             }
             self.note(&answer);
         }
@@ -327,6 +344,14 @@ impl Browser {
             _ => {}
         }
     }
+}
+
+/// Whether a page could not answer because another one took its place.
+fn is_navigation(error: &Value) -> bool {
+    let message = error["message"].as_str().unwrap_or_default();
+    ["navigated", "context was destroyed", "Cannot find context"]
+        .iter()
+        .any(|words| message.contains(words))
 }
 
 /// The code that a named key has on a keyboard, where pages look at it.

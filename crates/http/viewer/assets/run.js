@@ -78,6 +78,7 @@ async function fetchSteps(from, limit) {
 }
 
 async function fetchAll() {
+  strip.ariaBusy = "true";
   let from = 0;
   while (from !== null) {
     const page = await fetchSteps(from, PAGE);
@@ -86,6 +87,7 @@ async function fetchAll() {
     draw();
     if (current === null && steps.length > 0) openFromAddress();
   }
+  strip.ariaBusy = "false";
 }
 
 const isTrouble = (step) => step.status === "failed" || step.verdict === "failed" || flags.has(step.step_index);
@@ -118,7 +120,7 @@ function frame(step, at) {
   });
   if (kind) {
     const shot = step.screenshots[kind];
-    link.append(element("img", { src: shotUrl(index, kind, shot, 160), alt: "", loading: "lazy", draggable: "false" }));
+    link.append(element("img", { src: shotUrl(index, kind, shot, 160), alt: "", draggable: "false" }));
   } else {
     link.append(element("span", { class: "blank" }, step.step_type));
   }
@@ -230,7 +232,12 @@ function drawTimeline() {
 }
 
 strip.addEventListener("scroll", () => requestAnimationFrame(draw), { passive: true });
-new ResizeObserver(() => requestAnimationFrame(draw)).observe(strip);
+new ResizeObserver(() =>
+  requestAnimationFrame(() => {
+    if (places.has(current)) reveal(places.get(current));
+    draw();
+  }),
+).observe(strip);
 frames.addEventListener("dragstart", (event) => event.preventDefault());
 
 function pickOnTimeline(event) {

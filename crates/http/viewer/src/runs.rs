@@ -151,9 +151,10 @@ fn filters(query: &Query) -> Markup {
 }
 
 fn badge(connections: &[Connection]) -> Markup {
+    // A client that never said what it is called is counted, not named.
     let mut names: Vec<&str> = connections
         .iter()
-        .map(|client| client.client_name.as_deref().unwrap_or(&client.client_id))
+        .filter_map(|client| client.client_name.as_deref())
         .collect();
     names.sort_unstable();
     names.dedup();
@@ -164,7 +165,7 @@ fn badge(connections: &[Connection]) -> Markup {
                 "No agent connected"
             } @else {
                 (words::count(connections.len() as u64, "agent", "agents")) " connected"
-                span.muted.names { (names.iter().take(5).copied().collect::<Vec<_>>().join(", ")) }
+                span.names { (names.iter().take(5).copied().collect::<Vec<_>>().join(", ")) }
             }
         }
     }
