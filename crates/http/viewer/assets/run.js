@@ -210,15 +210,23 @@ function drawTimeline() {
   };
   timeline.style.color = "";
   spans = widths();
-  steps.forEach((step, at) => {
+  const gap = steps.length < width / 4 ? 1 : 0;
+  const bar = (step, at, least) => {
     const from = spans[at][0] * width;
-    const wide = Math.max((spans[at][1] - spans[at][0]) * width - (steps.length < width / 4 ? 1 : 0), 0.5);
+    const wide = Math.max((spans[at][1] - spans[at][0]) * width - gap, least);
     paint.fillStyle = colours[step.status] ?? colours.skipped;
-    paint.fillRect(from, 9, wide, 13);
-    const flag = flags.get(step.step_index);
+    paint.fillRect(Math.min(from, width - wide), 9, wide, 13);
+    return [from, wide];
+  };
+  steps.forEach((step, at) => bar(step, at, 0.5));
+  // What went wrong is drawn over the rest, wide enough to be seen among ten thousand.
+  steps.forEach((step, at) => {
+    const flag = flags.get(step.step_index) ?? 0;
+    if (step.status !== "failed" && flag < 2) return;
+    const [from, wide] = bar(step, at, step.status === "failed" ? 3 : 0.5);
     if (flag > 1) {
       paint.fillStyle = flag > 2 ? colours.failed : colours.recovered;
-      paint.fillRect(from, 2, Math.max(wide, 2), 5);
+      paint.fillRect(Math.min(from, width - 3), 2, Math.max(wide, 3), 5);
     }
   });
   const at = places.get(current);
@@ -238,6 +246,7 @@ new ResizeObserver(() =>
     draw();
   }),
 ).observe(strip);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => requestAnimationFrame(draw));
 frames.addEventListener("dragstart", (event) => event.preventDefault());
 
 function pickOnTimeline(event) {

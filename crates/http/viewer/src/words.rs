@@ -33,13 +33,17 @@ pub(crate) fn thumbnail_url(run: &str, index: u64, kind: &str, sha256: &str) -> 
 /// A length of time.
 pub(crate) fn duration(length: Duration) -> String {
     let seconds = length.as_secs();
+    let two = |large: u64, unit: &str, small: u64, other: &str| match small {
+        0 => format!("{large} {unit}"),
+        small => format!("{large} {unit} {small} {other}"),
+    };
     match seconds {
         0 => format!("{} ms", length.as_millis()),
         1..60 if length.subsec_millis() >= 50 => format!("{:.1} s", length.as_secs_f64()),
         1..60 => format!("{seconds} s"),
-        60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        3_600..86_400 => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
-        _ => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3_600),
+        60..3_600 => two(seconds / 60, "min", seconds % 60, "s"),
+        3_600..86_400 => two(seconds / 3_600, "h", seconds % 3_600 / 60, "min"),
+        _ => two(seconds / 86_400, "d", seconds % 86_400 / 3_600, "h"),
     }
 }
 
@@ -121,6 +125,7 @@ mod tests {
             (999, "999 ms"),
             (1_000, "1 s"),
             (1_250, "1.2 s"),
+            (60_000, "1 min"),
             (61_000, "1 min 1 s"),
             (3_700_000, "1 h 1 min"),
             (90_000_000, "1 d 1 h"),
