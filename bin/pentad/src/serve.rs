@@ -108,6 +108,7 @@ fn announce(server: &Server, public_url: &str, bootstrapped: Option<&Bootstrappe
     println!("pentad {} at {public_url}", env!("CARGO_PKG_VERSION"));
     println!("  Swagger UI   {public_url}/api/docs/");
     println!("  ReDoc        {public_url}/api/redoc");
+    println!("  viewer       {public_url}/viewer/");
     println!(
         "  database     {}",
         without_password(&server.storage.database_url)

@@ -83,7 +83,12 @@ fn configure(deps: &Deps, documents: &[Document], published: &Data<Published>, c
         limiter: deps.gate.limiter.clone(),
         public_url: deps.public_url.clone(),
     }));
-    for routes in surfaces().into_iter().chain([gateway_routes()]) {
+    config.app_data(Data::new(pentad_http_viewer::Viewer {
+        runs: deps.runs.clone(),
+        identity: deps.gate.identity.clone(),
+    }));
+    let others = [gateway_routes(), pentad_http_viewer::routes()];
+    for routes in surfaces().into_iter().chain(others) {
         routes.mount(&gate, config);
     }
     pages::mount(documents, published, config);

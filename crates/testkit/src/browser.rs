@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
+use base64::Engine as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
@@ -127,13 +128,21 @@ impl Browser {
         let parameters = json!({
             "expression": expression, "returnByValue": true, "awaitPromise": true, "userGesture": true,
         });
-        let mut answer = self.call("Runtime.evaluate", parameters).await;
+        // A page that is left takes with it what was asked of it: the next one is asked again.
+        let mut answer = loop {
+            match self.try_call("Runtime.evaluate", parameters.clone()).await {
+                Ok(answer) => break answer,
+                Err(error) if is_navigation(&error) => {}
+                Err(error) => panic!("{expression}: {error}"),
+            }
+        };
         let exception = &answer["exceptionDetails"];
         assert!(exception.is_null(), "{expression}\n{exception}");
         answer["result"]["value"].take()
     }
 
-    /// Waits until a JavaScript expression is truthy, and gives its value.
+    /// Waits until a JavaScript expression is truthy, and gives its value. The page may become another one
+    /// meanwhile.
     ///
     /// # Panics
     /// When that takes too long; the message shows what the page says.
@@ -198,6 +207,67 @@ impl Browser {
         .await;
     }
 
+    /// Presses and releases a key: a character, or a name as `ArrowRight`, `Enter`, `Escape`.
+    ///
+    /// # Panics
+    /// When Chromium ends.
+    pub async fn press(&mut self, key: &str) {
+        let mut down = json!({"type": "keyDown", "key": key, "code": key});
+        if key.chars().count() == 1 {
+            down["text"] = json!(key);
+        }
+        if let Some(code) = key_code(key) {
+            down["windowsVirtualKeyCode"] = json!(code);
+        }
+        if key == "Enter" {
+            down["text"] = json!("\r");
+        }
+        self.call("Input.dispatchKeyEvent", down).await;
+        self.call("Input.dispatchKeyEvent", json!({"type": "keyUp", "key": key}))
+            .await;
+    }
+
+    /// Types a text into whatever has the focus.
+    ///
+    /// # Panics
+    /// When Chromium ends.
+    pub async fn type_text(&mut self, text: &str) {
+        self.call("Input.insertText", json!({"text": text})).await;
+    }
+
+    /// Makes the page so many CSS pixels wide and high.
+    ///
+    /// # Panics
+    /// When Chromium ends.
+    pub async fn resize(&mut self, width: u32, height: u32) {
+        let metrics = json!({
+            "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false,
+        });
+        self.call("Emulation.setDeviceMetricsOverride", metrics).await;
+    }
+
+    /// Makes the page believe that its reader prefers this, as in `("prefers-color-scheme", "dark")`.
+    ///
+    /// # Panics
+    /// When Chromium ends.
+    pub async fn prefer(&mut self, name: &str, value: &str) {
+        let media = json!({"features": [{"name": name, "value": value}]});
+        self.call("Emulation.setEmulatedMedia", media).await;
+    }
+
+    /// A picture of what is seen of the page, as a PNG.
+    ///
+    /// # Panics
+    /// When Chromium ends.
+    pub async fn picture(&mut self) -> Vec<u8> {
+        let picture = self
+            .call("Page.captureScreenshot", json!({"format": "png"}))
+            .await;
+        base64::engine::general_purpose::STANDARD
+            .decode(text(&picture["data"]))
+            .expect("Chromium encodes pictures as base64")
+    }
+
     /// The addresses of all requests the page has made so far.
     pub fn requests(&self) -> &[String] {
         &self.requests
@@ -221,6 +291,12 @@ impl Browser {
     }
 
     async fn call(&mut self, method: &str, parameters: Value) -> Value {
+        let answer = self.try_call(method, parameters).await;
+        answer.unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    /// The result, or the error that Chromium answers with.
+    async fn try_call(&mut self, method: &str, parameters: Value) -> Result<Value, Value> {
         self.last_id += 1;
         let mut message = json!({"id": self.last_id, "method": method, "params": parameters});
         // Before there is a page, and for the browser as a whole, there is no session.
@@ -233,8 +309,11 @@ impl Browser {
         loop {
             let mut answer = self.receive().await;
             if answer["id"] == json!(self.last_id) {
-                assert!(answer["error"].is_null(), "{method}: {}", answer["error"]);
-                return answer["result"].take();
+                return if answer["error"].is_null() {
+                    Ok(answer["result"].take())
+                } else {
+                    Err(answer["error"].take())
+                };
             }
             self.note(&answer);
         }
@@ -264,6 +343,30 @@ impl Browser {
             }
             _ => {}
         }
+    }
+}
+
+/// Whether a page could not answer because another one took its place.
+fn is_navigation(error: &Value) -> bool {
+    let message = error["message"].as_str().unwrap_or_default();
+    ["navigated", "context was destroyed", "Cannot find context"]
+        .iter()
+        .any(|words| message.contains(words))
+}
+
+/// The code that a named key has on a keyboard, where pages look at it.
+fn key_code(key: &str) -> Option<u32> {
+    match key {
+        "Tab" => Some(9),
+        "Enter" => Some(13),
+        "Escape" => Some(27),
+        "End" => Some(35),
+        "Home" => Some(36),
+        "ArrowLeft" => Some(37),
+        "ArrowUp" => Some(38),
+        "ArrowRight" => Some(39),
+        "ArrowDown" => Some(40),
+        _ => None,
     }
 }
 

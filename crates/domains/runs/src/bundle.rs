@@ -12,7 +12,7 @@ use crate::json::{Json, object};
 use crate::names::{RunId, ShotKind, index_in_file, is_log_name, is_modelio_name, is_side_effect_id};
 use crate::reading::{self, RunInfo};
 use crate::record::{Kind, screenshot_key};
-use crate::rows::RecordRow;
+use crate::steps::Shot;
 use crate::{Error, Result, Runs};
 
 /// What a file of a bundle holds.
@@ -57,7 +57,7 @@ pub struct File {
 }
 
 impl File {
-    fn new(media: Media, content: impl Into<Bytes>) -> Self {
+    pub(crate) fn new(media: Media, content: impl Into<Bytes>) -> Self {
         Self {
             media,
             content: content.into(),
@@ -160,14 +160,8 @@ impl Runs {
     pub(crate) async fn file_of(&self, actor: &Actor, info: &RunInfo, path: &Path) -> Result<File> {
         match path {
             Path::Screenshot(index, kind) => {
-                let key = screenshot_key(*index, *kind);
-                let row = reading::by_key(&self.db, info.id, Kind::Screenshot, &key).await?;
-                let sha256 = row.and_then(|row| row.object).ok_or(Error::FileNotFound)?;
-                let content = self.object(actor, &sha256).await?;
-                Ok(File {
-                    sha256: Some(sha256),
-                    ..File::new(Media::Png, content)
-                })
+                let shot = self.shot(info, *index, *kind).await?;
+                self.screenshot_file(actor, &shot).await
             }
             Path::Findings => {
                 let findings = self.findings_of(info).await?;
@@ -176,6 +170,36 @@ impl Runs {
             }
             recorded => self.record_file(info, recorded).await,
         }
+    }
+
+    /// What is known of a screenshot by its path, as `screenshots/0003_pre.png`.
+    ///
+    /// # Errors
+    /// [`Error::RunNotFound`], [`Error::FileNotFound`].
+    pub async fn screenshot(&self, actor: &Actor, run_id: &RunId, path: &str) -> Result<Shot> {
+        let info = reading::run(&self.db, &actor.organisation, run_id).await?;
+        match Path::parse(path) {
+            Some(Path::Screenshot(index, kind)) => self.shot(&info, index, kind).await,
+            _ => Err(Error::FileNotFound),
+        }
+    }
+
+    async fn shot(&self, info: &RunInfo, index: u64, kind: ShotKind) -> Result<Shot> {
+        let key = screenshot_key(index, kind);
+        let row = reading::by_key(&self.db, info.id, Kind::Screenshot, &key).await?;
+        Shot::of(row.ok_or(Error::FileNotFound)?)
+    }
+
+    /// A screenshot itself.
+    ///
+    /// # Errors
+    /// When its bytes cannot be read.
+    pub async fn screenshot_file(&self, actor: &Actor, shot: &Shot) -> Result<File> {
+        let content = self.object(actor, &shot.sha256).await?;
+        Ok(File {
+            sha256: Some(shot.sha256.clone()),
+            ..File::new(Media::Png, content)
+        })
     }
 
     /// A file that is made of records alone.
@@ -301,7 +325,7 @@ impl Runs {
         Ok(steps)
     }
 
-    async fn step(&self, info: &RunInfo, index: u64) -> Result<StepRecords> {
+    pub(crate) async fn step(&self, info: &RunInfo, index: u64) -> Result<StepRecords> {
         let name = format!("{index:09}");
         let rows = reading::below(&self.db, info.id, Kind::Step, &name).await?;
         let mut steps = canonical::steps(info, rows)?;
@@ -329,7 +353,7 @@ impl Runs {
         })
     }
 
-    async fn log(&self, info: &RunInfo, name: &str) -> Result<File> {
+    pub(crate) async fn log(&self, info: &RunInfo, name: &str) -> Result<File> {
         // `step-0007` is what the bundle layout calls the log of a step that the route calls `step-7`.
         let plain = name
             .strip_prefix("step-")
@@ -378,17 +402,6 @@ fn list(name: &str, records: Vec<Json>) -> Result<File> {
         return Err(Error::FileNotFound);
     }
     Ok(File::json(&object([(name, Json::Array(records))])))
-}
-
-/// Whether a screenshot is among the records.
-pub(crate) fn screenshots(rows: &[RecordRow]) -> BTreeSet<String> {
-    rows.iter()
-        .filter_map(|row| {
-            let (index, kind) = row.key.split_once('/')?;
-            let index: u64 = index.parse().ok()?;
-            Some(format!("screenshots/{index:04}_{kind}.png"))
-        })
-        .collect()
 }
 
 /// The hash of a file's content.

@@ -63,6 +63,8 @@ mod rows;
 mod schema;
 mod scrub;
 mod settings;
+mod steps;
+mod thumbnails;
 mod watch;
 mod writer;
 
@@ -87,6 +89,8 @@ pub use names::{RunId, ShotKind, index_in_path};
 pub use png::Png;
 pub use record::{Submission, check_modelio_name};
 pub use settings::Settings;
+pub use steps::{MAX_STEPS, RunDetail, Shot, StepDetail, StepPage, StepSummary};
+pub use thumbnails::THUMBNAIL_WIDTHS;
 pub use watch::{Change, Follower};
 pub use writer::{LogReceipt, Receipt};
 
@@ -112,6 +116,7 @@ pub struct Runs {
     digests: Cache<(i64, i64), Arc<Digest>>,
     findings: Cache<(i64, i64, bool, bool), Arc<Vec<Finding>>>,
     reports: Cache<(i64, i64), Arc<Report>>,
+    thumbnails: Arc<thumbnails::Thumbnails>,
     closing: Arc<AtomicBool>,
 }
 
@@ -149,6 +154,7 @@ impl Runs {
             digests: Cache::builder().max_capacity(REMEMBERED).build(),
             findings: Cache::builder().max_capacity(REMEMBERED).build(),
             reports: Cache::builder().max_capacity(REMEMBERED).build(),
+            thumbnails: Arc::default(),
             closing: Arc::default(),
         }
     }

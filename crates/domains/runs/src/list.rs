@@ -97,6 +97,8 @@ pub struct RunSummary {
     pub session_type: Option<String>,
     /// The class of its task.
     pub task_class: Option<String>,
+    /// Its task, in the words that the agent was given.
+    pub instruction: Option<String>,
     /// Whether a trace with an end arrived.
     pub sealed: bool,
     /// Cumulative costs.
@@ -322,6 +324,7 @@ impl Runs {
                 .unwrap_or(Json::Object(Members::new())),
             session_type: text(&["tags", "augur.session_type"]),
             task_class: text(&["task_spec", "task_class"]),
+            instruction: text(&["task_spec", "instruction"]),
             sealed: info.sealed_at.is_some(),
             costs: of_session.or(digest.reported_costs.as_ref()).cloned(),
             run_id: info.run_id,

@@ -19,6 +19,9 @@ pub enum Access {
     Ingest(&'static [Scope]),
     /// A browser session, or a key that holds any of these scopes.
     Browser(&'static [Scope]),
+    /// A page: a browser session, or a key that holds any of these scopes. Whoever has neither reaches the
+    /// handler without a [`crate::Principal`], and is shown where to sign in.
+    Page(&'static [Scope]),
     /// A platform administrator, by browser session or by own key.
     Admin,
     /// A platform administrator's key, or anybody on this machine: for probes and scrapers.
@@ -32,13 +35,20 @@ impl Access {
     /// The scopes that open the operation to a key.
     pub const fn scopes(self) -> &'static [Scope] {
         match self {
-            Self::Key(scopes) | Self::Exec(scopes) | Self::Ingest(scopes) | Self::Browser(scopes) => scopes,
+            Self::Key(scopes)
+            | Self::Exec(scopes)
+            | Self::Ingest(scopes)
+            | Self::Browser(scopes)
+            | Self::Page(scopes) => scopes,
             Self::Public | Self::User | Self::Admin | Self::Operator | Self::Credential => &[],
         }
     }
 
     /// Whether a browser session opens it.
     pub const fn takes_cookie(self) -> bool {
-        matches!(self, Self::Browser(_) | Self::Admin | Self::Credential)
+        matches!(
+            self,
+            Self::Browser(_) | Self::Page(_) | Self::Admin | Self::Credential
+        )
     }
 }

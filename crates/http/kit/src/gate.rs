@@ -132,7 +132,11 @@ impl Gate {
                 Ok(caller) => caller,
                 Err(refusal) => return Err(self.refuse(surface, access, refusal, peer)),
             },
-            None if access.takes_cookie() => self.by_cookie(request, surface, peer).await?,
+            None if access.takes_cookie() => match self.by_cookie(request).await? {
+                Some(caller) => caller,
+                None if matches!(access, Access::Page(_)) => return Ok(None),
+                None => return Err(self.missing_either(surface, peer)),
+            },
             None if matches!(access, Access::Exec(_)) && self.is_open_to(request) => {
                 Arc::new(self.identity.local_caller().await?)
             }
@@ -145,14 +149,10 @@ impl Gate {
         Ok(Some(caller))
     }
 
-    async fn by_cookie(
-        &self,
-        request: &ServiceRequest,
-        surface: Surface,
-        peer: Option<SocketAddr>,
-    ) -> Result<Arc<Caller>, Fault> {
+    /// Whoever is signed in with a browser.
+    async fn by_cookie(&self, request: &ServiceRequest) -> Result<Option<Arc<Caller>>, Fault> {
         let Some(cookie) = request.cookie(SESSION_COOKIE) else {
-            return Err(self.missing_either(surface, peer));
+            return Ok(None);
         };
         if !request.method().is_safe() && !same_origin(request) {
             return Err(Fault::new(
@@ -161,7 +161,7 @@ impl Gate {
             ));
         }
         let Some(user) = self.identity.web_session_user(cookie.value()).await? else {
-            return Err(self.missing_either(surface, peer));
+            return Ok(None);
         };
         // The override means something only in the hands of an administrator; a slug that is not there
         // is as good as none.
@@ -170,7 +170,8 @@ impl Gate {
             None => None,
         };
         let organisation = overridden.map_or_else(|| user.home_organisation.clone(), |other| other.id);
-        Ok(Arc::new(self.identity.web_caller(&user, &organisation).await?))
+        let caller = self.identity.web_caller(&user, &organisation).await?;
+        Ok(Some(Arc::new(caller)))
     }
 
     /// The answer to a request without a key and without a session. Where seeds 002 and 004 have the same
@@ -290,14 +291,18 @@ fn permit(access: Access, surface: Surface, caller: &Caller) -> Result<(), Fault
                 ))
             }
         }
-        Access::Browser(_) if actor.kind == ActorKind::WebSession => Ok(()),
+        Access::Browser(_) | Access::Page(_) if actor.kind == ActorKind::WebSession => Ok(()),
         // A DSN key is no credential where nothing is written (contract of seed 004, section 1).
-        Access::Browser(scopes)
+        Access::Browser(scopes) | Access::Page(scopes)
             if caller.family == Some(KeyFamily::Ingest) && !actor.scopes.allows_any(scopes) =>
         {
             Err(Fault::new(ErrorKind::Unauthenticated, "Not authenticated"))
         }
-        Access::Key(scopes) | Access::Exec(scopes) | Access::Ingest(scopes) | Access::Browser(scopes) => {
+        Access::Key(scopes)
+        | Access::Exec(scopes)
+        | Access::Ingest(scopes)
+        | Access::Browser(scopes)
+        | Access::Page(scopes) => {
             if actor.scopes.allows_any(scopes) {
                 Ok(())
             } else if scopes.is_empty() && surface == Surface::Sync {

@@ -6,7 +6,7 @@ use actix_web::http::header::{
 };
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
-use pentad_http_kit::{Fault, Principal};
+use pentad_http_kit::{Fault, Principal, Query};
 use pentad_runs::{Error, File, Media, RunId};
 
 use crate::Api;
@@ -21,7 +21,16 @@ async fn send(
 ) -> Result<HttpResponse, Fault> {
     let run = RunId::parse(run).ok_or(Error::RunNotFound)?;
     let file = api.runs.file(&principal.actor, &run, path).await?;
-    Ok(answer(request, file))
+    Ok(answer(request, file, Freshness::Ask))
+}
+
+/// How long a browser may keep a file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Freshness {
+    /// It asks each time whether the file has changed.
+    Ask,
+    /// The address names the content, so it never changes.
+    Forever,
 }
 
 /// The path below a folder; a name never leaves its folder.
@@ -32,7 +41,7 @@ fn below(folder: &str, name: &str, suffix: &str) -> Result<String, Fault> {
     Ok(format!("{folder}/{name}{suffix}"))
 }
 
-fn answer(request: &HttpRequest, file: File) -> HttpResponse {
+fn answer(request: &HttpRequest, file: File, freshness: Freshness) -> HttpResponse {
     let sha256 = file
         .sha256
         .unwrap_or_else(|| pentad_kernel::secret::sha256_hex(&file.content));
@@ -40,7 +49,13 @@ fn answer(request: &HttpRequest, file: File) -> HttpResponse {
     let mut response = HttpResponse::Ok();
     response
         .insert_header((ETAG, tag.to_string()))
-        .insert_header((CACHE_CONTROL, "private, no-cache"))
+        .insert_header((
+            CACHE_CONTROL,
+            match freshness {
+                Freshness::Ask => "private, no-cache",
+                Freshness::Forever => "private, max-age=31536000, immutable",
+            },
+        ))
         // What agents recorded is not to be trusted: a browser shows it as what it is, and runs none of it.
         .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .insert_header((CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"));
@@ -204,29 +219,42 @@ pub(crate) async fn read_events(
 
 /// Read a screenshot
 ///
-/// Answers `If-None-Match` and a single `Range`.
+/// Answers `If-None-Match` and a single `Range`. `w` gives a small copy; `v`, when it is the SHA-256 of the
+/// screenshot, lets the browser keep the answer for ever.
 #[utoipa::path(get, path = "/api/v1/runs/{run_id}/screenshots/{name}.png", tag = "runs",
     params(("run_id" = String, Path, description = "The run."),
-           ("name" = String, Path, description = "<step>_<pre, post, target or diff>.")),
+           ("name" = String, Path, description = "<step>_<pre, post, target or diff>."),
+           ("w" = Option<u32>, Query, description = "At most this many pixels wide: 160, 320 or 640."),
+           ("v" = Option<String>, Query, description = "The SHA-256 of the screenshot, as the list of steps gives it.")),
     responses((status = 200, description = "The image.", body = Vec<u8>, content_type = "image/png"),
               (status = 206, description = "The range of it."),
               (status = 304, description = "It is what the client has."),
               (status = 404, description = "There is none."),
-              (status = 416, description = "The image ends before the range.")))]
+              (status = 416, description = "The image ends before the range."),
+              (status = 422, description = "There are no copies of this width.")))]
 pub(crate) async fn read_screenshot(
     api: Data<Api>,
     principal: Principal,
     path: Path<(String, String)>,
+    query: Query,
     request: HttpRequest,
 ) -> Result<HttpResponse, Fault> {
-    send(
-        &api,
-        &principal,
-        &request,
-        &path.0,
-        &below("screenshots", &path.1, ".png")?,
-    )
-    .await
+    let run = RunId::parse(&path.0).ok_or(Error::RunNotFound)?;
+    let name = below("screenshots", &path.1, ".png")?;
+    let actor = &principal.actor;
+    let shot = api.runs.screenshot(actor, &run, &name).await?;
+    let freshness = match query.text("v") {
+        Some(version) if version == shot.sha256 => Freshness::Forever,
+        _ => Freshness::Ask,
+    };
+    let file = match query.text("w") {
+        None => api.runs.screenshot_file(actor, &shot).await?,
+        Some(width) => {
+            let width = width.parse().unwrap_or_default();
+            api.runs.thumbnail(actor, &shot, width).await?
+        }
+    };
+    Ok(answer(&request, file, freshness))
 }
 
 /// Read a model call

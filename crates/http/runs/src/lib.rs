@@ -19,6 +19,7 @@ mod files;
 mod ingest;
 mod list;
 mod render;
+mod steps;
 mod stream;
 mod tenant;
 
@@ -35,6 +36,7 @@ use commands::*;
 use files::*;
 use ingest::*;
 use list::*;
+use steps::*;
 use stream::*;
 use tenant::*;
 
@@ -104,6 +106,7 @@ fn endpoints() -> Vec<Endpoint> {
         endpoint!(list_run_commands, READ),
         endpoint!(read_manifest, READ),
         endpoint!(read_trace, READ),
+        endpoint!(list_steps, READ),
         endpoint!(read_step, READ),
         endpoint!(read_iteration, READ),
         endpoint!(read_events, READ),

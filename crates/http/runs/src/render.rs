@@ -28,6 +28,7 @@ pub(crate) fn run(run: &RunSummary) -> Value {
         "child_count": run.child_count,
         "session_type": run.session_type,
         "task_class": run.task_class,
+        "instruction": run.instruction,
         "finding_counts": run.finding_counts,
         "sealed": run.sealed,
         "trajectory_fingerprint": digest.trajectory_fingerprint,

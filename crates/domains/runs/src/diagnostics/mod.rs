@@ -13,7 +13,7 @@ use crate::json::{Json, object};
 use crate::reading::{self, RunInfo};
 use crate::record::Kind;
 use crate::rows::RecordRow;
-use crate::{Result, Runs, bundle, canonical, integrity};
+use crate::{Result, Runs, canonical, integrity};
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -254,21 +254,21 @@ fn verified(rows: &[RecordRow]) -> Result<BTreeSet<u64>> {
 }
 
 fn screenshots(rows: &[RecordRow]) -> Result<BTreeMap<String, Screenshot>> {
-    let paths = bundle::screenshots(rows);
-    paths
-        .into_iter()
-        .zip(rows)
-        .map(|(path, row)| {
-            let body = row.plain()?;
-            let side = |name: &str| body.get(name).and_then(Json::whole).unwrap_or(0);
-            let shot = Screenshot {
-                sha256: row.object.clone().unwrap_or_default(),
-                width: side("width"),
-                height: side("height"),
-            };
-            Ok((path, shot))
-        })
-        .collect()
+    let mut shots = BTreeMap::new();
+    for row in rows {
+        let (Some(index), Some(kind)) = (row.step_index, row.key.rsplit('/').next()) else {
+            continue;
+        };
+        let body = row.plain()?;
+        let side = |name: &str| body.get(name).and_then(Json::whole).unwrap_or(0);
+        let shot = Screenshot {
+            sha256: row.object.clone().unwrap_or_default(),
+            width: side("width"),
+            height: side("height"),
+        };
+        shots.insert(format!("screenshots/{index:04}_{kind}.png"), shot);
+    }
+    Ok(shots)
 }
 
 fn logs(rows: &[RecordRow]) -> Result<BTreeMap<String, u64>> {
