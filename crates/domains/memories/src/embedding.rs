@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use pentad_retrieval::{EmbedError, Embedder, QuantizedVector, StaticEmbedder};
+use pentad_retrieval::{Align, EmbedError, Embedder, QuantizedVector, StaticEmbedder};
 use pentad_store::{affected, with_reader, with_writer};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -51,6 +51,14 @@ impl Embedding {
             Self::Lexical => None,
             Self::Local(embedder) => Some(embedder.id()),
             Self::Http(embedder) => Some(&embedder.id),
+        }
+    }
+
+    /// A question to be compared with texts word by word, where the model has vectors for words.
+    pub(crate) fn align(&self, question: &str) -> Option<Box<dyn Align + '_>> {
+        match self {
+            Self::Local(embedder) => embedder.align(question),
+            Self::Lexical | Self::Http(_) => None,
         }
     }
 

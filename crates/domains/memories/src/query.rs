@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use pentad_kernel::{Actor, Timestamp};
-use pentad_retrieval::Analyzer;
+use pentad_retrieval::{Align, Analyzer, Fusion, REFINED, Scored};
 use pentad_store::with_reader;
 
 use crate::answer::Answer;
@@ -77,6 +77,23 @@ pub struct QueryAnswer {
 /// Names a version: the memory, and the instant since when it is believed.
 pub(crate) type VersionKey = (i64, Timestamp);
 
+/// The same memories in the order that comparing them word by word gives.
+fn refined(ranked: Vec<(Memory, Hit)>, aligned: &dyn Align) -> Vec<(Memory, Hit)> {
+    let places = ranked.iter().enumerate().map(|(key, (_, hit))| Scored {
+        key,
+        score: hit.score,
+    });
+    let order = Fusion::default().refine(places.collect(), |&place| aligned.score(&ranked[place].0.decision));
+    let mut ranked: Vec<Option<(Memory, Hit)>> = ranked.into_iter().map(Some).collect();
+    order
+        .into_iter()
+        .filter_map(|Scored { key, score }| {
+            let (memory, hit) = ranked[key].take()?;
+            Some((memory, Hit { score, ..hit }))
+        })
+        .collect()
+}
+
 /// How many versions are read at once.
 const BATCH: usize = 400;
 
@@ -111,7 +128,8 @@ impl Memories {
                 let entry = self.indexes.fresh(&self.db, state, self.embedding.id()).await?;
                 let (question, sources) = (query.question.clone(), query.sources.clone());
                 let view = View::of(query.axes, false, self.clock.now());
-                let (clock, limit) = (snapshot.clock, query.limit as usize);
+                // The best are looked at once more, word by word, however few are asked for.
+                let (clock, limit) = (snapshot.clock, (query.limit as usize).max(REFINED));
                 tokio::task::spawn_blocking(move || {
                     let terms = Analyzer::default().query(&question);
                     let vector = vector.as_ref().map(|embedded| &embedded.vector);
@@ -132,11 +150,15 @@ impl Memories {
         };
         let wanted: Vec<VersionKey> = found.hits.iter().map(|hit| (hit.memory, hit.tx_from)).collect();
         let mut memories = self.hydrate(&wanted).await?;
-        let ranked: Vec<(Memory, Hit)> = found
+        let mut ranked: Vec<(Memory, Hit)> = found
             .hits
             .iter()
             .filter_map(|hit| Some((memories.remove(&(hit.memory, hit.tx_from))?, *hit)))
             .collect();
+        if let Some(aligned) = self.embedding.align(&query.question) {
+            ranked = refined(ranked, &*aligned);
+        }
+        ranked.truncate(query.limit as usize);
 
         let (answer, engine, degraded) = self.answer(query, &ranked, own_model.as_ref()).await?;
         let evidence: Vec<Evidence> = ranked

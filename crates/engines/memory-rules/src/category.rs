@@ -5,6 +5,8 @@ use std::sync::LazyLock;
 
 use regex::{Regex, RegexSet};
 
+use crate::pattern::pattern;
+
 /// What a fact is about. The names are those that the API prints and that `excluded_categories` takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Category {
@@ -63,10 +65,7 @@ static PATTERNS: LazyLock<RegexSet> = LazyLock::new(|| {
 });
 
 static PRESSING: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(
-        r"(?i)\b(?:urgent|critical|emergency|life-threatening|deadline|must (?:not|never)|never ever)\b",
-    )
-    .expect("the pattern is well formed")
+    pattern(r"(?i)\b(?:urgent|critical|emergency|life-threatening|deadline|must (?:not|never)|never ever)\b")
 });
 
 impl Category {

@@ -1,15 +1,11 @@
 //! Facts out of a conversation.
 
-use std::borrow::Cow;
-use std::sync::LazyLock;
-
-use regex::Regex;
-
 use crate::category::{Category, importance};
+use crate::filter::{GREETING, REMEMBER, SkipReason, foreign_reason, is_foreign, reason_to_skip};
+use crate::introduction::introduction;
 use crate::junk::junk;
 use crate::sentences::sentences;
-use crate::slot::has_slot;
-use crate::third_person::{capitalised, third_person};
+use crate::third_person::third_person;
 
 /// One message of a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,46 +42,6 @@ pub struct Skipped {
     pub reason: SkipReason,
 }
 
-/// Why a sentence is not a fact.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SkipReason {
-    /// The message was written by a machine; the kind of it (`json`, `log`, …).
-    Junk(&'static str),
-    /// Nothing but a greeting, thanks or assent.
-    Greeting,
-    /// It asks.
-    Question,
-    /// It wants something done.
-    Request,
-    /// The speaker does not stand by it: maybe, what if, just kidding.
-    Hedged,
-    /// Fewer than three words.
-    Short,
-    /// It is about nobody and nothing in particular.
-    NoSubject,
-}
-
-impl SkipReason {
-    /// The reason in a word, for logs and answers.
-    pub fn name(self) -> &'static str {
-        match self {
-            SkipReason::Junk("json") => "junk:json",
-            SkipReason::Junk("traceback") => "junk:traceback",
-            SkipReason::Junk("log") => "junk:log",
-            SkipReason::Junk("boot") => "junk:boot",
-            SkipReason::Junk("heartbeat") => "junk:heartbeat",
-            SkipReason::Junk("code") => "junk:code",
-            SkipReason::Junk(_) => "junk",
-            SkipReason::Greeting => "greeting",
-            SkipReason::Question => "question",
-            SkipReason::Request => "request",
-            SkipReason::Hedged => "hedged",
-            SkipReason::Short => "short",
-            SkipReason::NoSubject => "no_subject",
-        }
-    }
-}
-
 /// What was found in a conversation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Extraction {
@@ -96,57 +52,6 @@ pub struct Extraction {
     /// The speaker's name, if it was known before or is now.
     pub name: Option<String>,
 }
-
-fn pattern(pattern: &str) -> Regex {
-    Regex::new(pattern).expect("the pattern is well formed")
-}
-
-static REMEMBER: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(
-        r"(?i)^(?:please,? )?(?:(?:remember|note|keep in mind|don['’]t forget|make a note)(?: (?:this|that|for later))?|fyi|for the record)\s*(?:[:,–—-]\s*|\s+(?:that )?)",
-    )
-});
-static GREETING: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(
-        r"(?i)^(?:hi|hey|hello|thanks(?: a lot| so much)?|thank you(?: so much| very much)?|ok|okay|sure|yes|no|yeah|yep|nope|great|nice|cool|awesome|perfect|wow|lol|haha+|bye|goodbye|see you|good (?:morning|afternoon|evening|night)|acknowledged|ping|pong|got it|message received(?: and processed)?|well|oh|so|there|again)(?:[\s,.!]+|$)",
-    )
-});
-static REQUEST: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(
-        r"(?i)^(?:please|(?:can|could|would|will|do|did|are|have|should|shall|may) (?:you|we|i)|tell me|show me|help(?: me)?|write|explain|give me|let['’]?s|let me know|what|who|whom|whose|which|when|where|why|how|is there|are there|is it|does|i (?:want|need|would like|['’]d like) you to|make (?:me|it|a list)|summari[sz]e|translate|rewrite|draft|generate|list|find me|suggest|recommend|remind me)\b",
-    )
-});
-static HEDGE: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(
-        r"(?i)\b(?:maybe|perhaps|might|i guess|i suppose|not sure|unsure|i (?:don['’]t|do not) (?:know|remember) (?:if|whether)|(?:thinking|think) about|considering|wondering|wonder if|what if|hypothetically|imagine|suppose|let['’]s say|just kidding|kidding|jok(?:e|ing)|if i (?:were|had|could|was)|wish i)\b",
-    )
-});
-static INTRODUCTION: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(
-        r"\b(?:[Mm]y name is|[Mm]y name['’]s|[Cc]all me|(?:I am|I['’]m|[Tt]his is) )\s*([A-Z][\w'’-]+(?: [A-Z][\w'’-]+)?)",
-    )
-});
-static NAMED: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"\b(?:[Mm]y name is|[Mm]y name['’]s|[Cc]all me)\s+([A-Z][\w-]+(?: [A-Z][\w-]+)?)")
-});
-static SUBJECT: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"\b(?:I|I['’](?:m|ve|d|ll)|[Mm]y|[Ww]e|[Oo]ur|[Mm]ine|[Mm]e)\b"));
-/// A name or a number past the first word, or the user in the third person.
-static SPECIFIC: LazyLock<Regex> = LazyLock::new(|| pattern(r"\s(?:\W*\p{Lu}|\S*\d)|^(?:The u|U)ser\b"));
-/// A first word that may be a name, with a verb after it.
-static NAME_FIRST: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(
-        r"^(\p{Lu}[\w-]+)(?:['’]s \w+)? (?:(?:no longer|never|always|also|now|still|really) )?(?:is|has|does|will|can|quit|went|got|(?:is|has|does|did|would|ca|wo)n['’]t|\w{2,}s|\w{2,}ed)\b",
-    )
-});
-/// Words that begin a sentence and name nobody.
-#[rustfmt::skip]
-const STARTERS: &[&str] = &[
-    "all", "another", "anyone", "anything", "both", "each", "everybody", "everyone", "everything", "he",
-    "here", "it", "life", "most", "nobody", "none", "nothing", "one", "she", "some", "somebody", "someone",
-    "something", "that", "the", "there", "these", "they", "this", "those", "today", "tomorrow", "traffic",
-    "weather", "work", "you",
-];
 
 /// The facts that the user of a conversation states.
 ///
@@ -242,126 +147,6 @@ fn read(sentence: &str, context: &str, turn: usize, found: &mut Extraction) {
     if statement.chars().any(char::is_alphanumeric) {
         let subject = name.as_deref().unwrap_or("User");
         facts.push(fact(&third_person(&statement, subject)));
-    }
-}
-
-/// The name that a sentence introduces its speaker by, and what else the sentence says.
-fn introduction(statement: &str) -> (Option<&str>, Cow<'_, str>) {
-    let Some(captures) = INTRODUCTION.captures(statement) else {
-        return (None, statement.into());
-    };
-    let (whole, name) = (
-        captures.get(0).expect("the match"),
-        captures.get(1).expect("the name"),
-    );
-    let rest = &statement[whole.end()..];
-    let explicit = NAMED.is_match(&statement[..whole.end()]);
-    // "I'm Alice." and "I'm Alice, …", but neither "I'm American" nor "I'm Head of Sales".
-    let ends = rest.is_empty()
-        || rest.starts_with([',', '.', '!', ';'])
-        || ["and ", "but ", "from ", "here"]
-            .iter()
-            .any(|next| rest.trim_start().starts_with(next));
-    if whole.start() > 0 || !(explicit || ends) || (!explicit && is_description(name.as_str())) {
-        return (None, statement.into());
-    }
-    let rest = rest.trim_start_matches([',', '.', '!', ';', ' ']);
-    let rest = rest
-        .strip_prefix("and ")
-        .or_else(|| rest.strip_prefix("but "))
-        .unwrap_or(rest);
-    let rest = match rest {
-        // The verb went with the name.
-        rest if rest.starts_with("from ") => format!("I'm {rest}").into(),
-        rest if rest.starts_with("here") => "".into(),
-        rest => rest.into(),
-    };
-    (Some(name.as_str()), rest)
-}
-
-/// Nationalities, faiths and the like, which follow "I'm" as a name does.
-fn is_description(name: &str) -> bool {
-    const ENDINGS: &[&str] = &["ian", "ish", "ese", "ican", "ist", "im"];
-    const OTHERS: &[&str] = &[
-        "Catholic", "Czech", "Dutch", "French", "German", "Greek", "Hindu", "Jewish", "OK", "Sikh", "Swiss",
-        "Thai",
-    ];
-    (ENDINGS.iter().any(|end| name.ends_with(end))
-        && !matches!(
-            name,
-            "Ian"
-                | "Adrian"
-                | "Brian"
-                | "Christian"
-                | "Damian"
-                | "Fabian"
-                | "Julian"
-                | "Kim"
-                | "Lillian"
-                | "Marian"
-                | "Tim"
-                | "Vivian"
-                | "Jim"
-        ))
-        || OTHERS.contains(&name)
-}
-
-fn reason_to_skip(statement: &str, asked: bool, introduces: bool) -> Option<SkipReason> {
-    if asked {
-        return None;
-    }
-    if statement.is_empty() {
-        return if introduces {
-            None
-        } else {
-            Some(SkipReason::Greeting)
-        };
-    }
-    if statement.ends_with('?') {
-        return Some(SkipReason::Question);
-    }
-    if REQUEST.is_match(statement) {
-        return Some(SkipReason::Request);
-    }
-    if HEDGE.is_match(statement) {
-        return Some(SkipReason::Hedged);
-    }
-    if statement
-        .split_whitespace()
-        .filter(|word| word.chars().any(char::is_alphanumeric))
-        .count()
-        < 3
-    {
-        return if introduces { None } else { Some(SkipReason::Short) };
-    }
-    let about_something = introduces
-        || SUBJECT.is_match(statement)
-        || SPECIFIC.is_match(statement)
-        || NAME_FIRST
-            .captures(statement)
-            .is_some_and(|found| !STARTERS.contains(&found[1].to_lowercase().as_str()))
-        || has_slot(&capitalised(statement));
-    if about_something {
-        None
-    } else {
-        Some(SkipReason::NoSubject)
-    }
-}
-
-/// A letter outside the scripts that English sentences are written in.
-fn is_foreign(c: char) -> bool {
-    c.is_alphabetic() && u32::from(c) > 0x24f
-}
-
-fn foreign_reason(statement: &str) -> Option<SkipReason> {
-    if statement.ends_with(['?', '？']) || statement.ends_with("か。") {
-        return Some(SkipReason::Question);
-    }
-    let letters = statement.chars().filter(|c| c.is_alphabetic()).count();
-    if letters < 5 {
-        Some(SkipReason::Short)
-    } else {
-        None
     }
 }
 

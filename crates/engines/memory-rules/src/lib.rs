@@ -32,20 +32,27 @@
 mod alternatives;
 mod answer;
 mod category;
+mod doubt;
 mod extract;
+mod filter;
+mod introduction;
 mod judge;
 mod junk;
+mod pattern;
 mod places;
 mod sentences;
 mod slot;
+mod slot_form;
 mod slot_rules;
 mod statement;
 mod third_person;
 mod when;
+mod wording;
 
 pub use answer::{ABSTENTION, Answer, AnswerPolicy, Evidence, Moment, answer, strip_markers};
 pub use category::Category;
-pub use extract::{Extraction, Fact, SkipReason, Skipped, Turn, extract};
+pub use extract::{Extraction, Fact, Skipped, Turn, extract};
+pub use filter::SkipReason;
 pub use judge::{Judgement, Verdict};
 pub use statement::Statement;
 

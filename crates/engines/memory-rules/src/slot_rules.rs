@@ -73,6 +73,8 @@ const ROWS: &[Row] = &[
         r"{subject} (?:is|has become|became|went|has gone|turned|has turned) {now}(?:a |an )?(?:strict )?(?P<v>vegetarian|vegan|pescatarian|omnivore|carnivore|flexitarian)(?P<x>(?: (?:and|but|because|since|for|as|after)\b|[,;:]).*)?(?: now| again)?"),
     (Diet, true, &["eating"],
         r"{subject} {has}(?:started|is|began|went back to) eating (?P<v>meat|fish)(?: again)?(?P<x>[,;:].*| now)?"),
+    (Diet, true, &["eats"],
+        r"{subject} {now}eats (?P<v>meat|fish) again(?: now)?"),
     (Lead, false, &[" is ", "became", "become", "made", "named", "appointed"],
         r"{person} (?:is|became|was (?:made|named|appointed)|has become) (?:now )?(?:the )?(?P<new>new )?(?:current )?(?P<r>team lead|tech lead|lead|leader|head|manager|director|captain|president|chair|chairperson|coach|principal|mayor|CEO|CTO|CFO|COO) (?:on|of|for|at) {group}(?: now)?"),
     (Lead, false, &["leads", "heads"],
@@ -115,7 +117,7 @@ pub(crate) static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
             kind,
             change,
             words,
-            pattern: Regex::new(&whole).expect("the pattern is well formed"),
+            pattern: crate::pattern::pattern(&whole),
         }
     };
     ROWS.iter().map(rule).collect()

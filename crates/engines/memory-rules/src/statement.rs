@@ -4,13 +4,11 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use crate::pattern::pattern;
 use crate::sentences::sentences;
 use crate::slot::{Kind, Slot, slots};
 use crate::third_person::{capitalised, third_person};
-
-fn pattern(pattern: &str) -> Regex {
-    Regex::new(pattern).expect("the pattern is well formed")
-}
+use crate::wording::{core, topics};
 
 /// "Correction: …": the whole statement replaces one that was made before.
 static LEAD_CUE: LazyLock<Regex> = LazyLock::new(|| {
@@ -37,6 +35,8 @@ static LEADERSHIP: LazyLock<Regex> = LazyLock::new(|| {
 pub(crate) struct Clause {
     /// All words but articles, in lower case.
     pub(crate) words: Vec<String>,
+    /// The words without negation and fillers, stemmed.
+    pub(crate) core: Vec<String>,
     pub(crate) negated: bool,
     pub(crate) slots: Vec<Slot>,
 }
@@ -55,6 +55,8 @@ pub(crate) struct Clause {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Statement {
     pub(crate) clauses: Vec<Clause>,
+    /// What it is about: content words, sorted.
+    pub(crate) topics: Vec<String>,
     /// It says that something changed.
     pub(crate) cue: bool,
     /// It begins as a correction of what was said before.
@@ -78,6 +80,7 @@ impl Statement {
         Statement {
             cue: lead > 0 || CUE.is_match(text),
             correction: lead > 0,
+            topics: topics(&clauses),
             clauses,
         }
     }
@@ -121,13 +124,14 @@ impl Clause {
                     .replace('’', "'")
             })
             .filter(|word| !word.is_empty() && !matches!(word.as_str(), "a" | "an" | "the"))
-            .collect();
+            .collect::<Vec<String>>();
         let slots = if clause.len() <= 400 {
             slots(&clause)
         } else {
             Vec::new()
         };
         Clause {
+            core: core(&words),
             words,
             negated: NEGATION.is_match(&clause),
             slots,

@@ -4,6 +4,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use crate::pattern::pattern;
+
 /// The parts of a time that a text names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct When {
@@ -22,25 +24,21 @@ const MONTHS: [&str; 12] = [
 ];
 
 static CLOCK: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?i)\b(?:(\d{1,2})(?:[:.](\d\d))? ?(am|pm|a\.m|p\.m)\b|(\d{1,2}):(\d\d)\b|(\d{1,2}) o'?clock\b|(noon|midday|midnight)\b)")
-        .expect("the pattern is well formed")
+    pattern(
+        r"(?i)\b(?:(\d{1,2})(?:[:.](\d\d))? ?(am|pm|a\.m|p\.m)\b|(\d{1,2}):(\d\d)\b|(\d{1,2}) o'?clock\b|(noon|midday|midnight)\b)",
+    )
 });
-static BARE_HOUR: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?i)\b(?:at|to|until) (\d{1,2})(?:$|[ ,](?:on|every)\b)")
-        .expect("the pattern is well formed")
-});
-static WEEKDAY: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?i)\b(mon|tue|wed|thu|fri|sat|sun)(?:s|es|nes|rs|urs|ur)?(?:day)?s?\b")
-        .expect("the pattern is well formed")
-});
+static BARE_HOUR: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"(?i)\b(?:at|to|until) (\d{1,2})(?:$|[ ,](?:on|every)\b)"));
+static WEEKDAY: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"(?i)\b(mon|tue|wed|thu|fri|sat|sun)(?:s|es|nes|rs|urs|ur)?(?:day)?s?\b"));
 static DATE: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?i)\b(?:(\d{1,2})(?:st|nd|rd|th)?(?: of)? )?(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?(?: (?:the )?(\d{1,2})(?:st|nd|rd|th)?\b)?")
-        .expect("the pattern is well formed")
+    pattern(
+        r"(?i)\b(?:(\d{1,2})(?:st|nd|rd|th)?(?: of)? )?(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?(?: (?:the )?(\d{1,2})(?:st|nd|rd|th)?\b)?",
+    )
 });
-static ISO: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"\b(\d{4})-(\d\d)-(\d\d)\b").expect("the pattern is well formed"));
-static YEAR: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"\b((?:19|20)\d\d)\b").expect("the pattern is well formed"));
+static ISO: LazyLock<Regex> = LazyLock::new(|| pattern(r"\b(\d{4})-(\d\d)-(\d\d)\b"));
+static YEAR: LazyLock<Regex> = LazyLock::new(|| pattern(r"\b((?:19|20)\d\d)\b"));
 
 impl When {
     /// What a text says about when.

@@ -108,6 +108,31 @@ impl<K: Eq + Hash> LexicalScores<K> {
     }
 }
 
+/// Share of a question's terms that a document has, each weighted by its rarity, 0 to 1: how far the document can be
+/// an answer at all. `terms` are the question's terms with the number of documents that have each (0 for a term
+/// that nobody has, which weighs most).
+///
+/// ```
+/// use pentad_retrieval::{ScopeStats, coverage};
+///
+/// let stats = ScopeStats { documents: 100, tokens: 800.0 };
+/// let question = [("airspeed", 0), ("swallow", 0), ("alic", 60)];
+/// assert!(coverage(&stats, question, |term| *term == "alic") < 0.1);
+/// ```
+pub fn coverage<T>(
+    stats: &ScopeStats,
+    terms: impl IntoIterator<Item = (T, u64)>,
+    has: impl Fn(&T) -> bool,
+) -> f32 {
+    let (mut covered, mut all) = (0.0, 0.0);
+    for (term, document_frequency) in terms {
+        let idf = stats.idf(document_frequency);
+        all += idf;
+        covered += if has(&term) { idf } else { 0.0 };
+    }
+    if all > 0.0 { covered / all } else { 0.0 }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

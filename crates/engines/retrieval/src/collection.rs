@@ -7,7 +7,7 @@ use crate::analyzer::{Analyzer, Terms};
 use crate::arena::VectorArena;
 use crate::bm25::{Bm25, ScopeStats};
 use crate::embed::{EmbedError, Embedder};
-use crate::fusion::{Candidate, Fusion};
+use crate::fusion::{Candidate, Fusion, REFINED};
 use crate::quantized::QuantizedVector;
 use crate::rank::TopK;
 
@@ -25,7 +25,7 @@ const PREFILTER_CANDIDATES: usize = 2_000;
 pub struct Hit<K> {
     /// The document.
     pub key: K,
-    /// The fused score, 0 to 1, by which hits are ordered. Relative to this query's best.
+    /// The fused and refined score, 0 to 1, by which hits are ordered. Relative to this query's best.
     pub score: f32,
     /// BM25.
     pub lexical: f32,
@@ -37,6 +37,8 @@ struct Document<K> {
     key: K,
     length: f32,
     terms: Box<[u32]>,
+    /// Kept only where an embedder may want to read it again.
+    text: Option<Box<str>>,
 }
 
 struct Posting {
@@ -123,10 +125,12 @@ impl<K: Copy + Eq + Hash + Ord> Collection<K> {
         }
         let slot = self.free.pop().unwrap_or(self.documents.len() as u32);
         let numbers = self.post(slot, &terms);
+        let text = self.embedder.map(|_| text.into());
         let document = Document {
             key,
             length: terms.length(),
             terms: numbers,
+            text,
         };
         self.stats.documents += 1;
         self.stats.tokens += f64::from(document.length);
@@ -194,7 +198,13 @@ impl<K: Copy + Eq + Hash + Ord> Collection<K> {
                     .unwrap_or(0.0),
             })
             .collect();
-        let ranked = self.fusion.rank(candidates.iter().copied(), limit);
+        let mut ranked = self.fusion.rank(candidates.iter().copied(), limit.max(REFINED));
+        if let Some(aligned) = self.embedder.and_then(|embedder| embedder.align(question)) {
+            ranked = self.fusion.refine(ranked, |key| {
+                self.text(key).map_or(0.0, |text| aligned.score(text))
+            });
+        }
+        ranked.truncate(limit);
         let details = |key: &K| {
             let found = candidates.binary_search_by_key(key, |candidate| candidate.key);
             candidates[found.expect("what was ranked was a candidate")]
@@ -214,6 +224,13 @@ impl<K: Copy + Eq + Hash + Ord> Collection<K> {
             });
         }
         Ok(hits)
+    }
+
+    fn text(&self, key: &K) -> Option<&str> {
+        self.documents[*self.slots.get(key)? as usize]
+            .as_ref()?
+            .text
+            .as_deref()
     }
 
     fn embed(&self, text: &str) -> Result<Option<QuantizedVector>, EmbedError> {

@@ -16,6 +16,20 @@ pub trait Embedder: Send + Sync {
     /// # Errors
     /// When the model cannot be asked, or answers nonsense.
     fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError>;
+
+    /// Takes a question apart to be compared with texts word by word, if the model has vectors for words. See
+    /// [`Fusion::refine`](crate::Fusion::refine).
+    fn align<'a>(&'a self, question: &str) -> Option<Box<dyn Align + 'a>> {
+        let _ = question;
+        None
+    }
+}
+
+/// A question that is compared with texts word by word: slower than one cosine, and finer. For the best candidates
+/// only.
+pub trait Align {
+    /// How well a text answers to the words of the question, 0 to 1.
+    fn score(&self, text: &str) -> f32;
 }
 
 /// Why there are no vectors.

@@ -9,7 +9,7 @@
 //! | [`Bm25`], [`ScopeStats`], [`LexicalScores`] | scores postings, wherever they are kept, with the statistics of one scope |
 //! | [`Embedder`], [`StaticEmbedder`] | text to vector; the English table is part of the binary |
 //! | [`QuantizedVector`], [`VectorArena`] | one byte a dimension, exact search by looking at all, or through signs first |
-//! | [`Fusion`] | one ranking out of both |
+//! | [`Fusion`] | one ranking out of both; its best refined by comparing word by word ([`Align`]) |
 //! | [`Scored`], [`NewestFirst`], [`TopK`] | the order of results, which is total |
 //!
 //! Nothing here does input or output, and nothing is random: the same texts and the same question give the same
@@ -42,13 +42,14 @@
 //! The postings of many tenants live in a database, not in memory. Store what [`Analyzer::document`] gives (term,
 //! frequency, length), a count of documents for each term and a [`ScopeStats`] for each scope; to search, look up
 //! [`Analyzer::query`]'s terms, feed their rows to [`LexicalScores`], take the nearest vectors from a
-//! [`VectorArena`], and let [`Fusion`] rank the union. `examples/over_postings.rs` does it.
+//! [`VectorArena`], let [`Fusion::rank`] order the union and [`Fusion::refine`] its best. `examples/over_postings.rs` does it.
 //!
 //! # Features
 //!
 //! `static-embedder` (default): the 7 MB table of English word vectors. Without it the search is lexical, unless
 //! you bring an [`Embedder`].
 
+mod alignment;
 mod analyzer;
 mod arena;
 mod bm25;
@@ -65,10 +66,10 @@ mod words;
 
 pub use analyzer::{Analyzer, MAX_TERM_BYTES, Terms, Weight};
 pub use arena::VectorArena;
-pub use bm25::{Bm25, LexicalScores, ScopeStats};
+pub use bm25::{Bm25, LexicalScores, ScopeStats, coverage};
 pub use collection::{Collection, Hit};
-pub use embed::{EmbedError, Embedder};
-pub use fusion::{Candidate, Fusion};
+pub use embed::{Align, EmbedError, Embedder};
+pub use fusion::{Candidate, Fusion, REFINED};
 pub use quantized::QuantizedVector;
 pub use rank::{NewestFirst, Scored, TopK};
 pub use static_embedder::StaticEmbedder;

@@ -3,7 +3,8 @@
 #[cfg(feature = "static-embedder")]
 use std::sync::LazyLock;
 
-use crate::embed::{EmbedError, Embedder};
+use crate::alignment::StaticAlignment;
+use crate::embed::{Align, EmbedError, Embedder};
 use crate::wordpiece::WordPieces;
 
 const MAGIC: &[u8; 8] = b"PNTSTAT1";
@@ -103,12 +104,11 @@ impl StaticEmbedder {
     /// The unit vector of one text, or zeros if it has no known piece.
     pub fn embed_one(&self, text: &str) -> Vec<f32> {
         let mut sum = vec![0.0_f32; self.dims];
-        for piece in self.pieces.pieces(text) {
-            let (scale, row) = self.row(piece);
+        self.each_piece(text, |scale, row| {
             for (total, value) in sum.iter_mut().zip(row) {
                 *total += scale * f32::from(value.cast_signed());
             }
-        }
+        });
         let length = sum.iter().map(|v| v * v).sum::<f32>().sqrt();
         if length > 0.0 {
             sum.iter_mut().for_each(|v| *v /= length);
@@ -125,13 +125,16 @@ impl StaticEmbedder {
             .collect()
     }
 
-    fn row(&self, piece: u32) -> (f32, &'static [u8]) {
-        let piece = piece as usize;
-        let scale = self.scales[piece * 4..][..4].try_into().expect("four bytes");
-        (
-            f32::from_le_bytes(scale),
-            &self.values[piece * self.dims..][..self.dims],
-        )
+    /// Calls `each` with the scale and the values (`i8`) of every piece of a text.
+    pub(crate) fn each_piece(&self, text: &str, mut each: impl FnMut(f32, &'static [u8])) {
+        for piece in self.pieces.pieces(text) {
+            let piece = piece as usize;
+            let scale = self.scales[piece * 4..][..4].try_into().expect("four bytes");
+            each(
+                f32::from_le_bytes(scale),
+                &self.values[piece * self.dims..][..self.dims],
+            );
+        }
     }
 }
 
@@ -146,6 +149,10 @@ impl Embedder for StaticEmbedder {
 
     fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
         Ok(texts.iter().map(|text| self.embed_one(text)).collect())
+    }
+
+    fn align<'a>(&'a self, question: &str) -> Option<Box<dyn Align + 'a>> {
+        Some(Box::new(StaticAlignment::new(self, question)))
     }
 }
 
@@ -177,6 +184,23 @@ mod tests {
             embedder.embed(&["cat", "Cat dog bird", ""]).unwrap(),
             [[1.0, 0.0], [0.6, -0.8], [0.0, 0.0]]
         );
+    }
+
+    #[test]
+    fn each_word_of_a_question_looks_for_its_like() {
+        let embedder = StaticEmbedder::from_table("small", small()).unwrap();
+        // "cat" weighs 3 (6 · 0.5), "dog" 4.
+        let question = embedder.align("cat dog").unwrap();
+        for (text, score) in [
+            ("cat", 3.0 / 7.0),
+            ("a dog", 4.0 / 7.0),
+            ("dog cat dog", 1.0),
+            ("bird", 0.0),
+            ("", 0.0),
+        ] {
+            assert!((question.score(text) - score).abs() < 1e-6, "{text:?}");
+        }
+        assert_eq!(embedder.align("bird").unwrap().score("cat"), 0.0);
     }
 
     #[test]

@@ -126,6 +126,7 @@ async fn read_back(walk: &mut Walk) {
         ("/AGENT.md", "/AGENT.md"),
         ("/diagnostics/findings.json", "/diagnostics/findings.json"),
         ("/files", "/files"),
+        ("/steps", "/steps?from=0&limit=10"),
         ("/integrity", "/integrity"),
         ("/commands", "/commands?wait=0"),
         ("/commands/history", "/commands/history"),

@@ -1,0 +1,149 @@
+//! Why two values of one predicate may both hold after all.
+
+use crate::alternatives;
+use crate::judge::words;
+use crate::places::{self, Places};
+use crate::slot::{Kind, Slot};
+use crate::when::When;
+
+/// Why two values may both hold after all.
+pub(crate) fn doubt(new: &Slot, old: &Slot, cue: bool) -> Option<&'static str> {
+    let (new_words, old_words) = (words(&new.value), words(&old.value));
+    match new.kind {
+        Kind::Residence => {
+            let address = |value: &str| value.starts_with(|c: char| c.is_ascii_digit());
+            match places::compare(&new.value, &old.value) {
+                _ if address(&new.value) && address(&old.value) => None,
+                _ if address(&new.value) != address(&old.value) && !new.change => {
+                    Some("an address may be in the place")
+                }
+                Places::Agree if !new.change => Some("one place may contain the other"),
+                Places::Agree if !(places::is_known(&new.value) && new.value != old.value) => {
+                    Some("the same place")
+                }
+                Places::Agree => Some("one place may contain the other"),
+                Places::Unknown if !cue => Some("one place may be in the other"),
+                _ => None,
+            }
+        }
+        Kind::Title => {
+            let ladder = |words: &[String]| {
+                let rest: Vec<String> = words.iter().filter(|word| !is_rank(word)).cloned().collect();
+                (rest.len() < words.len(), rest)
+            };
+            let ((new_rank, new_rest), (old_rank, old_rest)) = (ladder(&new_words), ladder(&old_words));
+            let head = |words: &[String]| words.last().cloned();
+            if new.change
+                || (new_rank || old_rank) && new_rest == old_rest
+                || cue && head(&new_words) == head(&old_words)
+            {
+                None
+            } else {
+                Some("a person may have two roles")
+            }
+        }
+        Kind::Preference => {
+            let same_head =
+                new_words.len() > 1 && old_words.len() > 1 && new_words.last() == old_words.last();
+            let modifiers = |words: &[String]| words[..words.len() - 1].join(" ");
+            if alternatives::are_alternatives(&new.value, &old.value)
+                || same_head && (cue || opposed(&modifiers(&new_words), &modifiers(&old_words)))
+            {
+                None
+            } else {
+                Some("preferences about different things")
+            }
+        }
+        Kind::Tool => {
+            if new.replaces.is_some() || !cue {
+                return Some("tools can be used side by side");
+            }
+            let (new_known, old_known) = (
+                alternatives::is_known(&new.value),
+                alternatives::is_known(&old.value),
+            );
+            if alternatives::are_alternatives(&new.value, &old.value)
+                || new.change && !new_known && !old_known
+            {
+                None
+            } else {
+                Some("tools of different kinds")
+            }
+        }
+        Kind::Employer => {
+            let differ = new
+                .preposition
+                .as_ref()
+                .zip(old.preposition.as_ref())
+                .is_some_and(|(new, old)| new != old);
+            (differ && !cue).then_some("one may be a person and the other a company")
+        }
+        Kind::Time | Kind::Due => {
+            let (new_when, old_when) = (When::read(&new.value), When::read(&old.value));
+            if !new_when.conflicts(&old_when) {
+                Some("the times do not exclude each other")
+            } else if !cue && new.kind == Kind::Time && new_when.only_weekdays_conflict(&old_when) {
+                Some("it may take place on several days")
+            } else {
+                None
+            }
+        }
+        Kind::Price => {
+            let unit = |words: &[String]| words[1..].join(" ");
+            if new_words.is_empty() || old_words.is_empty() || unit(&new_words) != unit(&old_words) {
+                Some("prices for different amounts")
+            } else {
+                None
+            }
+        }
+        _ => None,
+    }
+}
+
+/// Ranks within one profession.
+fn is_rank(word: &str) -> bool {
+    matches!(
+        word,
+        "junior"
+            | "senior"
+            | "staff"
+            | "principal"
+            | "associate"
+            | "chief"
+            | "intern"
+            | "trainee"
+            | "mid-level"
+            | "distinguished"
+            | "assistant"
+            | "deputy"
+            | "vice"
+            | "executive"
+            | "entry-level"
+            | "head"
+            | "lead"
+    )
+}
+
+/// Modifiers that exclude each other: aisle and window, morning and evening.
+fn opposed(one: &str, other: &str) -> bool {
+    const OPPOSED: [&[&str]; 14] = [
+        &["aisle", "window", "middle"],
+        &["morning", "afternoon", "evening", "night"],
+        &["dark", "light"],
+        &["dark", "milk", "white"],
+        &["dark roast", "light roast", "medium roast"],
+        &["red", "white", "rose"],
+        &["hot", "cold", "iced"],
+        &["short", "long"],
+        &["early", "late"],
+        &["async", "live", "asynchronous", "synchronous"],
+        &["small", "large", "big"],
+        &["soft", "hard", "firm"],
+        &["still", "sparkling"],
+        &["weekly", "daily", "monthly"],
+    ];
+    one != other
+        && OPPOSED
+            .iter()
+            .any(|kind| kind.contains(&one) && kind.contains(&other))
+}
