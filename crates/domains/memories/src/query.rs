@@ -83,7 +83,9 @@ fn refined(ranked: Vec<(Memory, Hit)>, aligned: &dyn Align) -> Vec<(Memory, Hit)
         key,
         score: hit.score,
     });
-    let order = Fusion::default().refine(places.collect(), |&place| aligned.score(&ranked[place].0.decision));
+    let order = Fusion::default().refine(places.collect(), |&place| {
+        aligned.score(&ranked[place].0.decision)
+    });
     let mut ranked: Vec<Option<(Memory, Hit)>> = ranked.into_iter().map(Some).collect();
     order
         .into_iter()
