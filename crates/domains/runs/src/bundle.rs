@@ -9,7 +9,7 @@ use pentad_store::with_reader;
 use crate::canonical::{self, StepRecords};
 use crate::diagnostics::Finding;
 use crate::json::{Json, object};
-use crate::names::{RunId, ShotKind, index_in_file, is_log_name, is_modelio_name, is_side_effect_id};
+use crate::names::{RunId, ShotKind, index_in_file, is_log_name, is_modelio_name, is_replay_name, is_side_effect_id};
 use crate::reading::{self, RunInfo};
 use crate::record::{Kind, screenshot_key};
 use crate::steps::Shot;
@@ -66,11 +66,11 @@ impl File {
         }
     }
 
-    fn json(value: &Json) -> Self {
+    pub(crate) fn json(value: &Json) -> Self {
         Self::new(Media::Json, value.to_file())
     }
 
-    fn lines(records: &[Json]) -> Self {
+    pub(crate) fn lines(records: &[Json]) -> Self {
         let mut text = String::new();
         for record in records {
             text.push_str(&record.to_line());
@@ -95,6 +95,8 @@ pub(crate) enum Path {
     SideEffect(u64, String),
     Outcomes,
     EvalCandidates,
+    Replay(String),
+    Spans,
     Findings,
     Agent,
 }
@@ -109,6 +111,7 @@ impl Path {
             ("outcomes.json", None, _) => Self::Outcomes,
             ("eval_candidates.json", None, _) => Self::EvalCandidates,
             ("AGENT.md", None, _) => Self::Agent,
+            ("spans.jsonl", None, _) => Self::Spans,
             ("steps", Some(name), None) => Self::Step(index_in_file(name.strip_suffix(".json")?)?),
             ("steps", Some(index), Some(name)) => {
                 let hash = name.strip_suffix(".json").filter(|hash| is_short_hash(hash))?;
@@ -133,6 +136,7 @@ impl Path {
                     Some(id).filter(|id| is_side_effect_id(id))?.to_owned(),
                 )
             }
+            ("replay", Some(name), None) if is_replay_name(name) => Self::Replay(name.to_owned()),
             ("diagnostics", Some("findings.json"), None) => Self::Findings,
             _ => return None,
         };
@@ -232,7 +236,12 @@ impl Runs {
                 let rows = reading::of_kind(db, info.id, Kind::Reasoning).await?;
                 lines(&canonical::reasoning(&rows)?)
             }
+            Path::Spans => {
+                let rows = reading::of_kind(db, info.id, Kind::Span).await?;
+                lines(&canonical::bodies(&rows)?)
+            }
             Path::ModelIo(name) => self.document(info, Kind::ModelIo, name).await,
+            Path::Replay(name) => self.document(info, Kind::Replay, name).await,
             Path::Log(name) => self.log(info, name).await,
             Path::SideEffect(index, id) => {
                 let row = reading::by_key(db, info.id, Kind::SideEffect, id).await?;
@@ -289,6 +298,8 @@ impl Runs {
                     format!("screenshots/{:04}_{kind}.png", index.unwrap_or_default())
                 }
                 Kind::ModelIo => format!("modelio/{}", row.key),
+                Kind::Replay => format!("replay/{}", row.key),
+                Kind::Span => "spans.jsonl".to_owned(),
                 Kind::Log => format!("logs/{}.log", row.key),
                 Kind::SideEffect => format!("side_effects/{:04}-{}.json", index.unwrap_or_default(), row.key),
                 Kind::Reasoning => "events/reasoning.jsonl".to_owned(),
@@ -446,6 +457,8 @@ mod tests {
             "steps/0001/2821723B.json",
             "modelio/x",
             "etc/passwd",
+            "replay/../x.json",
+            "replay/.json",
             "diagnostics/../manifest.json",
             "/manifest.json",
         ] {

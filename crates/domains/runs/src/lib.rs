@@ -48,6 +48,8 @@ mod commands;
 mod connections;
 mod diagnostics;
 mod error;
+mod export;
+mod import;
 mod integrity;
 mod json;
 mod limits;
@@ -55,6 +57,7 @@ mod list;
 mod merge;
 mod names;
 mod objects;
+mod otel;
 mod png;
 mod reading;
 mod record;
@@ -67,6 +70,7 @@ mod steps;
 mod thumbnails;
 mod watch;
 mod writer;
+mod zip;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -81,11 +85,14 @@ pub use commands::{Command, CommandKind, NewCommand};
 pub use connections::{Connection, Heartbeat};
 pub use diagnostics::{Evidence, Finding, Severity};
 pub use error::{Error, Fault};
+pub use export::Format;
+pub use import::{Imported, Signatures};
 pub use integrity::{Report, State};
 pub use json::{Json, Members, ParseError};
 pub use limits::Limits;
 pub use list::{Activity, Digest, Filter, Liveness, MAX_PAGE, Page, RunSummary};
 pub use names::{RunId, ShotKind, index_in_path};
+pub use otel::{Span, SpanEvent};
 pub use png::Png;
 pub use record::{Submission, check_modelio_name};
 pub use settings::Settings;
@@ -93,6 +100,7 @@ pub use steps::{MAX_STEPS, RunDetail, Shot, StepDetail, StepPage, StepSummary};
 pub use thumbnails::THUMBNAIL_WIDTHS;
 pub use watch::{Change, Follower};
 pub use writer::{LogReceipt, Receipt};
+pub use zip::BundleZip;
 
 /// What a call on the runs gives.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -113,6 +121,7 @@ pub struct Runs {
     connections: connections::Connections,
     settings: Cache<OrganisationId, Settings>,
     polls: Cache<OrganisationId, Arc<AtomicUsize>>,
+    span_turns: otel::Turns,
     digests: Cache<(i64, i64), Arc<Digest>>,
     findings: Cache<(i64, i64, bool, bool), Arc<Vec<Finding>>>,
     reports: Cache<(i64, i64), Arc<Report>>,
@@ -151,6 +160,7 @@ impl Runs {
                 .time_to_live(std::time::Duration::from_secs(2))
                 .build(),
             polls: Cache::builder().max_capacity(REMEMBERED).build(),
+            span_turns: otel::Turns::default(),
             digests: Cache::builder().max_capacity(REMEMBERED).build(),
             findings: Cache::builder().max_capacity(REMEMBERED).build(),
             reports: Cache::builder().max_capacity(REMEMBERED).build(),

@@ -21,6 +21,12 @@ pub struct Limits {
     pub log_post_bytes: usize,
     /// Bytes of one log file: what comes after is dropped, and counted.
     pub log_file_bytes: usize,
+    /// Bytes of an imported bundle, packed and unpacked.
+    pub bundle_bytes: usize,
+    /// Files of an imported bundle.
+    pub bundle_files: usize,
+    /// Bytes of one post of OTLP spans, unpacked.
+    pub otlp_bytes: usize,
     /// Events of one post.
     pub events_per_post: usize,
     /// Records that may wait to be written; one organisation may use half.
@@ -57,6 +63,9 @@ impl Default for Limits {
             screenshot_side: 16_384,
             log_post_bytes: 4 * MIB,
             log_file_bytes: MIB,
+            bundle_bytes: 512 * MIB,
+            bundle_files: 100_000,
+            otlp_bytes: 16 * MIB,
             events_per_post: 10_000,
             queued_records: 20_000,
             queued_bytes: 64 * MIB,

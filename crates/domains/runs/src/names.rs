@@ -135,6 +135,18 @@ pub(crate) fn is_log_name(name: &str) -> bool {
         && !name.contains("..")
 }
 
+/// Whether the text may name a recording of a step for its replay: `<step>_<anything>.json`.
+pub(crate) fn is_replay_name(name: &str) -> bool {
+    name.strip_suffix(".json").is_some_and(|stem| {
+        (1..=128).contains(&stem.len())
+            && stem.as_bytes()[0].is_ascii_alphanumeric()
+            && stem
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
+            && !stem.contains("..")
+    })
+}
+
 /// Whether the text may name a side effect.
 pub(crate) fn is_side_effect_id(id: &str) -> bool {
     (1..=100).contains(&id.len())

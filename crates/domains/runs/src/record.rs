@@ -25,10 +25,12 @@ pub(crate) enum Kind {
     Outcome,
     EvalCandidate,
     JudgeDecision,
+    Replay,
+    Span,
 }
 
 impl Kind {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 16] = [
         Self::Manifest,
         Self::Trace,
         Self::Step,
@@ -43,6 +45,8 @@ impl Kind {
         Self::Outcome,
         Self::EvalCandidate,
         Self::JudgeDecision,
+        Self::Replay,
+        Self::Span,
     ];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -61,6 +65,8 @@ impl Kind {
             Self::Outcome => "outcome",
             Self::EvalCandidate => "eval_candidate",
             Self::JudgeDecision => "judge_decision",
+            Self::Replay => "replay",
+            Self::Span => "span",
         }
     }
 
@@ -88,6 +94,8 @@ pub(crate) enum Rule {
     Log { order: Option<String> },
     /// A trace: replaces, and takes its steps with it.
     Trace,
+    /// No record: those of the kind from the key on, up to `before`, are removed.
+    Clear { before: String },
 }
 
 /// One record to be written.
@@ -144,7 +152,12 @@ pub(crate) fn screenshot_key(index: u64, kind: ShotKind) -> String {
 }
 
 impl Submission {
-    fn new(run: RunId, event: &'static str, path: Option<String>, changes: Vec<Change>) -> Self {
+    pub(crate) fn new(
+        run: RunId,
+        event: &'static str,
+        path: Option<String>,
+        changes: Vec<Change>,
+    ) -> Self {
         let bytes = changes.iter().map(Change::bytes).sum();
         Self {
             run,
@@ -504,6 +517,20 @@ impl Change {
             items: 0,
             object: None,
         }
+    }
+
+    /// Removes the records of a kind whose keys lie below a name.
+    pub(crate) fn clear_below(kind: Kind, name: &str) -> Self {
+        // '0' is the character after '/'.
+        let before = format!("{name}0");
+        Self::new(kind, format!("{name}/"), Json::Null, Rule::Clear { before })
+    }
+
+    /// Removes every record of a kind.
+    pub(crate) fn clear_all(kind: Kind) -> Self {
+        // Keys are printable ASCII.
+        let before = "\u{7f}".to_owned();
+        Self::new(kind, String::new(), Json::Null, Rule::Clear { before })
     }
 
     pub(crate) fn step(index: u64, body: Json) -> Self {

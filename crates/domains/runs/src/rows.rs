@@ -338,6 +338,22 @@ pub(crate) async fn upsert_records(tx: &mut Tx, records: &[&RecordRow]) -> Resul
     Ok(())
 }
 
+const DELETE_RECORDS: &str =
+    "DELETE FROM run_records WHERE run = $1 AND kind = $2 AND key >= $3 AND key < $4";
+
+/// Removes the records of a kind with keys from `first` on, up to `before`.
+pub(crate) async fn delete_records(tx: &mut Tx, run: i64, kind: Kind, first: &str, before: &str) -> Result<()> {
+    with_tx!(*tx, |conn| sqlx::query(DELETE_RECORDS)
+        .bind(run)
+        .bind(kind.name())
+        .bind(first)
+        .bind(before)
+        .execute(conn)
+        .await
+        .map(affected))?;
+    Ok(())
+}
+
 const INSERT_OBJECTS: &str = "INSERT INTO run_objects (organisation_id, sha256, size, bytes, created_at) ";
 // A row that is there already is made young again: a sweep that runs beside this leaves it alone.
 const INSERT_OBJECTS_TAIL: &str =

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use pentad_kernel::Actor;
 use pentad_store::with_reader;
 
+use crate::bundle::File;
 use crate::canonical::{self, StepRecords};
 use crate::diagnostics::Finding;
 use crate::json::Json;
@@ -218,7 +219,7 @@ impl Runs {
         }
     }
 
-    async fn shots(&self, info: &RunInfo, first: u64, last: u64) -> Result<Shots> {
+    pub(crate) async fn shots(&self, info: &RunInfo, first: u64, last: u64) -> Result<Shots> {
         let rows = self
             .range(
                 info,
@@ -339,6 +340,18 @@ impl Runs {
         Ok(self.findings_of(&info).await?.to_vec())
     }
 
+    /// `diagnostics/findings.json` of these packs of rules.
+    ///
+    /// # Errors
+    /// [`Error::RunNotFound`].
+    pub async fn findings_file(&self, actor: &Actor, run_id: &RunId, packs: &[&str]) -> Result<File> {
+        let findings = self.findings(actor, run_id).await?;
+        let chosen = findings
+            .iter()
+            .filter(|finding| packs.iter().any(|pack| finding.rule.split('.').next() == Some(pack)));
+        Ok(File::json(&Json::Array(chosen.map(Finding::to_json).collect())))
+    }
+
     async fn log_text(&self, info: &RunInfo, name: &str) -> Result<Option<String>> {
         match self.log(info, name).await {
             Ok(file) => Ok(Some(String::from_utf8_lossy(&file.content).into_owned())),
@@ -348,7 +361,7 @@ impl Runs {
     }
 }
 
-type Shots = BTreeMap<u64, BTreeMap<ShotKind, Shot>>;
+pub(crate) type Shots = BTreeMap<u64, BTreeMap<ShotKind, Shot>>;
 
 fn calls(rows: &[RecordRow]) -> Result<Vec<(String, Json)>> {
     rows.iter()

@@ -38,7 +38,7 @@ impl Surface {
         match (segments.next()?, segments.next(), segments.next()) {
             ("agent" | "memories" | "plan", _, _) => Some(Self::Memory),
             ("proxy" | "mcp", _, _) => Some(Self::Exec),
-            ("viewer", _, _) => Some(Self::Ingest),
+            ("viewer", _, _) | ("v1", Some("traces"), _) => Some(Self::Ingest),
             ("api", Some("execute" | "sessions" | "storage" | "resources"), _) => Some(Self::Exec),
             ("api", Some("v1"), Some(area)) => Self::of_area(area, segments.next(), segments.next()),
             _ => None,
@@ -56,7 +56,7 @@ impl Surface {
             },
             // Users are made by seed 004; what is done to one of them is seed 002's.
             ("admin", Some("users")) if last.is_none() => Some(Self::Ingest),
-            ("runs" | "heartbeat" | "connections" | "tenant" | "healthz" | "traces", _)
+            ("runs" | "heartbeat" | "connections" | "tenant" | "healthz" | "otel", _)
             | ("admin", Some("tenants" | "impersonate"))
             | ("auth", Some("login" | "logout")) => Some(Self::Ingest),
             (

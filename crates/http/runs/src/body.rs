@@ -37,48 +37,96 @@ impl FromRequest for Body {
     type Future = Pin<Box<dyn Future<Output = Result<Self, Fault>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let limit = request
-            .extensions()
-            .get::<BodyLimit>()
-            .copied()
-            .unwrap_or_default();
-        let refused = check_head(request.headers(), limit);
-        let mut body = Decompress::from_headers(payload.take(), request.headers());
+        let refused = check_json(request.headers());
+        let reading = read(request, payload);
         Box::pin(async move {
-            if let Some(fault) = refused {
-                return Err(fault);
+            match refused {
+                Some(fault) => Err(fault),
+                None => reading.await.map(Self),
             }
-            let mut bytes = BytesMut::new();
-            while let Some(chunk) = body.next().await {
-                let chunk = chunk.map_err(|error| Fault::invalid(format!("the body broke off: {error}")))?;
-                if bytes.len() + chunk.len() > limit.0 {
-                    return Err(too_large(limit.0));
-                }
-                bytes.extend_from_slice(&chunk);
-            }
-            Ok(Self(bytes.freeze()))
         })
     }
 }
 
-fn check_head(headers: &HeaderMap, limit: BodyLimit) -> Option<Fault> {
-    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    let length: Option<usize> = text(CONTENT_LENGTH).and_then(|length| length.parse().ok());
-    if length.is_some_and(|length| length > limit.0) {
-        return Some(too_large(limit.0));
+/// A body of any type, unpacked, with the type that it says it has.
+#[derive(Clone, Debug)]
+pub(crate) struct Raw {
+    pub(crate) bytes: Bytes,
+    pub(crate) media: String,
+}
+
+impl FromRequest for Raw {
+    type Error = Fault;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Fault>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let media = essence(request.headers()).to_ascii_lowercase();
+        let reading = read(request, payload);
+        Box::pin(async move {
+            Ok(Self {
+                bytes: reading.await?,
+                media,
+            })
+        })
     }
-    let media = text(CONTENT_TYPE).unwrap_or_default();
-    let essence = media.split(';').next().unwrap_or_default().trim();
+}
+
+/// Reads a body within the limit of its operation.
+fn read(
+    request: &HttpRequest,
+    payload: &mut Payload,
+) -> impl Future<Output = Result<Bytes, Fault>> + use<> {
+    let limit = request
+        .extensions()
+        .get::<BodyLimit>()
+        .copied()
+        .unwrap_or_default();
+    let refused = check_head(request.headers(), limit);
+    let mut body = Decompress::from_headers(payload.take(), request.headers());
+    async move {
+        if let Some(fault) = refused {
+            return Err(fault);
+        }
+        let mut bytes = BytesMut::new();
+        while let Some(chunk) = body.next().await {
+            let chunk = chunk.map_err(|error| Fault::invalid(format!("the body broke off: {error}")))?;
+            if bytes.len() + chunk.len() > limit.0 {
+                return Err(too_large(limit.0));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes.freeze())
+    }
+}
+
+fn header(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+fn length(headers: &HeaderMap) -> Option<usize> {
+    header(headers, CONTENT_LENGTH).and_then(|length| length.parse().ok())
+}
+
+/// The media type without its parameters.
+fn essence(headers: &HeaderMap) -> &str {
+    let media = header(headers, CONTENT_TYPE).unwrap_or_default();
+    media.split(';').next().unwrap_or_default().trim()
+}
+
+fn check_json(headers: &HeaderMap) -> Option<Fault> {
+    let essence = essence(headers);
     // A request without any body needs no type.
     let typed = essence.eq_ignore_ascii_case("application/json");
-    let bodiless = essence.is_empty() && length.unwrap_or(0) == 0;
-    if !typed && !bodiless {
-        return Some(Fault::new(
-            ErrorKind::UnsupportedMedia,
-            "the body must be application/json",
-        ));
+    let bodiless = essence.is_empty() && length(headers).unwrap_or(0) == 0;
+    (!typed && !bodiless)
+        .then(|| Fault::new(ErrorKind::UnsupportedMedia, "the body must be application/json"))
+}
+
+fn check_head(headers: &HeaderMap, limit: BodyLimit) -> Option<Fault> {
+    if length(headers).is_some_and(|length| length > limit.0) {
+        return Some(too_large(limit.0));
     }
-    match text(CONTENT_ENCODING).map(str::to_ascii_lowercase).as_deref() {
+    match header(headers, CONTENT_ENCODING).map(str::to_ascii_lowercase).as_deref() {
         None | Some("" | "identity" | "gzip" | "zstd") => None,
         Some(_) => Some(Fault::new(
             ErrorKind::UnsupportedMedia,

@@ -24,6 +24,11 @@ async fn send(
     Ok(answer(request, file, Freshness::Ask))
 }
 
+/// Answers with a file that is made for the occasion.
+pub(crate) fn made(request: &HttpRequest, file: File) -> HttpResponse {
+    answer(request, file, Freshness::Ask)
+}
+
 /// How long a browser may keep a file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Freshness {
@@ -365,18 +370,60 @@ pub(crate) async fn read_agent_index(
     send(&api, &principal, &request, &path, "AGENT.md").await
 }
 
-/// Read what looks wrong
+/// Read what was kept for a replay
+#[utoipa::path(get, path = "/api/v1/runs/{run_id}/replay/{name}", tag = "runs",
+    params(("run_id" = String, Path, description = "The run."),
+           ("name" = String, Path, description = "The name of the file, as <step>_fixture.json.")),
+    responses((status = 200, description = "The recording.", body = Object),
+              (status = 404, description = "There is none.")))]
+pub(crate) async fn read_replay(
+    api: Data<Api>,
+    principal: Principal,
+    path: Path<(String, String)>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Fault> {
+    send(&api, &principal, &request, &path.0, &below("replay", &path.1, "")?).await
+}
+
+/// Read the spans of a run
 ///
-/// A JSON array, the worst first; each finding names the files that show it.
-#[utoipa::path(get, path = "/api/v1/runs/{run_id}/diagnostics/findings.json", tag = "runs",
+/// What came by OTLP, one span a line, as OTLP/JSON writes it.
+#[utoipa::path(get, path = "/api/v1/runs/{run_id}/spans.jsonl", tag = "runs",
     params(("run_id" = String, Path, description = "The run.")),
-    responses((status = 200, description = "The findings.", body = Vec<Object>),
-              (status = 404, description = "There is no such run.")))]
-pub(crate) async fn read_findings(
+    responses((status = 200, description = "The spans, by their start.", body = String, content_type = "application/x-ndjson"),
+              (status = 404, description = "There are none.")))]
+pub(crate) async fn read_spans(
     api: Data<Api>,
     principal: Principal,
     path: Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Fault> {
-    send(&api, &principal, &request, &path, "diagnostics/findings.json").await
+    send(&api, &principal, &request, &path, "spans.jsonl").await
+}
+
+/// Read what looks wrong
+///
+/// A JSON array, the worst first; each finding names the files that show it. `packs` chooses the rules: `cua`
+/// for those of the SDK, `gw` for what only a server can see; both by default.
+#[utoipa::path(get, path = "/api/v1/runs/{run_id}/diagnostics/findings.json", tag = "runs",
+    params(("run_id" = String, Path, description = "The run."),
+           ("packs" = Option<String>, Query, description = "cua, gw, or both with a comma between.")),
+    responses((status = 200, description = "The findings.", body = Vec<Object>),
+              (status = 404, description = "There is no such run."),
+              (status = 422, description = "There is no such pack.")))]
+pub(crate) async fn read_findings(
+    api: Data<Api>,
+    principal: Principal,
+    path: Path<String>,
+    query: Query,
+    request: HttpRequest,
+) -> Result<HttpResponse, Fault> {
+    let run = RunId::parse(&path).ok_or(Error::RunNotFound)?;
+    let packs: Vec<&str> = query.text("packs").unwrap_or("cua,gw").split(',').collect();
+    if packs.iter().any(|pack| !matches!(*pack, "cua" | "gw")) {
+        let message = "expected cua, gw, or both with a comma between";
+        return Err(Error::invalid(&["query", "packs"], "enum", message).into());
+    }
+    let file = api.runs.findings_file(&principal.actor, &run, &packs).await?;
+    Ok(answer(&request, file, Freshness::Ask))
 }

@@ -17,7 +17,9 @@ mod body;
 mod commands;
 mod files;
 mod ingest;
+mod interchange;
 mod list;
+mod otlp;
 mod render;
 mod steps;
 mod stream;
@@ -35,7 +37,9 @@ use auth::{__path_login, __path_logout, __path_me, login, logout, me};
 use commands::*;
 use files::*;
 use ingest::*;
+use interchange::*;
 use list::*;
+use otlp::*;
 use steps::*;
 use stream::*;
 use tenant::*;
@@ -118,7 +122,16 @@ fn endpoints() -> Vec<Endpoint> {
         endpoint!(read_eval_candidates, READ),
         endpoint!(read_agent_index, READ),
         endpoint!(read_findings, READ),
+        endpoint!(read_replay, READ),
+        endpoint!(read_spans, READ),
         endpoint!(list_run_files, READ),
+        endpoint!(read_bundle, READ),
+        endpoint!(import_bundle, CHANGE).body_limit(limits.bundle_bytes),
+        endpoint!(export_atif, READ),
+        endpoint!(export_otlp, READ),
+        endpoint!(export_openai, READ),
+        endpoint!(add_traces, RECORD).body_limit(limits.otlp_bytes),
+        endpoint!(add_traces_below_api, RECORD).body_limit(limits.otlp_bytes),
         endpoint!(read_integrity, READ),
         endpoint!(follow_run, READ),
         endpoint!(read_run, READ),

@@ -9,7 +9,7 @@ pub(super) fn evaluate(subject: &Subject) -> Vec<Finding> {
 
 type Rule = fn(&Subject) -> Vec<Finding>;
 
-const RULES: [Rule; 11] = [
+const RULES: [Rule; 12] = [
     repeated_action_stable_frame,
     click_outside_viewport,
     coordinate_space_mismatch,
@@ -19,6 +19,7 @@ const RULES: [Rule; 11] = [
     dispatch_ok_state_fail,
     invalid_action_schema,
     missing_observation,
+    replay_diff,
     high_cost_infra_failure,
     uncategorized_failure,
 ];
@@ -263,6 +264,36 @@ fn missing_observation(subject: &Subject) -> Vec<Finding> {
     findings
 }
 
+fn replay_diff(subject: &Subject) -> Vec<Finding> {
+    subject
+        .replays
+        .iter()
+        .filter(|name| name.ends_with("_fixture.json"))
+        .filter_map(|name| {
+            let index: u64 = name.split('_').next()?.parse().ok()?;
+            let (_, step) = subject.steps.iter().find(|(known, _)| *known == index)?;
+            let failed = matches!(
+                text(step, &["verdict", "status"]),
+                Some("failed" | "recoverable")
+            );
+            failed.then(|| {
+                let fixture = Evidence {
+                    kind: "step",
+                    path: format!("replay/{name}"),
+                };
+                finding(
+                    "cua.replay_diff",
+                    Severity::Medium,
+                    index,
+                    vec![step_file(index), fixture],
+                    format!("Step {index} went wrong and was kept for a replay."),
+                    "Replay the step to see whether today's code still fails in the same way.",
+                )
+            })
+        })
+        .collect()
+}
+
 fn high_cost_infra_failure(subject: &Subject) -> Vec<Finding> {
     let first = &subject.steps[..subject.steps.len().min(3)];
     first
@@ -392,6 +423,16 @@ mod tests {
                 .collect();
             assert_eq!(found, rules, "{step}");
         }
+    }
+
+    #[test]
+    fn a_failed_step_that_was_kept_for_a_replay_is_pointed_at() {
+        let step = |status: &str| format!(r#"{{"action":{{"type":"click"}},"verdict":{{"status":"{status}"}}}}"#);
+        let mut subject = subject_of(&[&step("recoverable"), &step("passed")]);
+        for name in ["0000_fixture.json", "0001_fixture.json", "0007_fixture.json", "0000_prior.json"] {
+            subject.replays.insert(name.to_owned());
+        }
+        assert_eq!(fired(&subject), [("cua.replay_diff", 0)]);
     }
 
     #[test]

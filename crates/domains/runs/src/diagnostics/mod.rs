@@ -102,6 +102,8 @@ pub(crate) struct Subject {
     /// Each log with how many bytes of it were dropped.
     pub(crate) logs: BTreeMap<String, u64>,
     pub(crate) side_effects: Vec<Json>,
+    /// The names of what was kept for replays.
+    pub(crate) replays: BTreeSet<String>,
     pub(crate) sealed: bool,
     /// Whether nothing more is on its way: the run is sealed, or was silent for a while.
     pub(crate) quiet: bool,
@@ -214,6 +216,11 @@ impl Runs {
             screenshots: screenshots(&shots)?,
             missing: missing.iter().filter_map(Json::text).map(str::to_owned).collect(),
             logs: logs(&reading::of_kind(db, info.id, Kind::Log).await?)?,
+            replays: reading::of_kind(db, info.id, Kind::Replay)
+                .await?
+                .into_iter()
+                .map(|row| row.key)
+                .collect(),
             side_effects: canonical::bodies(&reading::of_kind(db, info.id, Kind::SideEffect).await?)?,
             sealed,
             quiet,
@@ -299,6 +306,7 @@ pub(crate) fn subject_of(steps: &[&str]) -> Subject {
         missing: BTreeSet::new(),
         logs: BTreeMap::new(),
         side_effects: Vec::new(),
+        replays: BTreeSet::new(),
         sealed: true,
         quiet: true,
         lost: false,

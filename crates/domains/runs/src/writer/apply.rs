@@ -27,6 +27,8 @@ struct RunState {
     row: RunRow,
     records: HashMap<(Kind, String), RecordRow>,
     changed: BTreeSet<(Kind, String)>,
+    /// Ranges of keys whose records of before the batch go: kind, first key, key after the last.
+    cleared: Vec<(Kind, String, String)>,
     facts: Option<RunFacts>,
     next_ordinal: i64,
     paths: Vec<String>,
@@ -48,6 +50,11 @@ pub(crate) async fn apply(db: &Db, operations: &[Operation], limits: &Limits) ->
         })
         .collect::<Result<Vec<_>>>()?;
     rows::insert_objects(&mut tx, &new_objects(operations)).await?;
+    for run in runs.values() {
+        for (kind, first, before) in &run.cleared {
+            rows::delete_records(&mut tx, run.row.id, *kind, first, before).await?;
+        }
+    }
     let records: Vec<&RecordRow> = runs.values().flat_map(RunState::changed_records).collect();
     rows::upsert_records(&mut tx, &records).await?;
     for run in runs.values() {
@@ -102,6 +109,7 @@ async fn open_runs<'a>(tx: &mut Tx, operations: &'a [Operation]) -> Result<Runs<
             row,
             records: HashMap::new(),
             changed: BTreeSet::new(),
+            cleared: Vec::new(),
             facts: None,
             next_ordinal,
             paths: Vec::new(),
@@ -132,7 +140,7 @@ async fn load_present(tx: &mut Tx, operations: &[Operation], runs: &mut Runs<'_>
             if change.rule == Rule::Trace {
                 with_trace.insert(run.row.id);
             }
-            if change.rule != Rule::Append {
+            if !matches!(change.rule, Rule::Append | Rule::Clear { .. }) {
                 wanted.insert((run.row.id, change.kind, &change.key));
             }
         }
@@ -248,8 +256,16 @@ impl RunState {
                 receipt.log = Some(log);
             }
             Rule::Trace => receipt.applied = self.put_trace(change, operation)?,
+            Rule::Clear { before } => self.clear(change.kind, &change.key, before),
         }
         Ok(())
+    }
+
+    fn clear(&mut self, kind: Kind, first: &str, before: &str) {
+        let goes = |(known, key): &(Kind, String)| *known == kind && key.as_str() >= first && key.as_str() < before;
+        self.records.retain(|key, _| !goes(key));
+        self.changed.retain(|key| !goes(key));
+        self.cleared.push((kind, first.to_owned(), before.to_owned()));
     }
 
     /// A row for the change; one that replaces another keeps its place in the order of arrival.
