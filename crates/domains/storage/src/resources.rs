@@ -205,11 +205,10 @@ impl Storage {
     /// # Errors
     /// [`crate::Error::Store`].
     pub async fn statistics(&self, actor: &Actor) -> Result<Statistics> {
-        let rows: Vec<(String, String, i64, i64)> =
-            with_reader!(self.db, |conn| sqlx::query_as(STATISTICS)
-                .bind(actor.organisation.as_str())
-                .fetch_all(conn)
-                .await)?;
+        let rows: Vec<(String, String, i64, i64)> = with_reader!(self.db, |conn| sqlx::query_as(STATISTICS)
+            .bind(actor.organisation.as_str())
+            .fetch_all(conn)
+            .await)?;
         let mut statistics = Statistics::default();
         for (name, namespace, count, size) in rows {
             let count = unsigned(count);

@@ -72,11 +72,10 @@ impl Storage {
                 let mut orphans = Vec::new();
                 for key in keys {
                     let blob_id = key.as_str().rsplit('/').next().unwrap_or_default();
-                    let known: Option<String> =
-                        with_reader!(self.db, |conn| sqlx::query_scalar(IS_KNOWN)
-                            .bind(blob_id)
-                            .fetch_optional(conn)
-                            .await)?;
+                    let known: Option<String> = with_reader!(self.db, |conn| sqlx::query_scalar(IS_KNOWN)
+                        .bind(blob_id)
+                        .fetch_optional(conn)
+                        .await)?;
                     if known.is_none() {
                         orphans.push(key);
                     }

@@ -177,7 +177,9 @@ impl Databases {
             if total <= most {
                 break;
             }
-            let Some(entry) = entries.remove(&id) else { continue };
+            let Some(entry) = entries.remove(&id) else {
+                continue;
+            };
             total = total.saturating_sub(size(&entry));
             for path in [entry.path.clone(), journal(&entry.path)] {
                 // What cannot be removed is written over when it is needed again.

@@ -19,14 +19,17 @@ enum Side {
 }
 
 pub(super) fn install(connection: &Connection, longest: usize) -> Result<()> {
-    let flags = FunctionFlags::SQLITE_UTF8
-        | FunctionFlags::SQLITE_DETERMINISTIC
-        | FunctionFlags::SQLITE_INNOCUOUS;
+    let flags =
+        FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
     connection.create_scalar_function("instr", 2, flags, instr)?;
     connection.create_scalar_function("replace", 3, flags, move |context: &Context<'_>| {
         replace(context, longest)
     })?;
-    for (name, side) in [("trim", Side::Both), ("ltrim", Side::Left), ("rtrim", Side::Right)] {
+    for (name, side) in [
+        ("trim", Side::Both),
+        ("ltrim", Side::Left),
+        ("rtrim", Side::Right),
+    ] {
         for arguments in [1, 2] {
             connection.create_scalar_function(name, arguments, flags, move |context: &Context<'_>| {
                 trim(context, side)
@@ -164,7 +167,8 @@ fn trim(context: &Context<'_>, side: Side) -> Result<Value> {
 
 fn as_text(bytes: Vec<u8>) -> Value {
     Value::Text(
-        String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
+        String::from_utf8(bytes)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
     )
 }
 

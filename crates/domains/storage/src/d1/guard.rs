@@ -47,7 +47,13 @@ const PRAGMAS: &[&str] = &[
 const MODULES: &[&str] = &["fts5", "rtree", "fts5vocab"];
 
 /// Virtual tables that are there without being made, and tell of pages or of the library.
-const HIDDEN_TABLES: &[&str] = &["dbstat", "sqlite_dbpage", "sqlite_stmt", "fts3tokenize", "fts4aux"];
+const HIDDEN_TABLES: &[&str] = &[
+    "dbstat",
+    "sqlite_dbpage",
+    "sqlite_stmt",
+    "fts3tokenize",
+    "fts4aux",
+];
 
 /// Functions that reach outside of the database, or that a few bytes of SQL make work for minutes.
 const FUNCTIONS: &[&str] = &[

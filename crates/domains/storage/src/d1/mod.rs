@@ -17,8 +17,8 @@ use pentad_store::{Db, Tx};
 
 use crate::{Error, Limits, Namespace, Result, Storage};
 pub(crate) use chunks::Chunks;
-pub(crate) use files::{Databases, Form};
 use files::{Cached, Entry};
+pub(crate) use files::{Databases, Form};
 use registry::Row;
 pub(crate) use registry::Row as DatabaseRow;
 use run::{Database, Ran, Read};

@@ -23,7 +23,8 @@ const FIND: &str = concat!(
 const MAKE: &str = "INSERT INTO d1_databases
      (organisation_id, namespace, id, version, size, chunks, schema_version, measured_size, created_at, updated_at)
      VALUES ($1, $2, $3, 0, 0, $4, 0, 0, $5, $5) ON CONFLICT (organisation_id, namespace) DO NOTHING";
-const WRITE: &str = "UPDATE d1_databases SET version = version + 1, size = $2, chunks = $3, schema_version = $4,
+const WRITE: &str =
+    "UPDATE d1_databases SET version = version + 1, size = $2, chunks = $3, schema_version = $4,
      measured_size = $5, updated_at = $6 WHERE id = $1";
 const TABLES: &str = "SELECT name, size FROM d1_tables WHERE database_id = $1";
 const ADD_TABLE: &str = "INSERT INTO d1_tables (database_id, name, size, created_at) VALUES ($1, $2, $3, $4)

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use rusqlite::Connection;
 
-const TABLES: &str = "SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
+const TABLES: &str =
+    "SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
 /// Pages of tables and of the indexes on them.
-const SIZES: &str = "SELECT m.tbl_name, SUM(s.pgsize) FROM dbstat AS s JOIN sqlite_schema AS m ON m.name = s.name
+const SIZES: &str =
+    "SELECT m.tbl_name, SUM(s.pgsize) FROM dbstat AS s JOIN sqlite_schema AS m ON m.name = s.name
      WHERE s.aggregate = TRUE GROUP BY m.tbl_name";
 
 /// What the tables of virtual ones are called behind their name.
@@ -35,9 +37,8 @@ pub(super) fn measure(
     schema_version: i64,
     known: Known,
 ) -> rusqlite::Result<Measured> {
-    let number = |name: &str| -> rusqlite::Result<i64> {
-        connection.pragma_query_value(None, name, |row| row.get(0))
-    };
+    let number =
+        |name: &str| -> rusqlite::Result<i64> { connection.pragma_query_value(None, name, |row| row.get(0)) };
     let size = number("page_count")? * number("page_size")?;
     // Sizes are read from every page, so a database that grows is measured at each tenth of its size.
     let drifted = (size - known.measured_size).abs() * 10 > known.measured_size;
@@ -64,7 +65,9 @@ fn tables(connection: &Connection) -> rusqlite::Result<BTreeMap<String, i64>> {
         .collect::<rusqlite::Result<_>>()?;
     let is_virtual = |sql: &str| {
         let mut words = sql.split_whitespace();
-        words.nth(1).is_some_and(|word| word.eq_ignore_ascii_case("virtual"))
+        words
+            .nth(1)
+            .is_some_and(|word| word.eq_ignore_ascii_case("virtual"))
     };
     let owners: Vec<&str> = listed
         .iter()
@@ -72,9 +75,10 @@ fn tables(connection: &Connection) -> rusqlite::Result<BTreeMap<String, i64>> {
         .map(|(name, _)| name.as_str())
         .collect();
     let owner_of = |name: &str| {
-        owners
-            .iter()
-            .find(|owner| name.strip_prefix(**owner).is_some_and(|rest| SHADOWS.contains(&rest)))
+        owners.iter().find(|owner| {
+            name.strip_prefix(**owner)
+                .is_some_and(|rest| SHADOWS.contains(&rest))
+        })
     };
     let mut tables = BTreeMap::new();
     for (name, _) in &listed {

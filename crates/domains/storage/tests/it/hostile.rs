@@ -108,14 +108,23 @@ const EXECS: &[(&str, Fate)] = &[
     ("CREATE VIRTUAL TABLE d USING sqlite_dbpage", Refused),
     ("UPDATE sqlite_master SET sql = 'x'", Fails),
     ("DELETE FROM sqlite_schema", Fails),
-    ("INSERT INTO sqlite_master VALUES ('table', 'x', 'x', 2, 'x')", Fails),
+    (
+        "INSERT INTO sqlite_master VALUES ('table', 'x', 'x', 2, 'x')",
+        Fails,
+    ),
     ("DROP TABLE sqlite_master", Fails),
     ("DELETE FROM notes_data", Fails),
-    ("INSERT INTO notes(notes, rank) VALUES('rank', 'load_extension(1)')", Works),
+    (
+        "INSERT INTO notes(notes, rank) VALUES('rank', 'load_extension(1)')",
+        Works,
+    ),
     ("CREATE TABLE j (x CHECK (load_extension(x)))", Refused),
     ("CREATE VIEW v AS SELECT load_extension('x')", Works),
     ("SELECT * FROM v", Fails),
-    ("CREATE TRIGGER t AFTER INSERT ON users BEGIN SELECT load_extension('x'); END", Works),
+    (
+        "CREATE TRIGGER t AFTER INSERT ON users BEGIN SELECT load_extension('x'); END",
+        Works,
+    ),
     ("INSERT INTO users (name) VALUES ('fires')", Refused),
     ("DROP TRIGGER t", Works),
     ("CREATE TABLE a; CREATE TABLE b", Fails),
@@ -124,27 +133,72 @@ const EXECS: &[(&str, Fate)] = &[
 
 /// What would take all time or all memory. The bounds of the test are small, so that it is quick.
 const HOGS: &[(&str, Fate)] = &[
-    ("WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM c) SELECT count(*) FROM c", Timeout),
-    ("WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM c) INSERT INTO users (name) SELECT x FROM c", Timeout),
-    ("SELECT count(*) FROM notes a, notes b, sqlite_schema c, json_each('[' || replace(hex(zeroblob(30000)), '0', '1,') || '1]') d, json_each('[' || replace(hex(zeroblob(30000)), '0', '1,') || '1]') e", Timeout),
+    (
+        "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM c) SELECT count(*) FROM c",
+        Timeout,
+    ),
+    (
+        "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM c) INSERT INTO users (name) SELECT x FROM c",
+        Timeout,
+    ),
+    (
+        "SELECT count(*) FROM notes a, notes b, sqlite_schema c, json_each('[' || replace(hex(zeroblob(30000)), '0', '1,') || '1]') d, json_each('[' || replace(hex(zeroblob(30000)), '0', '1,') || '1]') e",
+        Timeout,
+    ),
     ("SELECT randomblob(1000000000)", TooLarge),
     ("SELECT zeroblob(1000000000)", TooLarge),
     ("SELECT printf('%.*c', 100000000, 'x')", Works),
     ("SELECT hex(zeroblob(3000000))", TooLarge),
-    ("SELECT group_concat(hex(zeroblob(100000))) FROM json_each('[1,2,3,4,5,6,7,8,9,0,1,2,3,4,5,6,7,8,9,0,1,2,3,4,5,6]')", TooLarge),
-    ("WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM c) SELECT x || zeroblob(1000000) AS b FROM c ORDER BY b", TooLarge),
-    ("WITH RECURSIVE c(x) AS (SELECT zeroblob(1000000) UNION ALL SELECT x FROM c) SELECT json_group_array(hex(x)) FROM c", TooLarge),
-    ("SELECT replace(hex(zeroblob(1900000)), hex(zeroblob(900000)) || '1', '')", Works),
-    ("SELECT hex(zeroblob(1900000)) LIKE '%' || hex(zeroblob(49)) || '1'", Works),
-    ("SELECT hex(zeroblob(1900000)) LIKE '%' || hex(zeroblob(490)) || '1'", Fails),
-    ("SELECT hex(zeroblob(1900000)) GLOB '*' || hex(zeroblob(490)) || '1'", Fails),
-    ("SELECT hex(zeroblob(1900000)) LIKE '%0%0%0%0%0%0%0%0%0%0%0%0%0%0%0%0%0%0%0%0%0%0%0%1'", Works),
-    ("SELECT instr(hex(zeroblob(1900000)), hex(zeroblob(900000)) || '1')", Works),
-    ("SELECT length(trim(hex(zeroblob(1900000)), printf('%.*c', 3000000, 'x') || '0'))", Works),
-    ("SELECT replace(hex(zeroblob(1000000)), '0', hex(zeroblob(1000000)))", TooLarge),
+    (
+        "SELECT group_concat(hex(zeroblob(100000))) FROM json_each('[1,2,3,4,5,6,7,8,9,0,1,2,3,4,5,6,7,8,9,0,1,2,3,4,5,6]')",
+        TooLarge,
+    ),
+    (
+        "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM c) SELECT x || zeroblob(1000000) AS b FROM c ORDER BY b",
+        TooLarge,
+    ),
+    (
+        "WITH RECURSIVE c(x) AS (SELECT zeroblob(1000000) UNION ALL SELECT x FROM c) SELECT json_group_array(hex(x)) FROM c",
+        TooLarge,
+    ),
+    (
+        "SELECT replace(hex(zeroblob(1900000)), hex(zeroblob(900000)) || '1', '')",
+        Works,
+    ),
+    (
+        "SELECT hex(zeroblob(1900000)) LIKE '%' || hex(zeroblob(49)) || '1'",
+        Works,
+    ),
+    (
+        "SELECT hex(zeroblob(1900000)) LIKE '%' || hex(zeroblob(490)) || '1'",
+        Fails,
+    ),
+    (
+        "SELECT hex(zeroblob(1900000)) GLOB '*' || hex(zeroblob(490)) || '1'",
+        Fails,
+    ),
+    (
+        "SELECT hex(zeroblob(1900000)) LIKE '%0%0%0%0%0%0%0%0%0%0%0%0%0%0%0%0%0%0%0%0%0%0%0%1'",
+        Works,
+    ),
+    (
+        "SELECT instr(hex(zeroblob(1900000)), hex(zeroblob(900000)) || '1')",
+        Works,
+    ),
+    (
+        "SELECT length(trim(hex(zeroblob(1900000)), printf('%.*c', 3000000, 'x') || '0'))",
+        Works,
+    ),
+    (
+        "SELECT replace(hex(zeroblob(1000000)), '0', hex(zeroblob(1000000)))",
+        TooLarge,
+    ),
     ("SELECT json_pretty('[1,2]', hex(zeroblob(1000000)))", Refused),
     ("SELECT json_patch('{}', '{}')", Refused),
-    ("INSERT INTO users (name) SELECT hex(randomblob(500000)) FROM json_each('[1,2,3,4,5,6,7,8,9]'), json_each('[1,2,3]')", Full),
+    (
+        "INSERT INTO users (name) SELECT hex(randomblob(500000)) FROM json_each('[1,2,3,4,5,6,7,8,9]'), json_each('[1,2,3]')",
+        Full,
+    ),
 ];
 
 async fn world() -> (TestDb, World) {
@@ -179,7 +233,10 @@ fn note(wrong: &mut Vec<String>, sql: &str, expected: Fate, outcome: &Result<Ans
 async fn is_unharmed(world: &World, after: &str) {
     let count = "SELECT count(*) FROM users JOIN notes WHERE name = 'Bob'";
     assert_eq!(world.number(count).await, 1, "after {after}");
-    assert!(!std::path::Path::new("/tmp/pentad-hostile.db").exists(), "{after}");
+    assert!(
+        !std::path::Path::new("/tmp/pentad-hostile.db").exists(),
+        "{after}"
+    );
 }
 
 #[tokio::test]
@@ -229,10 +286,7 @@ async fn nothing_takes_all_time_or_all_memory() {
 #[tokio::test]
 async fn views_upon_views_are_compiled_no_longer_than_a_statement_may_run() {
     let (_database, world) = world().await;
-    world
-        .exec("CREATE VIEW v0 AS SELECT 1 AS x", &[])
-        .await
-        .unwrap();
+    world.exec("CREATE VIEW v0 AS SELECT 1 AS x", &[]).await.unwrap();
     for n in 1..40 {
         let below = n - 1;
         let sql = format!("CREATE VIEW v{n} AS SELECT a.x FROM v{below} a, v{below} b");

@@ -9,7 +9,8 @@ use pentad_blob::Blobs;
 use pentad_identity::Identity;
 use pentad_kernel::{Actor, Clock as _, ManualClock, SharedClock, SystemClock};
 use pentad_storage::{
-    Answer, Error, Key, Limits, ListRequest, Namespace, ObjectMetadata, Settings, SqlValue, Statement, Storage,
+    Answer, Error, Key, Limits, ListRequest, Namespace, ObjectMetadata, Settings, SqlValue, Statement,
+    Storage,
 };
 use pentad_store::{Db, Durability};
 
@@ -31,7 +32,11 @@ impl World {
     pub(crate) async fn with(db: Db, limits: Limits) -> Self {
         let clock = ManualClock::at(SystemClock.now());
         let shared: SharedClock = Arc::new(clock.clone());
-        let identity = Identity::new(db.clone(), Arc::clone(&shared), pentad_identity::PlanTable::default());
+        let identity = Identity::new(
+            db.clone(),
+            Arc::clone(&shared),
+            pentad_identity::PlanTable::default(),
+        );
         identity.bootstrap("admin@localhost", None).await.unwrap();
         let actor = identity.local_caller().await.unwrap().actor;
         let other = identity
@@ -59,13 +64,7 @@ impl World {
     /// Another gateway on the same database and objects.
     pub(crate) fn neighbour(&self) -> Storage {
         let limits = self.storage.limits().clone();
-        open(
-            &self.db,
-            &self.blobs,
-            &self.clock,
-            self.directory.path(),
-            limits,
-        )
+        open(&self.db, &self.blobs, &self.clock, self.directory.path(), limits)
     }
 
     pub(crate) async fn exec(&self, sql: &str, parameters: &[SqlValue]) -> Result<Answer, Error> {
@@ -99,13 +98,7 @@ impl World {
     }
 }
 
-fn open(
-    db: &Db,
-    blobs: &Blobs,
-    clock: &ManualClock,
-    directory: &std::path::Path,
-    limits: Limits,
-) -> Storage {
+fn open(db: &Db, blobs: &Blobs, clock: &ManualClock, directory: &std::path::Path, limits: Limits) -> Storage {
     let settings = Settings {
         durability: Durability::Os,
         limits,
