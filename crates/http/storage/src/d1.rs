@@ -28,7 +28,7 @@ use crate::wire::SqlStatement;
               (status = 400, description = "`SQL_ERROR`, `SQL_NOT_READ_ONLY`, `SQL_MULTIPLE_STATEMENTS`, or the request is wrong."),
               (status = 408, description = "It ran too long (`SQL_TIMEOUT`)."),
               (status = 413, description = "Statement or answer is larger than its limit, which the message names.")))]
-pub(crate) async fn query_database(
+pub(crate) async fn query_d1(
     storage: Data<Storage>,
     principal: Principal,
     place: InNamespace,
@@ -58,7 +58,7 @@ pub(crate) async fn query_database(
               (status = 408, description = "It ran too long (`SQL_TIMEOUT`). Nothing was changed."),
               (status = 413, description = "Statement or answer is larger than its limit, which the message names. Nothing was changed."),
               (status = 507, description = "The database is full (`QUOTA_EXCEEDED`). Nothing was changed.")))]
-pub(crate) async fn exec_database(
+pub(crate) async fn exec_d1(
     storage: Data<Storage>,
     principal: Principal,
     place: InNamespace,

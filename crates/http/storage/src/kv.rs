@@ -17,7 +17,7 @@ use crate::wire::{Done, KvKey, KvKeys, KvPut, KvValue};
            ("cursor" = Option<String>, Query, description = "`cursor` of the page before.")),
     responses((status = 200, description = "A page of keys.", body = KvKeys),
               (status = 400, description = "The namespace cannot be one (`INVALID_NAMESPACE`), or a parameter is out of its bounds.")))]
-pub(crate) async fn list_keys(
+pub(crate) async fn list_kv_keys(
     storage: Data<Storage>,
     principal: Principal,
     place: InNamespace,
@@ -44,7 +44,7 @@ pub(crate) async fn list_keys(
     responses((status = 200, description = "The value.", body = KvValue),
               (status = 400, description = "The namespace or the key cannot be one."),
               (status = 404, description = "There is no such key (`KEY_NOT_FOUND`).")))]
-pub(crate) async fn get_value(
+pub(crate) async fn get_kv_value(
     storage: Data<Storage>,
     principal: Principal,
     place: AtKey,
@@ -69,7 +69,7 @@ pub(crate) async fn get_value(
     responses((status = 200, description = "It is stored.", body = Done),
               (status = 400, description = "The namespace, the key or the body is wrong."),
               (status = 413, description = "Value or metadata is larger than its limit, which the message names.")))]
-pub(crate) async fn put_value(
+pub(crate) async fn put_kv_value(
     storage: Data<Storage>,
     principal: Principal,
     place: AtKey,
@@ -93,7 +93,7 @@ pub(crate) async fn put_value(
            ("key" = String, Path, description = "The key; slashes need no escape.", example = "config")),
     responses((status = 200, description = "It is gone.", body = Done),
               (status = 400, description = "The namespace or the key cannot be one.")))]
-pub(crate) async fn delete_value(
+pub(crate) async fn delete_kv_key(
     storage: Data<Storage>,
     principal: Principal,
     place: AtKey,

@@ -60,19 +60,22 @@ pub fn routes() -> SurfaceRoutes {
 /// Those that programs in a sandbox may use.
 fn of_storage() -> Vec<Endpoint> {
     vec![
-        endpoint!(list_keys, READ),
-        endpoint!(get_value, READ).tail(),
-        endpoint!(put_value, WRITE).body_limit(VALUE_BODY).tail(),
-        endpoint!(delete_value, WRITE).tail(),
-        endpoint!(query_database, READ).body_limit(STATEMENT_BODY),
-        endpoint!(exec_database, WRITE).body_limit(STATEMENT_BODY),
-        endpoint!(list_objects, READ),
-        endpoint!(get_object, READ).tail(),
-        endpoint!(put_object, WRITE).body_limit(OBJECT_BODY).tail(),
-        endpoint!(delete_object, WRITE).tail(),
+        endpoint!(list_kv_keys, READ),
+        endpoint!(get_kv_value, READ).tail(),
+        endpoint!(put_kv_value, WRITE).body_limit(VALUE_BODY).tail(),
+        endpoint!(delete_kv_key, WRITE).tail(),
+        endpoint!(query_d1, READ).body_limit(STATEMENT_BODY),
+        endpoint!(exec_d1, WRITE).body_limit(STATEMENT_BODY),
+        endpoint!(list_r2_objects, READ),
+        endpoint!(get_r2_object, READ).tail(),
+        endpoint!(put_r2_object, WRITE).body_limit(OBJECT_BODY).tail(),
+        endpoint!(delete_r2_object, WRITE).tail(),
     ]
 }
 
 fn of_resources() -> Vec<Endpoint> {
-    vec![endpoint!(list_resources, READ), endpoint!(read_statistics, READ)]
+    vec![
+        endpoint!(list_resources, READ),
+        endpoint!(get_resource_stats, READ),
+    ]
 }

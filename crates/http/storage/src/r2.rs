@@ -32,7 +32,7 @@ const BLOCKING: usize = 256 << 10;
            ("cursor" = Option<String>, Query, description = "`cursor` of the page before.")),
     responses((status = 200, description = "A page of objects.", body = R2Keys),
               (status = 400, description = "The namespace cannot be one (`INVALID_NAMESPACE`), or a parameter is out of its bounds.")))]
-pub(crate) async fn list_objects(
+pub(crate) async fn list_r2_objects(
     storage: Data<Storage>,
     principal: Principal,
     place: InNamespace,
@@ -65,7 +65,7 @@ pub(crate) async fn list_objects(
                    (Vec<u8> = "application/octet-stream"))),
               (status = 400, description = "The namespace or the key cannot be one."),
               (status = 404, description = "There is no such object (`OBJECT_NOT_FOUND`).")))]
-pub(crate) async fn get_object(
+pub(crate) async fn get_r2_object(
     storage: Data<Storage>,
     principal: Principal,
     place: AtKey,
@@ -105,7 +105,7 @@ pub(crate) async fn get_object(
     responses((status = 200, description = "It is stored.", body = R2Stored),
               (status = 400, description = "The namespace, the key or the body is wrong."),
               (status = 413, description = "Object or metadata is larger than its limit, which the message names.")))]
-pub(crate) async fn put_object(
+pub(crate) async fn put_r2_object(
     storage: Data<Storage>,
     principal: Principal,
     place: AtKey,
@@ -159,7 +159,7 @@ pub(crate) async fn put_object(
            ("key" = String, Path, description = "The key; slashes need no escape.", example = "dir/file.txt")),
     responses((status = 200, description = "It is gone.", body = Done),
               (status = 400, description = "The namespace or the key cannot be one.")))]
-pub(crate) async fn delete_object(
+pub(crate) async fn delete_r2_object(
     storage: Data<Storage>,
     principal: Principal,
     place: AtKey,

@@ -63,7 +63,7 @@ pub(crate) async fn list_resources(
 /// Count what is stored
 #[utoipa::path(get, path = "/api/resources/stats", tag = "storage",
     responses((status = 200, description = "How many, of what, where, and how many bytes.", body = ResourceStats)))]
-pub(crate) async fn read_statistics(
+pub(crate) async fn get_resource_stats(
     storage: Data<Storage>,
     principal: Principal,
 ) -> Result<Json<ResourceStats>, Fault> {
