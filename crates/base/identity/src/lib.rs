@@ -31,6 +31,7 @@
 mod audit;
 mod authenticate;
 mod bootstrap;
+mod effective_plan;
 mod error;
 mod keys;
 mod limiter;

@@ -19,6 +19,8 @@ pub struct Profile {
     pub last_sync_at: Option<Timestamp>,
     /// The organisation that new projects go to.
     pub default_organisation: Option<OrganisationId>,
+    /// What the user's daemons last said of their watchers: JSON.
+    pub capture_health: Option<String>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -28,11 +30,14 @@ struct ProfileRow {
     client_device: Option<String>,
     last_sync_at: Option<i64>,
     default_organisation_id: Option<String>,
+    capture_health: Option<String>,
 }
 
 const PROFILE: &str = "
-    SELECT client_version, client_platform, client_device, last_sync_at, default_organisation_id
+    SELECT client_version, client_platform, client_device, last_sync_at, default_organisation_id,
+           capture_health
     FROM users WHERE id = $1";
+const SET_HEALTH: &str = "UPDATE users SET capture_health = $2 WHERE id = $1";
 const SET_DEFAULT: &str = "UPDATE users SET default_organisation_id = $2 WHERE id = $1";
 
 impl Identity {
@@ -52,7 +57,22 @@ impl Identity {
             client_device: row.client_device,
             last_sync_at: row.last_sync_at.map(Timestamp::from_micros),
             default_organisation: row.default_organisation_id.map(OrganisationId::new),
+            capture_health: row.capture_health,
         })
+    }
+
+    /// Notes what the user's daemons say of their watchers.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_capture_health(&self, user: &UserId, json: &str) -> Result<()> {
+        with_writer!(self.db, |conn| sqlx::query(SET_HEALTH)
+            .bind(user.as_str())
+            .bind(json)
+            .execute(conn)
+            .await
+            .map(affected))?;
+        Ok(())
     }
 
     /// Says which organisation the user's new projects go to; `None` for none in particular.

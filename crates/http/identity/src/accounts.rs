@@ -123,16 +123,15 @@ pub struct Me {
     pub latest_version: Option<String>,
     /// The organisation that new projects go to.
     pub default_org_id: Option<String>,
-    /// How the watchers of the user's daemons are.
+    /// How the watchers of the user's daemons are, as `GET /sync/health` lists them.
     pub capture_health: Option<Value>,
     /// The personas that speak for the user.
     pub represented_personas: Vec<Value>,
 }
 
 /// A plan in the words of seed 002, which knows five.
-fn tier_of(plan: PlanName, is_admin: bool) -> &'static str {
+fn tier_of(plan: PlanName) -> &'static str {
     match plan {
-        _ if is_admin => "enterprise",
         PlanName::Scale | PlanName::Enterprise | PlanName::Unlimited => "enterprise",
         other => other.name(),
     }
@@ -157,9 +156,6 @@ pub async fn me(identity: &Identity, caller: &Caller) -> Result<Me, Fault> {
     let joined = memberships
         .into_iter()
         .find(|membership| !membership.organisation.personal);
-    let plan = joined.as_ref().map_or(caller.plan_name, |joined| {
-        joined.organisation.plan.max(caller.plan_name)
-    });
     Ok(Me {
         user_id: user.id.to_string(),
         email: user.email,
@@ -168,9 +164,9 @@ pub async fn me(identity: &Identity, caller: &Caller) -> Result<Me, Fault> {
         tier: if user.is_admin {
             "admin".to_owned()
         } else {
-            caller.plan_name.name().to_owned()
+            caller.effective_plan.name().to_owned()
         },
-        effective_tier: tier_of(plan, user.is_admin),
+        effective_tier: tier_of(caller.effective_plan),
         org_role: joined.as_ref().map(|joined| joined.role.name()),
         org_name: joined.as_ref().map(|joined| joined.organisation.name.clone()),
         org_id: joined.map(|joined| joined.organisation.id.to_string()),
@@ -181,7 +177,9 @@ pub async fn me(identity: &Identity, caller: &Caller) -> Result<Me, Fault> {
         last_sync_at: profile.last_sync_at.map(|at| at.to_string()),
         latest_version: None,
         default_org_id: profile.default_organisation.map(|id| id.to_string()),
-        capture_health: None,
+        capture_health: profile
+            .capture_health
+            .and_then(|text| serde_json::from_str(&text).ok()),
         represented_personas: Vec::new(),
     })
 }

@@ -182,7 +182,7 @@ both_engines! {
         world.push(&ada, &id, &session("keys", &["use AKIAIOSFODNN7EXAMPLE", "plain"])).await.unwrap();
         let noted = world.sync.session_by_id(&ada, &id).await.unwrap().dlp_scan_results.unwrap();
         let noted: Value = serde_json::from_str(&noted).unwrap();
-        assert_eq!(noted["findings"], json!([{"kind": "aws_access_key", "messages": 1}]));
+        assert_eq!(noted["findings"], json!([{"kind": "aws_access_key", "messages": 1, "lines_of_other_files": 0}]));
         assert_eq!(noted["complete"], json!(true));
     }
 }

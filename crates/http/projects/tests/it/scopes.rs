@@ -62,6 +62,8 @@ const ROWS: &[(&str, &str, For)] = &[
     ("GET", "/api/v1/settings/gitlab", People),
     ("PUT", "/api/v1/settings/gitlab", People),
     ("DELETE", "/api/v1/settings/gitlab", People),
+    ("GET", "/api/v1/admin/users", Administrators),
+    ("PUT", "/api/v1/admin/users/{user_id}/tier", Administrators),
     ("POST", "/api/v1/admin/users/{user_id}/api-keys", Administrators),
     (
         "POST",
@@ -85,6 +87,11 @@ const ROWS: &[(&str, &str, For)] = &[
     (
         "POST",
         "/api/v1/projects/{project_id}/entries/dismiss-stale",
+        People,
+    ),
+    (
+        "POST",
+        "/api/v1/projects/{project_id}/entries/bulk-promote",
         People,
     ),
     (
@@ -265,6 +272,11 @@ const ROWS: &[(&str, &str, For)] = &[
         "POST",
         "/api/v1/projects/{project_id}/agent-runs/{run_id}/replay",
         RUNS_WRITE,
+    ),
+    (
+        "GET",
+        "/api/v1/projects/{project_id}/agent-runs/{run_id}/compare/{other_id}",
+        RUNS_READ,
     ),
     (
         "POST",
