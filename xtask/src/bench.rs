@@ -1,5 +1,7 @@
 //! `cargo xtask bench`.
 
+mod original_sync;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -32,6 +34,10 @@ enum What {
     /// Memories on both time axes, on SQLite and, where `PENTAD_TEST_POSTGRES` names a server, on PostgreSQL:
     /// bench memories -- COUNT
     Memories,
+    /// Session sync and projects, beside the original server of seed 002, on SQLite and, where
+    /// `PENTAD_TEST_POSTGRES` names a server, on PostgreSQL: bench sync -- --only push. `PENTAD_BENCH_PYTHON`
+    /// names an interpreter that has the original server; without it, it is installed from its package.
+    Sync,
 }
 
 /// Where a benchmark lies and what it needs.
@@ -39,6 +45,8 @@ struct Benchmark {
     manifest: &'static str,
     program: &'static str,
     beside: &'static [Program],
+    /// What the benchmark is given whatever else it is given.
+    always: fn(&Workspace) -> anyhow::Result<Vec<String>>,
     default: fn(&Workspace) -> anyhow::Result<Vec<String>>,
 }
 
@@ -47,6 +55,13 @@ impl What {
     const fn benchmark(self) -> Option<Benchmark> {
         match self {
             Self::Memories => None,
+            Self::Sync => Some(Benchmark {
+                manifest: "bin/pentad/bench/Cargo.toml",
+                program: "pentad-sync-bench",
+                beside: &[],
+                always: original_sync::arguments,
+                default: |_| Ok(Vec::new()),
+            }),
             Self::Grep => Some(Benchmark {
                 manifest: "crates/engines/grep-engine/bench/Cargo.toml",
                 program: "pentad-grep-bench",
@@ -62,6 +77,7 @@ impl What {
                         purpose: "keeps an index of trigrams on disk",
                     },
                 ],
+                always: |_| Ok(Vec::new()),
                 default: |workspace| {
                     let tree = linux_sources(workspace)?;
                     Ok(vec![tree.display().to_string(), "--csearch".to_owned()])
@@ -85,6 +101,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
     let mut command = workspace.cargo(&["run", "--release", "--manifest-path", benchmark.manifest]);
     command
         .args(["--bin", benchmark.program, "--"])
+        .args((benchmark.always)(workspace)?)
         .args(given)
         // One folder for all of them, ignored and swept with everything else that is built.
         .env("CARGO_TARGET_DIR", folder(workspace));

@@ -68,10 +68,6 @@ const BY_EMAIL: &str = "
 const FIRST_ADMIN: &str = "
     SELECT id, email, display_name, password_hash, is_admin, is_active, email_verified, home_organisation_id, created_at
     FROM users WHERE is_admin = TRUE AND is_active = TRUE ORDER BY created_at, id LIMIT 1";
-const PAGE: &str = "
-    SELECT id, email, display_name, password_hash, is_admin, is_active, email_verified, home_organisation_id, created_at
-    FROM users WHERE email LIKE $1 ESCAPE '!' ORDER BY created_at DESC, id LIMIT $2 OFFSET $3";
-const COUNT: &str = "SELECT COUNT(*) FROM users WHERE email LIKE $1 ESCAPE '!'";
 const ANY: &str = "SELECT 1 FROM users LIMIT 1";
 const SET_PASSWORD: &str = "UPDATE users SET password_hash = $2 WHERE id = $1";
 
@@ -217,35 +213,6 @@ impl Identity {
             .fetch_optional(conn)
             .await)?;
         Ok(row.map(User::from))
-    }
-
-    /// A page of the users whose address has `search` in it, newest first, and how many there are in all.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn users(&self, search: &str, page: u32, page_size: u32) -> Result<(Vec<User>, u64)> {
-        let escaped: String = search
-            .to_lowercase()
-            .replace('\0', "")
-            .chars()
-            .flat_map(|c| matches!(c, '%' | '_' | '!').then_some('!').into_iter().chain([c]))
-            .collect();
-        let pattern = format!("%{escaped}%");
-        let offset = i64::from(page.saturating_sub(1)) * i64::from(page_size);
-        let rows: Vec<UserRow> = with_reader!(self.db, |conn| sqlx::query_as(PAGE)
-            .bind(&pattern)
-            .bind(i64::from(page_size))
-            .bind(offset)
-            .fetch_all(conn)
-            .await)?;
-        let total: i64 = with_reader!(self.db, |conn| sqlx::query_scalar(COUNT)
-            .bind(&pattern)
-            .fetch_one(conn)
-            .await)?;
-        Ok((
-            rows.into_iter().map(User::from).collect(),
-            u64::try_from(total).unwrap_or(0),
-        ))
     }
 
     async fn find_user(&self, sql: &'static str, value: &str) -> Result<Option<UserRow>> {

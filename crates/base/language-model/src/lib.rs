@@ -22,6 +22,8 @@
 
 mod guard;
 mod provider;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 use std::fmt;
 use std::sync::Arc;

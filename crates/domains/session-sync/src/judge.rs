@@ -218,13 +218,13 @@ impl SessionSync {
             key,
         };
         let model = self.model_of(&judge, MODELS_TIMEOUT)?;
-        model.models().await.map_err(failed)
+        Ok(model.models().await?)
     }
 
     /// Asks a judge; its answer as text.
     pub(crate) async fn ask_text(&self, judge: &Judge, system: &str, prompt: &str) -> Result<String> {
         let model = self.model_of(judge, self.settings.judge_timeout)?;
-        model.ask_text(system, prompt).await.map_err(failed)
+        Ok(model.ask_text(system, prompt).await?)
     }
 
     /// Asks a judge for an answer of a shape.
@@ -236,7 +236,7 @@ impl SessionSync {
         shape: &Shape,
     ) -> Result<serde_json::Value> {
         let model = self.model_of(judge, self.settings.judge_timeout)?;
-        model.ask(system, prompt, shape).await.map_err(failed)
+        Ok(model.ask(system, prompt, shape).await?)
     }
 
     fn model_of(&self, judge: &Judge, timeout: Duration) -> Result<LanguageModel> {
@@ -264,10 +264,12 @@ impl SessionSync {
     }
 }
 
-fn failed(error: ProviderError) -> Error {
-    if error.is_timeout() {
-        Error::JudgeTimeout
-    } else {
-        Error::Judge(error.message().to_owned())
+impl From<ProviderError> for Error {
+    fn from(error: ProviderError) -> Self {
+        if error.is_timeout() {
+            Self::JudgeTimeout
+        } else {
+            Self::Judge(error.message().to_owned())
+        }
     }
 }

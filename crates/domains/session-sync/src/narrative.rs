@@ -151,8 +151,15 @@ impl SessionSync {
         let facts = serde_json::to_string(&summary.facts).expect("plain data has a JSON form");
         let prompt = format!("Facts: {facts}\n\nTranscript:\n{transcript}");
         let answer = self.ask(judge, SYSTEM, &prompt, &shape()).await?;
-        let told: Told = serde_json::from_value(answer)
-            .map_err(|_| Error::Judge("the answer is not a narrative".to_owned()))?;
+        let unusable = || Error::Judge("the answer is not a narrative".to_owned());
+        // Serde would read a list as a narrative, too.
+        let told: Option<Told> = answer
+            .is_object()
+            .then(|| serde_json::from_value(answer).ok())
+            .flatten();
+        let told = told
+            .filter(|told| !told.what_happened.trim().is_empty())
+            .ok_or_else(unusable)?;
         // PostgreSQL keeps no NUL in a text.
         let clean = |text: &str| head(&text.replace('\0', ""), TEXT_CHARS);
         let list = |texts: &[String]| texts.iter().take(MAX_ITEMS).map(|text| clean(text)).collect();

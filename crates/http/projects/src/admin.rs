@@ -2,14 +2,12 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, Path};
-use pentad_http_kit::{Access, Endpoint, Fault, JsonBody, Principal, Query, endpoint};
-use pentad_identity::{PlanName, User};
+use pentad_http_kit::{Access, Endpoint, Fault, JsonBody, Principal, endpoint};
+use pentad_identity::{Identity, PlanName, User};
 use pentad_kernel::{ErrorKind, UserId};
 use pentad_projects::Projects;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-
-use crate::parameters::integer;
 
 /// A key to mint for somebody else.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -144,54 +142,37 @@ pub(crate) struct UserAnswer {
     created_at: String,
 }
 
-/// A page of users.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = sync::AdminUsers)]
-pub(crate) struct UsersAnswer {
-    total: u64,
-    page: u32,
-    page_size: u32,
-    users: Vec<UserAnswer>,
-}
-
 fn tier(user: &User, plan: PlanName) -> String {
     if user.is_admin { "admin" } else { plan.name() }.to_owned()
 }
 
-/// List the users of the server
-#[utoipa::path(get, path = "/api/v1/admin/users", tag = "sync",
-    params(("search" = Option<String>, Query, description = "Part of the address."),
-           ("page" = Option<u32>, Query, description = "Which page, from 1."),
-           ("page_size" = Option<u32>, Query, description = "1 to 200. Default 50.")),
-    responses((status = 200, description = "The users, newest first.", body = UsersAnswer),
-              (status = 422, description = "A number is out of its bounds.")))]
-async fn list_users(projects: Data<Projects>, query: Query) -> Result<Json<UsersAnswer>, Fault> {
-    let whole = |name, range| -> Result<Option<u32>, Fault> {
-        Ok(integer(&query, name, range)?.and_then(|number| u32::try_from(number).ok()))
+/// The user with this identifier or address.
+async fn user_of(identity: &Identity, reference: &str) -> Result<User, Fault> {
+    let found = if reference.contains('@') {
+        identity.user_by_email(reference).await
+    } else {
+        identity.user(&UserId::new(reference)).await
     };
-    let page = whole("page", &(1..=1_000_000))?.unwrap_or(1);
-    let page_size = whole("page_size", &(1..=200))?.unwrap_or(50);
-    let search = query.text("search").unwrap_or_default();
+    Ok(found?)
+}
+
+/// Read a user
+#[utoipa::path(get, path = "/api/v1/admin/users/{user_id}", tag = "sync",
+    params(("user_id" = String, Path, description = "The user, or the user's address.", example = "ada@example.com")),
+    responses((status = 200, description = "The user.", body = UserAnswer),
+              (status = 404, description = "There is no such user.")))]
+async fn get_user(projects: Data<Projects>, user_id: Path<String>) -> Result<Json<UserAnswer>, Fault> {
     let identity = projects.identity();
-    let (found, total) = identity.users(search, page, page_size).await?;
-    let mut users = Vec::new();
-    for user in found {
-        let plan = identity.effective_plan(&user.id).await?;
-        users.push(UserAnswer {
-            tier: tier(&user, plan),
-            id: user.id.to_string(),
-            email: user.email,
-            display_name: user.display_name,
-            email_verified: user.email_verified,
-            is_active: user.is_active,
-            created_at: user.created_at.to_string(),
-        });
-    }
-    Ok(Json(UsersAnswer {
-        total,
-        page,
-        page_size,
-        users,
+    let user = user_of(identity, &user_id).await?;
+    let plan = identity.effective_plan(&user.id).await?;
+    Ok(Json(UserAnswer {
+        tier: tier(&user, plan),
+        id: user.id.to_string(),
+        email: user.email,
+        display_name: user.display_name,
+        email_verified: user.email_verified,
+        is_active: user.is_active,
+        created_at: user.created_at.to_string(),
     }))
 }
 
@@ -216,7 +197,7 @@ pub(crate) struct TierChanged {
 ///
 /// It is the plan of the user's own organisation; a team has a plan of its own.
 #[utoipa::path(put, path = "/api/v1/admin/users/{user_id}/tier", tag = "sync", request_body = SetTier,
-    params(("user_id" = String, Path, description = "The user.")),
+    params(("user_id" = String, Path, description = "The user, or the user's address.")),
     responses((status = 200, description = "It is changed.", body = TierChanged),
               (status = 400, description = "There is no such plan, or it would end the caller's own administration."),
               (status = 404, description = "There is no such user.")))]
@@ -233,7 +214,7 @@ async fn set_user_tier(
         "admin" => None,
         name => Some(PlanName::parse(name).map_err(|error| invalid(error.to_string()))?),
     };
-    let user = identity.user(&UserId::new(user_id.into_inner())).await?;
+    let user = user_of(identity, &user_id).await?;
     if user.id == principal.actor.user && plan.is_some() {
         return Err(invalid("You cannot end your own administration".to_owned()));
     }
@@ -248,7 +229,7 @@ async fn set_user_tier(
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
-        endpoint!(list_users, Access::Admin),
+        endpoint!(get_user, Access::Admin),
         endpoint!(set_user_tier, Access::Admin),
         endpoint!(mint_key_for_user, Access::Admin),
         endpoint!(restore_from_compilation, Access::Admin),
