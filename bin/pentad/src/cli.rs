@@ -107,6 +107,8 @@ pub(crate) enum SecretScanChoice {
     Off,
     /// What is found is noted on the session.
     Warn,
+    /// What is found is noted, and blotted out before anything is stored.
+    Redact,
 }
 
 #[derive(Debug, Args)]
@@ -130,6 +132,21 @@ pub(crate) struct ServeArguments {
     /// What is done about secrets in pushed sessions [default: off]
     #[arg(long, env = "PENTAD_SECRET_SCAN", value_enum)]
     pub(crate) secret_scan: Option<SecretScanChoice>,
+    /// The SMTP server that messages are sent through: smtps://user:password@host, smtp://host?tls=required, or
+    /// smtp://host:25 on this machine [default: none, nothing is sent]
+    #[arg(long, env = "PENTAD_SMTP_URL", value_name = "URL", hide_env_values = true)]
+    pub(crate) smtp_url: Option<String>,
+    /// Who messages are from [default: pentad@ the SMTP server's name]
+    #[arg(long, env = "PENTAD_MAIL_FROM", value_name = "ADDRESS")]
+    pub(crate) mail_from: Option<String>,
+    /// Whether new users prove their address by a message before they can push; needs an SMTP server
+    /// [default: false]
+    #[arg(long, env = "PENTAD_VERIFY_EMAIL", value_name = "BOOL")]
+    pub(crate) verify_email: Option<bool>,
+    /// Sign-ups that one address may send at once, after that one a second; 0 for as many as it likes
+    /// [default: 100]
+    #[arg(long, env = "PENTAD_SIGN_UPS", value_name = "N")]
+    pub(crate) sign_ups: Option<u32>,
     /// The plan of new organisations: free, starter, pro, team, scale, enterprise or unlimited
     /// [default: unlimited]
     #[arg(long, env = "PENTAD_DEFAULT_PLAN", value_name = "PLAN")]

@@ -86,6 +86,8 @@ pub(crate) async fn run(arguments: Box<ServeArguments>) -> anyhow::Result<()> {
         sync,
         runs,
         storage,
+        sign_ups: server.sign_ups(),
+        mailer: server.mailer(&public_url)?,
         public_url: server.storage.public_url.clone(),
         metrics: pentad_gateway::install_metrics(),
         limits: ServerLimits {

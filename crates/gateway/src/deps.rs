@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use pentad_grep_sessions::GrepSessions;
+use pentad_http_identity::SignUps;
 use pentad_http_kit::Gate;
+use pentad_mail::Mailer;
 use pentad_memories::Memories;
 use pentad_projects::Projects;
 use pentad_runs::Runs;
@@ -31,6 +33,10 @@ pub struct Deps {
     pub runs: Runs,
     /// The storage of agents.
     pub storage: Storage,
+    /// Who may sign up.
+    pub sign_ups: SignUps,
+    /// Sends messages to people, or does not.
+    pub mailer: Mailer,
     /// The address under which clients reach the gateway; without it that of each request is used.
     pub public_url: Option<String>,
     /// Renders what was measured; `None` leaves `/metrics` empty.

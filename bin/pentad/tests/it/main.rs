@@ -1,4 +1,4 @@
-//! The wire format through the real gateway.
+//! The program as it is run.
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
-mod scopes;
+mod memory_of_a_push;
