@@ -9,6 +9,7 @@ use pentad_identity::{Plan, PlanName, PlanTable};
 use serde::Deserialize;
 
 use crate::cli::{DurabilityChoice, SecretScanChoice, ServeArguments, StorageArguments};
+use crate::exec::ExecFile;
 use crate::memory::MemoryFile;
 use crate::setup;
 
@@ -36,6 +37,7 @@ pub(crate) struct File {
     /// Plans by name; a named plan replaces the built-in one as a whole.
     plans: BTreeMap<String, Plan>,
     memory: MemoryFile,
+    exec: ExecFile,
 }
 
 impl File {
@@ -62,6 +64,7 @@ pub(crate) struct Storage {
     pub(crate) data_dir: PathBuf,
     pub(crate) plans: PlanTable,
     pub(crate) memory: MemoryFile,
+    pub(crate) exec: ExecFile,
     file: File,
 }
 
@@ -101,6 +104,7 @@ impl StorageArguments {
             data_dir,
             plans,
             memory: file.memory.clone(),
+            exec: file.exec.clone(),
             file,
         })
     }

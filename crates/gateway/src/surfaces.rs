@@ -10,6 +10,7 @@ pub fn surfaces() -> Vec<SurfaceRoutes> {
         pentad_http_grep::routes(),
         pentad_http_memories::routes(),
         sync(),
+        exec(),
         pentad_http_runs::routes(),
     ]
 }
@@ -28,6 +29,11 @@ fn sync() -> SurfaceRoutes {
             .flat_map(|part| part.endpoints().iter().cloned())
             .collect(),
     )
+}
+
+/// Seed 003: running code, and the storage beside it.
+fn exec() -> SurfaceRoutes {
+    pentad_http_exec::routes()
 }
 
 /// The operations of the gateway itself. Their failures take the envelope of seed 002, which is where a

@@ -8,6 +8,9 @@ use pentad_kernel::Scope;
 pub enum Access {
     /// Everybody.
     Public,
+    /// Everybody; who shows a key that works, or is on this machine on a gateway open to it, is known by a
+    /// [`crate::Visitor`].
+    Visitor,
     /// A key that holds any of these scopes.
     Key(&'static [Scope]),
     /// A person's own key. Service keys never pass.
@@ -33,7 +36,7 @@ impl Access {
     pub const fn scopes(self) -> &'static [Scope] {
         match self {
             Self::Key(scopes) | Self::Exec(scopes) | Self::Ingest(scopes) | Self::Browser(scopes) => scopes,
-            Self::Public | Self::User | Self::Admin | Self::Operator | Self::Credential => &[],
+            Self::Public | Self::Visitor | Self::User | Self::Admin | Self::Operator | Self::Credential => &[],
         }
     }
 

@@ -1,0 +1,37 @@
+//! Storage, as programs reach it from a sandbox that has neither a network nor a key.
+
+use std::net::TcpStream;
+
+use pentad_kernel::Actor;
+use pentad_sandbox::{InputFile, Language, WorkspacePath};
+
+use crate::Exec;
+use crate::workspace::{PYTHON_MODULE, SCRIPT_MODULE};
+
+/// What answers when a program connects to the storage port of its sandbox.
+pub trait Storage: Send + Sync {
+    /// Serves one connection of a program of this actor: HTTP, the storage routes alone. The connection itself
+    /// says who is asking; it returns at once.
+    fn connect(&self, actor: &Actor, connection: TcpStream);
+}
+
+const PYTHON: &str = include_str!("modules/era_storage.py");
+const SCRIPT: &str = include_str!("modules/era_storage.js");
+
+impl Exec {
+    /// The modules that a program of the language finds beside it.
+    pub(crate) fn modules(&self, language: Language) -> Vec<InputFile> {
+        if self.storage().is_none() {
+            return Vec::new();
+        }
+        let (name, text) = match language {
+            Language::Python => (PYTHON_MODULE, PYTHON),
+            Language::Node | Language::TypeScript | Language::Deno => (SCRIPT_MODULE, SCRIPT),
+            Language::Go => return Vec::new(),
+        };
+        WorkspacePath::parse(name)
+            .map(|path| InputFile::injected(path, text.as_bytes()))
+            .into_iter()
+            .collect()
+    }
+}
