@@ -14,6 +14,7 @@ use pentad_identity::{Bootstrapped, Limiter};
 use pentad_kernel::{SharedClock, SystemClock};
 use pentad_runs::{Limits, Runs};
 use pentad_session_sync::SessionSync;
+use pentad_storage::Storage;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::cli::ServeArguments;
@@ -62,6 +63,13 @@ pub(crate) async fn run(arguments: Box<ServeArguments>, engine: Option<Engine>) 
         Arc::clone(&clock),
         server.grep_settings(),
     );
+    let storage = Storage::open(
+        db.clone(),
+        blobs.clone(),
+        Arc::clone(&clock),
+        server.storage_settings(),
+    )
+    .context("the storage of agents cannot be opened")?;
     let engine = engine.unwrap_or_else(|| Engine::unavailable("it was not started"));
     let settings = arguments.exec.settings(&server.storage);
     let settings = pentad_exec::Settings {
@@ -70,6 +78,7 @@ pub(crate) async fn run(arguments: Box<ServeArguments>, engine: Option<Engine>) 
     };
     let exec = Exec::new(db.clone(), blobs.clone(), Arc::clone(&clock), engine, settings)
         .context("code execution cannot be set up")?;
+    let exec = pentad_gateway::with_storage(exec, &storage).context("storage cannot be served to programs")?;
     exec.recover().await?;
     exec::announce(exec.engine());
     let runs = Runs::start(db.clone(), blobs, clock, Limits::default());
@@ -90,6 +99,7 @@ pub(crate) async fn run(arguments: Box<ServeArguments>, engine: Option<Engine>) 
         projects,
         sync,
         runs,
+        storage,
         public_url: server.storage.public_url.clone(),
         metrics: pentad_gateway::install_metrics(),
         limits: ServerLimits {

@@ -10,8 +10,8 @@ pub fn surfaces() -> Vec<SurfaceRoutes> {
         pentad_http_grep::routes(),
         pentad_http_memories::routes(),
         sync(),
-        exec(),
         pentad_http_runs::routes(),
+        exec(),
     ]
 }
 
@@ -31,9 +31,16 @@ fn sync() -> SurfaceRoutes {
     )
 }
 
-/// Seed 003: running code, and the storage beside it.
+/// Seed 003: running code, and the storage beside it, are crates of their own.
 fn exec() -> SurfaceRoutes {
-    pentad_http_exec::routes()
+    let parts = [pentad_http_exec::routes(), pentad_http_storage::routes()];
+    SurfaceRoutes::new(
+        Surface::Exec,
+        parts
+            .iter()
+            .flat_map(|part| part.endpoints().iter().cloned())
+            .collect(),
+    )
 }
 
 /// The operations of the gateway itself. Their failures take the envelope of seed 002, which is where a

@@ -13,20 +13,23 @@ pub trait Storage: Send + Sync {
     /// Serves one connection of a program of this actor: HTTP, the storage routes alone. The connection itself
     /// says who is asking; it returns at once.
     fn connect(&self, actor: &Actor, connection: TcpStream);
-}
 
-const PYTHON: &str = include_str!("modules/era_storage.py");
-const SCRIPT: &str = include_str!("modules/era_storage.js");
+    /// The module by which Python programs use it.
+    fn python_module(&self) -> &'static str;
+
+    /// The same for Node and Deno.
+    fn script_module(&self) -> &'static str;
+}
 
 impl Exec {
     /// The modules that a program of the language finds beside it.
     pub(crate) fn modules(&self, language: Language) -> Vec<InputFile> {
-        if self.storage().is_none() {
+        let Some(storage) = self.storage() else {
             return Vec::new();
-        }
+        };
         let (name, text) = match language {
-            Language::Python => (PYTHON_MODULE, PYTHON),
-            Language::Node | Language::TypeScript | Language::Deno => (SCRIPT_MODULE, SCRIPT),
+            Language::Python => (PYTHON_MODULE, storage.python_module()),
+            Language::Node | Language::TypeScript | Language::Deno => (SCRIPT_MODULE, storage.script_module()),
             Language::Go => return Vec::new(),
         };
         WorkspacePath::parse(name)

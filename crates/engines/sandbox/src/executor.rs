@@ -316,7 +316,7 @@ impl Executor {
         let runtime = self.runtimes.of(language)?;
         Ok(Shape {
             mounts: runtime.mounts.clone(),
-            interpreter: Some(runtime.interpreter(limits, env, start)),
+            interpreter: Some(runtime.interpreter(limits, env, &self.options.listen, start)),
             ..self.shape(limits)
         })
     }
@@ -334,7 +334,9 @@ impl Executor {
             // An interpreter of its own, in a sandbox that waits all the same.
             let runtime = self.runtimes.of(job.language)?;
             let limits = &self.options.limits;
-            program = Some(runtime.interpreter(limits, &job.env, Start::AtOnce).program);
+            program = Some(runtime
+                .interpreter(limits, &job.env, &self.options.listen, Start::AtOnce)
+                .program);
             match self.pool.take(PoolKind::Empty) {
                 Some(slot) => slot?,
                 None => self.backend.prepare(&self.empty_shape(limits))?,

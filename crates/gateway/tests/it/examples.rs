@@ -69,6 +69,7 @@ impl Walk {
 async fn every_operation_works_as_its_document_shows() {
     let gateway = TestGateway::with(Setup {
         s3: true,
+        exec: pentad_testkit::engine().map(|engine| (engine, pentad_testkit::exec_settings())),
         sync: Some(pentad_session_sync::Settings {
             judge_urls: pentad_session_sync::UrlPolicy { allow_private: true },
             ..pentad_session_sync::Settings::default()
@@ -88,6 +89,16 @@ async fn every_operation_works_as_its_document_shows() {
     crate::examples_of_memories::walk(&mut walk).await;
     crate::examples_of_sync::walk(&mut walk).await;
     crate::examples_of_runs::walk(&mut walk).await;
+    crate::examples_of_storage::walk(&mut walk).await;
+    let runs_programs = pentad_testkit::engine().is_some();
+    if runs_programs {
+        crate::examples_of_exec::walk(&mut walk).await;
+    }
+    let of_exec: BTreeSet<String> = pentad_http_exec::routes()
+        .endpoints()
+        .iter()
+        .map(|endpoint| format!("{} {}", endpoint.method(), endpoint.path()))
+        .collect();
     // Those on projects need a project, a ticket or a page first: their crate's own tests make them.
     let of_projects: BTreeSet<String> = pentad_http_projects::routes()
         .endpoints()
@@ -98,6 +109,7 @@ async fn every_operation_works_as_its_document_shows() {
         .iter()
         .map(Operation::name)
         .filter(|name| !of_projects.contains(name))
+        .filter(|name| runs_programs || !of_exec.contains(name))
         .collect();
     assert_eq!(
         walk.used, documented,

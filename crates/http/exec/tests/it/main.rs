@@ -10,4 +10,5 @@ mod mcp;
 mod proxy;
 mod races;
 mod sessions;
+mod storage;
 mod streams;
