@@ -63,7 +63,7 @@ pub(crate) enum Command {
     /// Print an OpenAPI document, or write all of them.
     Openapi(OpenapiArguments),
     /// Check what the gateway depends on, and say what to do about each failure.
-    Doctor(StorageArguments),
+    Doctor(DoctorArguments),
 }
 
 /// Where everything is stored. The same for every command, so that commands work beside a running server.
@@ -112,9 +112,65 @@ pub(crate) enum SecretScanChoice {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct DoctorArguments {
+    #[command(flatten)]
+    pub(crate) storage: StorageArguments,
+    #[command(flatten)]
+    pub(crate) exec: ExecArguments,
+}
+
+/// How code is executed.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct ExecArguments {
+    /// Execute code: true or false [default: true; where no sandbox can be made, the gateway says so and
+    /// serves everything else]
+    #[arg(long, env = "PENTAD_EXEC", value_name = "BOOL")]
+    pub(crate) exec: Option<bool>,
+    /// Execute code although required guards of the sandbox are missing. Never for code one does not trust
+    #[arg(long, env = "PENTAD_EXEC_UNGUARDED", value_name = "BOOL")]
+    pub(crate) exec_unguarded: Option<bool>,
+    /// Directories to look for python3, node, deno and go in, before those of PATH, separated by colons
+    #[arg(long, env = "PENTAD_RUNTIMES", value_name = "DIRS")]
+    pub(crate) exec_runtimes: Option<std::ffi::OsString>,
+    /// Megabytes of memory of one program with all its processes [default: 512]
+    #[arg(long, env = "PENTAD_EXEC_MEMORY_MB", value_name = "N")]
+    pub(crate) exec_memory_mb: Option<u64>,
+    /// Processes and threads of one program [default: 128]
+    #[arg(long, env = "PENTAD_EXEC_PROCESSES", value_name = "N")]
+    pub(crate) exec_processes: Option<u32>,
+    /// Processor time of one program, in thousandths of a core [default: 1000]
+    #[arg(long, env = "PENTAD_EXEC_CPU_MILLIS", value_name = "N")]
+    pub(crate) exec_cpu_millis: Option<u32>,
+    /// Seconds that a program may take when it does not say [default: 30]
+    #[arg(long, env = "PENTAD_EXEC_TIMEOUT", value_name = "N")]
+    pub(crate) exec_timeout: Option<u64>,
+    /// The most seconds that a program or session may ask for [default: 600]
+    #[arg(long, env = "PENTAD_EXEC_MAX_TIMEOUT", value_name = "N")]
+    pub(crate) exec_max_timeout: Option<u64>,
+    /// Programs that run at once [default: two a core, at least 4]
+    #[arg(long, env = "PENTAD_EXEC_CONCURRENT", value_name = "N")]
+    pub(crate) exec_concurrent: Option<usize>,
+    /// Runs that may wait for their turn; one organisation may use half [default: 1024]
+    #[arg(long, env = "PENTAD_EXEC_QUEUE", value_name = "N")]
+    pub(crate) exec_queue: Option<usize>,
+    /// Interpreters that wait when nothing happens, as in python=2,node=2,deno=1,empty=1,go_build=1; 0 for none
+    #[arg(long, env = "PENTAD_EXEC_POOL", value_name = "SIZES")]
+    pub(crate) exec_pool: Option<String>,
+    /// The most interpreters of one kind that wait, however great the demand [default: 8]
+    #[arg(long, env = "PENTAD_EXEC_POOL_MOST", value_name = "N")]
+    pub(crate) exec_pool_most: Option<usize>,
+    /// Host names that sandboxes with internet access may reach, with all names below them, separated by
+    /// commas [default: everything but private addresses]
+    #[arg(long, env = "PENTAD_EXEC_EGRESS_HOSTS", value_name = "HOSTS")]
+    pub(crate) exec_egress_hosts: Option<String>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct ServeArguments {
     #[command(flatten)]
     pub(crate) storage: StorageArguments,
+    #[command(flatten)]
+    pub(crate) exec: ExecArguments,
     /// The address to listen on [default: 127.0.0.1:8080]
     #[arg(long, env = "PENTAD_LISTEN", value_name = "ADDRESS")]
     pub(crate) listen: Option<SocketAddr>,

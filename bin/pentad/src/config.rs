@@ -13,6 +13,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
 use crate::cli::{DurabilityChoice, SecretScanChoice, ServeArguments, StorageArguments};
+use crate::exec::ExecFile;
 use crate::memory::MemoryFile;
 use crate::setup;
 
@@ -44,6 +45,7 @@ pub(crate) struct File {
     /// Plans by name; a named plan replaces the built-in one as a whole.
     plans: BTreeMap<String, Plan>,
     memory: MemoryFile,
+    exec: ExecFile,
     storage: pentad_storage::Limits,
 }
 
@@ -71,6 +73,7 @@ pub(crate) struct Storage {
     pub(crate) data_dir: PathBuf,
     pub(crate) plans: PlanTable,
     pub(crate) memory: MemoryFile,
+    pub(crate) exec: ExecFile,
     file: File,
 }
 
@@ -110,6 +113,7 @@ impl StorageArguments {
             data_dir,
             plans,
             memory: file.memory.clone(),
+            exec: file.exec.clone(),
             file,
         })
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
+use pentad_exec::Exec;
 use pentad_grep_sessions::GrepSessions;
 use pentad_http_identity::SignUps;
 use pentad_http_kit::Gate;
@@ -23,6 +24,8 @@ pub struct Deps {
     pub db: Db,
     /// The temporal memories.
     pub memories: Memories,
+    /// Code execution.
+    pub exec: Exec,
     /// The grep sessions.
     pub grep: GrepSessions,
     /// Projects, with everything in them.

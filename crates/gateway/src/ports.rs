@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use pentad_identity::Identity;
-use pentad_kernel::{OrganisationId, SharedClock, Timestamp, UserId};
+use pentad_kernel::{Actor, OrganisationId, SharedClock, Timestamp, UserId};
 use pentad_projects::{PortError, Projects, SessionFacts, Sessions};
 use pentad_session_sync::{LearnedFrom, Project, SessionSync};
 use pentad_store::Db;
@@ -178,4 +178,33 @@ impl pentad_session_sync::Projects for RegisteredProjects {
     ) -> Answer<'a, pentad_session_sync::Result<Option<i64>>> {
         Box::pin(async move { self.0.ticket_lease(project, ticket).await.map_err(failed) })
     }
+}
+
+/// Storage as programs in sandboxes reach it.
+struct StorageDoor(pentad_http_storage::Door);
+
+impl pentad_exec::Storage for StorageDoor {
+    fn connect(&self, actor: &Actor, connection: std::net::TcpStream) {
+        self.0.serve(actor.clone(), connection);
+    }
+
+    fn python_module(&self) -> &'static str {
+        pentad_http_storage::PYTHON_MODULE
+    }
+
+    fn script_module(&self) -> &'static str {
+        pentad_http_storage::SCRIPT_MODULE
+    }
+}
+
+/// Code execution whose programs reach the storage of those they run for.
+///
+/// # Errors
+/// When there can be no further thread.
+pub fn with_storage(
+    exec: pentad_exec::Exec,
+    storage: &pentad_storage::Storage,
+) -> std::io::Result<pentad_exec::Exec> {
+    let door = pentad_http_storage::Door::open(storage.clone())?;
+    Ok(exec.with_storage(Arc::new(StorageDoor(door))))
 }

@@ -11,6 +11,7 @@
 //! ```
 
 mod browser;
+mod engine;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 use pentad_blob::Blobs;
 use pentad_blob::testing::S3Server;
+use pentad_exec::{Engine, Exec};
 use pentad_gateway::{Deps, ServerLimits};
 use pentad_grep_sessions::{GrepSessions, Settings};
 use pentad_http_identity::SignUps;
@@ -35,6 +37,7 @@ use tokio::task::JoinHandle;
 
 pub use browser::Browser;
 pub use pentad_mail::testing::{Mail, SmtpServer};
+pub use engine::{engine, exec_settings};
 
 /// What a test gateway runs on. The default is SQLite and objects in memory.
 #[derive(Debug, Default)]
@@ -49,6 +52,8 @@ pub struct Setup {
     pub sync: Option<pentad_session_sync::Settings>,
     /// How memories are set up.
     pub memories: Option<Config>,
+    /// The bounds of code execution, and what runs programs; without it nothing can be run.
+    pub exec: Option<(Engine, pentad_exec::Settings)>,
     /// The bounds of recorded runs.
     pub runs: Option<Limits>,
     /// The bounds of the storage of agents.
@@ -150,6 +155,19 @@ impl TestGateway {
             Arc::clone(&shared),
             setup.grep.unwrap_or_else(small_grep_settings),
         );
+        let (engine, exec_settings) = setup
+            .exec
+            .unwrap_or_else(|| (Engine::unavailable("this test runs no programs"), exec_settings()));
+        let exec = Exec::new(
+            database.db(),
+            blobs.clone(),
+            Arc::clone(&shared),
+            engine,
+            exec_settings,
+        )
+        .expect("code execution can be set up");
+        let exec = pentad_gateway::with_storage(exec, &storage).expect("a thread can be started");
+        exec.recover().await.expect("what was left can be taken up");
         let runs = Runs::start(
             database.db(),
             blobs,
@@ -173,6 +191,7 @@ impl TestGateway {
                 refusals: setup.refusals,
             },
             db: database.db(),
+            exec,
             grep,
             projects,
             sync,

@@ -8,6 +8,7 @@ mod examples;
 mod examples_of_memories;
 mod examples_of_projects;
 mod examples_of_runs;
+mod examples_of_exec;
 mod examples_of_storage;
 mod examples_of_sync;
 mod examples_of_teams;
