@@ -205,7 +205,8 @@ impl Runs {
             }
             self.ingest_spans_of(actor, run, spans).await
         });
-        for outcome in futures_join(writes).await {
+        // At once, so that they share a flush.
+        for outcome in futures_util::future::join_all(writes).await {
             outcome?;
         }
         Ok(())
@@ -292,30 +293,6 @@ impl Places {
             *next - 1
         })
     }
-}
-
-/// All of them at once, so that they share a flush.
-async fn futures_join<F: Future<Output = Result<()>>>(writes: impl Iterator<Item = F>) -> Vec<Result<()>> {
-    let mut waiting: Vec<_> = writes.map(Box::pin).collect();
-    let mut outcomes: Vec<Option<Result<()>>> = waiting.iter().map(|_| None).collect();
-    std::future::poll_fn(|context| {
-        let mut all = true;
-        for (write, outcome) in waiting.iter_mut().zip(&mut outcomes) {
-            if outcome.is_none() {
-                match write.as_mut().poll(context) {
-                    std::task::Poll::Ready(done) => *outcome = Some(done),
-                    std::task::Poll::Pending => all = false,
-                }
-            }
-        }
-        if all {
-            std::task::Poll::Ready(())
-        } else {
-            std::task::Poll::Pending
-        }
-    })
-    .await;
-    outcomes.into_iter().flatten().collect()
 }
 
 fn without_content(span: &mut Span) {
