@@ -11,6 +11,5 @@ mod examples_of_sync;
 mod limits;
 mod operation;
 mod pages;
-mod programs;
 
 pub(crate) use operation::Operation;

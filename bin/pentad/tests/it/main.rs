@@ -1,0 +1,9 @@
+//! The program as its users meet it: started from a shell, spoken to by documented commands and clients.
+#![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
+
+mod blocks;
+mod documentation;
+mod output;
+mod programs;
+mod python;
+mod server;
