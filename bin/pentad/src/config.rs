@@ -36,6 +36,7 @@ pub(crate) struct File {
     /// Plans by name; a named plan replaces the built-in one as a whole.
     plans: BTreeMap<String, Plan>,
     memory: MemoryFile,
+    storage: pentad_storage::Limits,
 }
 
 impl File {
@@ -121,6 +122,15 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// How the storage of agents is kept.
+    pub(crate) fn storage_settings(&self) -> pentad_storage::Settings {
+        pentad_storage::Settings {
+            directory: self.storage.data_dir.join("d1"),
+            durability: self.storage.durability,
+            limits: self.storage.file.storage.clone(),
+        }
+    }
+
     /// How synced sessions are kept. While the gateway listens on loopback only, a language model on this
     /// machine may be called.
     pub(crate) fn sync_settings(&self, on_loopback: bool) -> anyhow::Result<pentad_session_sync::Settings> {

@@ -13,6 +13,7 @@ use pentad_identity::{Bootstrapped, Limiter};
 use pentad_kernel::{SharedClock, SystemClock};
 use pentad_runs::{Limits, Runs};
 use pentad_session_sync::SessionSync;
+use pentad_storage::Storage;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::cli::ServeArguments;
@@ -60,6 +61,13 @@ pub(crate) async fn run(arguments: Box<ServeArguments>) -> anyhow::Result<()> {
         Arc::clone(&clock),
         server.grep_settings(),
     );
+    let storage = Storage::open(
+        db.clone(),
+        blobs.clone(),
+        Arc::clone(&clock),
+        server.storage_settings(),
+    )
+    .context("the storage of agents cannot be opened")?;
     let runs = Runs::start(db.clone(), blobs, clock, Limits::default());
     let deps = Deps {
         gate: Gate {
@@ -77,6 +85,7 @@ pub(crate) async fn run(arguments: Box<ServeArguments>) -> anyhow::Result<()> {
         projects,
         sync,
         runs,
+        storage,
         public_url: server.storage.public_url.clone(),
         metrics: pentad_gateway::install_metrics(),
         limits: ServerLimits {

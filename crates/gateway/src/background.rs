@@ -24,6 +24,9 @@ const RUN_RETENTION: Duration = Duration::from_secs(3600);
 /// How often one of the gateways sweeps the object store.
 const OBJECT_SWEEP: Duration = Duration::from_secs(900);
 
+/// How often one of the gateways removes what nothing refers to any more from the storage of agents.
+const STORAGE_SWEEP: Duration = Duration::from_secs(900);
+
 /// How often one of the gateways compiles the projects whose schedule says so.
 const COMPILE_DUE: Duration = Duration::from_secs(300);
 /// How often what was pushed is made searchable, and waiting audits are run.
@@ -115,6 +118,20 @@ impl Background {
             }
         });
         sync_work(&mut tasks, deps);
+        let holder = id::random_uuid();
+        every(&mut tasks, STORAGE_SWEEP, "sweep storage", deps, move |deps| {
+            let holder = holder.clone();
+            async move {
+                let now = SystemClock.now();
+                let lease =
+                    Lease::acquire(&deps.db, "sweep storage", &holder, now, STORAGE_SWEEP * 2).await?;
+                if lease.is_some() {
+                    let swept = deps.storage.sweep().await?;
+                    tracing::debug!(?swept, "storage swept");
+                }
+                Ok::<_, pentad_storage::Error>(())
+            }
+        });
         every(
             &mut tasks,
             CONNECTION_FLUSH,

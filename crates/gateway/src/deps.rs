@@ -9,6 +9,7 @@ use pentad_memories::Memories;
 use pentad_projects::Projects;
 use pentad_runs::Runs;
 use pentad_session_sync::SessionSync;
+use pentad_storage::Storage;
 use pentad_store::Db;
 
 /// Everything the gateway needs, made by the program or by a test.
@@ -28,6 +29,8 @@ pub struct Deps {
     pub sync: SessionSync,
     /// The recorded runs.
     pub runs: Runs,
+    /// The storage of agents.
+    pub storage: Storage,
     /// The address under which clients reach the gateway; without it that of each request is used.
     pub public_url: Option<String>,
     /// Renders what was measured; `None` leaves `/metrics` empty.

@@ -77,6 +77,7 @@ fn configure(deps: &Deps, documents: &[Document], published: &Data<Published>, c
     config.app_data(Data::new(deps.grep.clone()));
     config.app_data(Data::new(deps.projects.clone()));
     config.app_data(Data::new(deps.sync.clone()));
+    config.app_data(Data::new(deps.storage.clone()));
     config.app_data(Data::new(pentad_http_runs::Api {
         runs: deps.runs.clone(),
         identity: deps.gate.identity.clone(),

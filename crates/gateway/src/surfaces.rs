@@ -11,6 +11,7 @@ pub fn surfaces() -> Vec<SurfaceRoutes> {
         pentad_http_memories::routes(),
         sync(),
         pentad_http_runs::routes(),
+        exec(),
     ]
 }
 
@@ -23,6 +24,18 @@ fn sync() -> SurfaceRoutes {
     ];
     SurfaceRoutes::new(
         Surface::Sync,
+        parts
+            .iter()
+            .flat_map(|part| part.endpoints().iter().cloned())
+            .collect(),
+    )
+}
+
+/// Seed 003.
+fn exec() -> SurfaceRoutes {
+    let parts = [pentad_http_storage::routes()];
+    SurfaceRoutes::new(
+        Surface::Exec,
         parts
             .iter()
             .flat_map(|part| part.endpoints().iter().cloned())

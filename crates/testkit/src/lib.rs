@@ -26,6 +26,7 @@ use pentad_kernel::{Clock as _, ManualClock, ScopeSet, SharedClock, SystemClock,
 use pentad_memories::{Config, Memories};
 use pentad_runs::{Limits, Runs};
 use pentad_session_sync::SessionSync;
+use pentad_storage::Storage;
 use pentad_store::testing::TestDb;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -47,6 +48,8 @@ pub struct Setup {
     pub memories: Option<Config>,
     /// The bounds of recorded runs.
     pub runs: Option<Limits>,
+    /// The bounds of the storage of agents.
+    pub storage: Option<pentad_storage::Limits>,
     /// The plans.
     pub plans: Option<PlanTable>,
     /// How many refused credentials one address may send; `None` for as many as it likes.
@@ -69,7 +72,9 @@ pub struct TestGateway {
     stop: Option<oneshot::Sender<()>>,
     running: Option<JoinHandle<std::io::Result<()>>>,
     database: TestDb,
+    storage: Storage,
     _s3: Option<S3Server>,
+    _directory: tempfile::TempDir,
 }
 
 impl TestGateway {
@@ -120,6 +125,18 @@ impl TestGateway {
         );
         let (sync, projects) =
             pentad_gateway::with_projects(sync, database.db(), identity.clone(), Arc::clone(&shared));
+        let directory = tempfile::tempdir().expect("a temporary directory can be made");
+        let storage = Storage::open(
+            database.db(),
+            blobs.clone(),
+            Arc::clone(&shared),
+            pentad_storage::Settings {
+                durability: pentad_store::Durability::Os,
+                limits: setup.storage.unwrap_or_default(),
+                ..pentad_storage::Settings::in_directory(directory.path())
+            },
+        )
+        .expect("the storage can be opened");
         let grep = GrepSessions::new(
             database.db(),
             blobs.clone(),
@@ -152,6 +169,7 @@ impl TestGateway {
             sync,
             memories,
             runs,
+            storage: storage.clone(),
             public_url: None,
             metrics: pentad_gateway::install_metrics(),
             limits: ServerLimits {
@@ -177,7 +195,9 @@ impl TestGateway {
             stop: Some(stop),
             running: Some(running),
             database,
+            storage,
             _s3: s3,
+            _directory: directory,
         }
     }
 
@@ -219,6 +239,11 @@ impl TestGateway {
     /// The database.
     pub const fn database(&self) -> &TestDb {
         &self.database
+    }
+
+    /// The storage of agents.
+    pub const fn storage(&self) -> &Storage {
+        &self.storage
     }
 
     /// A user with an organisation of its own on this plan, and a key of the family.

@@ -7,7 +7,7 @@ use super::tree::{Crate, Tree};
 const INHERITED: &[&str] = &["version", "edition", "rust-version", "license", "publish"];
 
 /// The crates that may hold `unsafe` blocks, each with a reason beside it.
-const WITH_UNSAFE: &[&str] = &["crates/engines/sandbox"];
+const WITH_UNSAFE: &[&str] = &["crates/engines/sandbox", "crates/domains/storage"];
 
 pub(super) fn violations(tree: &Tree) -> Vec<Violation> {
     let mut violations = Vec::new();

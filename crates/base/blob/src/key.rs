@@ -164,6 +164,12 @@ impl BlobId {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// The name that these 32 bytes were written down as.
+    #[must_use]
+    pub const fn from_bytes(digest: [u8; 32]) -> Self {
+        Self(digest)
+    }
+
     /// The digest itself.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {

@@ -166,6 +166,18 @@ const SEEDS: &[(&str, &str)] = &[
     ("GET", "/api/v1/healthz"),
     ("GET", "/api/v1/admin/tenants"),
     ("POST", "/api/v1/admin/impersonate"),
+    ("GET", "/api/storage/kv/{namespace}"),
+    ("GET", "/api/storage/kv/{namespace}/{key}"),
+    ("PUT", "/api/storage/kv/{namespace}/{key}"),
+    ("DELETE", "/api/storage/kv/{namespace}/{key}"),
+    ("POST", "/api/storage/d1/{namespace}/query"),
+    ("POST", "/api/storage/d1/{namespace}/exec"),
+    ("GET", "/api/storage/r2/{namespace}"),
+    ("GET", "/api/storage/r2/{namespace}/{key}"),
+    ("PUT", "/api/storage/r2/{namespace}/{key}"),
+    ("DELETE", "/api/storage/r2/{namespace}/{key}"),
+    ("GET", "/api/resources/list"),
+    ("GET", "/api/resources/stats"),
 ];
 
 #[test]

@@ -88,6 +88,7 @@ async fn every_operation_works_as_its_document_shows() {
     crate::examples_of_memories::walk(&mut walk).await;
     crate::examples_of_sync::walk(&mut walk).await;
     crate::examples_of_runs::walk(&mut walk).await;
+    crate::examples_of_storage::walk(&mut walk).await;
     // Those on projects need a project, a ticket or a page first: their crate's own tests make them.
     let of_projects: BTreeSet<String> = pentad_http_projects::routes()
         .endpoints()

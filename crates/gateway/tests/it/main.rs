@@ -7,6 +7,7 @@ mod envelopes;
 mod examples;
 mod examples_of_memories;
 mod examples_of_runs;
+mod examples_of_storage;
 mod examples_of_sync;
 mod limits;
 mod operation;

@@ -16,7 +16,7 @@ use utoipa::openapi::{
     SecurityRequirement,
 };
 
-use crate::gate::{Policy, SESSION_COOKIE, guard};
+use crate::gate::{Admission, Policy, SESSION_COOKIE, guard};
 use crate::{Access, BodyLimit, Gate, Surface};
 
 /// One operation of a surface. Made by [`endpoint!`](crate::endpoint).
@@ -192,6 +192,16 @@ impl SurfaceRoutes {
 
     /// Mounts the operations, each behind its guard, with and without a trailing slash.
     pub fn mount(self, gate: &Data<Gate>, config: &mut ServiceConfig) {
+        self.mount_behind(&Admission::Gate(gate.clone()), config);
+    }
+
+    /// Mounts the operations for a server that talks to programs in sandboxes: beside each connection lies the
+    /// [`crate::Program`] that made it, whose scopes count as those of a key do.
+    pub fn mount_for_programs(self, config: &mut ServiceConfig) {
+        self.mount_behind(&Admission::Programs, config);
+    }
+
+    fn mount_behind(self, admission: &Admission, config: &mut ServiceConfig) {
         let mut resources: Vec<(String, Vec<Endpoint>)> = Vec::new();
         for endpoint in self.endpoints.into_iter().filter(|endpoint| !endpoint.shared) {
             let pattern = endpoint.pattern();
@@ -218,13 +228,13 @@ impl SurfaceRoutes {
             } else {
                 vec![pattern.clone(), pattern + "/"]
             };
-            let gate = gate.clone();
+            let admission = admission.clone();
             let mut resource = web::resource(patterns);
             for endpoint in methods {
                 resource = resource.route((endpoint.route)().method(endpoint.method));
             }
             config.service(resource.wrap(from_fn(move |request, next| {
-                guard(Rc::clone(&policies), gate.clone(), request, next)
+                guard(Rc::clone(&policies), admission.clone(), request, next)
             })));
         }
     }

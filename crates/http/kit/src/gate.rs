@@ -77,10 +77,31 @@ impl Policy {
     }
 }
 
+/// Somebody's program in a sandbox, known by its connection alone: what whoever listens for programs puts beside
+/// each of their connections, for [`crate::SurfaceRoutes::mount_for_programs`].
+#[derive(Clone, Debug)]
+pub struct Program(Arc<Caller>);
+
+impl Program {
+    /// A program that runs for this actor.
+    pub fn of(actor: Actor) -> Self {
+        Self(Arc::new(Caller::of_program(actor)))
+    }
+}
+
+/// How callers are known.
+#[derive(Clone, Debug)]
+pub(crate) enum Admission {
+    /// By their credential.
+    Gate(Data<Gate>),
+    /// By their connection, beside which a [`Program`] lies.
+    Programs,
+}
+
 /// Admits or refuses a request, before anything of its body is read.
 pub(crate) async fn guard<B: MessageBody + 'static>(
     policies: Rc<[(Method, Policy)]>,
-    gate: Data<Gate>,
+    admission: Admission,
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, actix_web::Error> {
@@ -93,14 +114,26 @@ pub(crate) async fn guard<B: MessageBody + 'static>(
     };
     let surface = policy.surface_of(&request);
     request.extensions_mut().insert(policy.body_limit);
-    let standing = match gate.admit(&request, surface, policy.access).await? {
-        Some(caller) => {
-            let standing = gate.take(surface, &caller)?;
-            request.extensions_mut().insert(Principal(caller));
-            standing
+    let admitted = match &admission {
+        Admission::Gate(gate) => match gate.admit(&request, surface, policy.access).await? {
+            Some(caller) => {
+                let standing = gate.take(surface, &caller)?;
+                Some((caller, standing))
+            }
+            None => None,
+        },
+        Admission::Programs => {
+            let Some(Program(caller)) = request.conn_data::<Program>().cloned() else {
+                return Err(Fault::internal("a connection without its program").into());
+            };
+            permit(policy.access, surface, &caller)?;
+            Some((caller, None))
         }
-        None => None,
     };
+    let standing = admitted.and_then(|(caller, standing)| {
+        request.extensions_mut().insert(Principal(caller));
+        standing
+    });
     let mut response = next.call(request).await?;
     if let Some(standing) = standing {
         let headers = response.headers_mut();

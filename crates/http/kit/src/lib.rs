@@ -44,7 +44,7 @@ pub use endpoint::{Endpoint, SurfaceRoutes, add_security_schemes};
 pub use envelope::render;
 pub use fault::{Fault, FieldError};
 pub use form::{FileName, Form, Part};
-pub use gate::{Gate, OpenExec, RefusalLimit};
+pub use gate::{Gate, OpenExec, Program, RefusalLimit};
 pub use json::{BodyLimit, JsonBody};
 pub use principal::Principal;
 pub use query::Query;

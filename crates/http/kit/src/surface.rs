@@ -39,8 +39,10 @@ impl Surface {
             ("agent" | "memories" | "plan", _, _) => Some(Self::Memory),
             ("proxy" | "mcp", _, _) => Some(Self::Exec),
             ("viewer", _, _) | ("v1", Some("traces"), _) => Some(Self::Ingest),
-            ("api", Some("execute" | "sessions" | "storage" | "resources"), _) => Some(Self::Exec),
-            ("api", Some("v1"), Some(area)) => Self::of_area(area, segments.next(), segments.next()),
+            ("api", Some("v1"), area) => Self::of_area(area?, segments.next(), segments.next()),
+            ("api", Some("docs" | "redoc"), _) => None,
+            // Only seed 003 has paths of no version.
+            ("api", Some(_), _) => Some(Self::Exec),
             _ => None,
         }
     }
@@ -105,6 +107,9 @@ mod tests {
             ("/api/v1/runs/1/trace", Some(Surface::Ingest)),
             ("/api/execute", Some(Surface::Exec)),
             ("/api/storage/kv/a/b", Some(Surface::Exec)),
+            ("/api/nothing-here", Some(Surface::Exec)),
+            ("/api/docs/nothing-here", None),
+            ("/api/v1", None),
             ("/agent/query", Some(Surface::Memory)),
             ("/memories/1/audit", Some(Surface::Memory)),
             ("/api/v1/nothing-here", None),
