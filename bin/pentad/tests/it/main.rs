@@ -1,4 +1,10 @@
-//! The program as it is run.
+//! The program as its users meet it: started from a shell, spoken to by documented commands and clients.
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
+mod blocks;
+mod documentation;
 mod memory_of_a_push;
+mod output;
+mod programs;
+mod python;
+mod server;

@@ -16,7 +16,6 @@ mod limits;
 mod mail;
 mod operation;
 mod pages;
-mod programs;
 mod scope_rows;
 mod scopes;
 
