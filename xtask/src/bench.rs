@@ -29,10 +29,16 @@ pub(crate) struct Arguments {
 enum What {
     /// The engine of grep sessions, beside ripgrep and csearch.
     Grep,
+    /// Recording runs through the whole program, beside a bare web server, a bare disk and Arize Phoenix:
+    /// bench runs -- --seconds 10
+    Runs,
     /// Memories on both time axes, on SQLite and, where `PENTAD_TEST_POSTGRES` names a server, on PostgreSQL:
     /// bench memories -- COUNT
     Memories,
 }
+
+/// What runs are recorded beside.
+const PHOENIX: &str = "arize-phoenix==20.26.1";
 
 /// Where a benchmark lies and what it needs.
 struct Benchmark {
@@ -46,7 +52,7 @@ impl What {
     /// The benchmark, where it is a program that needs more than the workspace.
     const fn benchmark(self) -> Option<Benchmark> {
         match self {
-            Self::Memories => None,
+            Self::Memories | Self::Runs => None,
             Self::Grep => Some(Benchmark {
                 manifest: "crates/engines/grep-engine/bench/Cargo.toml",
                 program: "pentad-grep-bench",
@@ -72,6 +78,9 @@ impl What {
 }
 
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<()> {
+    if matches!(arguments.what, What::Runs) {
+        return runs(workspace, &arguments.arguments);
+    }
     let Some(benchmark) = arguments.what.benchmark() else {
         let mut command = workspace.cargo(&["bench", "-p", "pentad-memories", "--bench", "memories", "--"]);
         return workspace::run(command.args(&arguments.arguments));
@@ -89,6 +98,38 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
         // One folder for all of them, ignored and swept with everything else that is built.
         .env("CARGO_TARGET_DIR", folder(workspace));
     workspace::run(&mut command)
+}
+
+/// The program is measured as a process of its own, so it has to be built first.
+fn runs(workspace: &Workspace, arguments: &[String]) -> anyhow::Result<()> {
+    workspace::run(&mut workspace.cargo(&["build", "--profile", "fast", "-p", "pentad"]))?;
+    let mut command = workspace.cargo(&[
+        "run",
+        "--release",
+        "--manifest-path",
+        "crates/domains/runs/bench/Cargo.toml",
+        "--",
+    ]);
+    command
+        .arg("--pentad")
+        .arg(workspace.target().join("fast/pentad"))
+        .arg("--phoenix")
+        .arg(phoenix(workspace)?)
+        .args(arguments)
+        .env("CARGO_TARGET_DIR", folder(workspace));
+    workspace::run(&mut command)
+}
+
+/// Arize Phoenix in a Python environment of its own, made once.
+fn phoenix(workspace: &Workspace) -> anyhow::Result<PathBuf> {
+    let home = folder(workspace).join("phoenix");
+    let program = home.join("bin/phoenix");
+    if !program.is_file() {
+        workspace::run(Command::new("python3").args(["-m", "venv"]).arg(&home))?;
+        let mut install = Command::new(home.join("bin/python"));
+        workspace::run(install.args(["-m", "pip", "install", "--quiet", PHOENIX]))?;
+    }
+    Ok(program)
 }
 
 fn folder(workspace: &Workspace) -> PathBuf {

@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use crate::cli::{DurabilityChoice, SecretScanChoice, ServeArguments, StorageArguments};
 use crate::memory::MemoryFile;
+use crate::runs::RunsFile;
 use crate::setup;
 
 /// The file that is read when none is named.
@@ -36,6 +37,7 @@ pub(crate) struct File {
     /// Plans by name; a named plan replaces the built-in one as a whole.
     plans: BTreeMap<String, Plan>,
     memory: MemoryFile,
+    runs: RunsFile,
 }
 
 impl File {
@@ -118,6 +120,7 @@ pub(crate) struct Server {
     grep_memory_mb: Option<u64>,
     judge_private: Option<bool>,
     secret_scan: Option<SecretScanChoice>,
+    runs: RunsFile,
 }
 
 impl Server {
@@ -154,6 +157,13 @@ impl Server {
     }
 }
 
+impl Server {
+    /// The limits of recorded runs.
+    pub(crate) fn run_limits(&self) -> anyhow::Result<pentad_runs::Limits> {
+        self.runs.limits()
+    }
+}
+
 impl ServeArguments {
     pub(crate) fn resolve(&self) -> anyhow::Result<Server> {
         let mut storage = self.storage.resolve()?;
@@ -176,6 +186,7 @@ impl ServeArguments {
             grep_memory_mb: self.grep_memory_mb.or(file.grep_memory_mb),
             judge_private: self.judge_private.or(file.judge_private),
             secret_scan: self.secret_scan.or(file.secret_scan),
+            runs: self.runs.over(file.runs),
             storage,
         })
     }

@@ -11,6 +11,7 @@ mod config;
 mod doctor;
 mod logging;
 mod memory;
+mod runs;
 mod serve;
 mod setup;
 

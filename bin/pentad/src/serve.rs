@@ -11,7 +11,7 @@ use pentad_grep_sessions::GrepSessions;
 use pentad_http_kit::{Gate, OpenExec, RefusalLimit};
 use pentad_identity::{Bootstrapped, Limiter};
 use pentad_kernel::{SharedClock, SystemClock};
-use pentad_runs::{Limits, Runs};
+use pentad_runs::Runs;
 use pentad_session_sync::SessionSync;
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -60,7 +60,7 @@ pub(crate) async fn run(arguments: Box<ServeArguments>) -> anyhow::Result<()> {
         Arc::clone(&clock),
         server.grep_settings(),
     );
-    let runs = Runs::start(db.clone(), blobs, clock, Limits::default());
+    let runs = Runs::start(db.clone(), blobs, clock, server.run_limits()?);
     let deps = Deps {
         gate: Gate {
             identity,
