@@ -12,6 +12,7 @@ mod doctor;
 mod exec;
 mod logging;
 mod memory;
+mod runs;
 mod serve;
 mod setup;
 
