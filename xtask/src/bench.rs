@@ -1,5 +1,6 @@
 //! `cargo xtask bench`.
 
+mod execution;
 mod original_sync;
 
 use std::path::{Path, PathBuf};
@@ -41,6 +42,8 @@ enum What {
     /// Memories on both time axes, on SQLite and, where `PENTAD_TEST_POSTGRES` names a server, on PostgreSQL:
     /// bench memories -- COUNT
     Memories,
+    /// Programs in five languages over HTTP beside bare processes, then sandboxes beside bwrap: bench exec -- ROUNDS
+    Exec,
     /// Session sync and projects, beside the original server of seed 002, on SQLite and, where
     /// `PENTAD_TEST_POSTGRES` names a server, on PostgreSQL: bench sync -- --only push. `PENTAD_BENCH_PYTHON`
     /// names an interpreter that has the original server; without it, it is installed from its package.
@@ -76,7 +79,7 @@ impl What {
     /// The benchmark, where it is a program of its own.
     const fn benchmark(self) -> Option<Benchmark> {
         match self {
-            Self::Memories => None,
+            Self::Memories | Self::Exec => None,
             Self::Runs => Some(Benchmark {
                 manifest: "crates/domains/runs/bench/Cargo.toml",
                 program: "pentad-runs-bench",
@@ -129,6 +132,9 @@ impl What {
 }
 
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<()> {
+    if matches!(arguments.what, What::Exec) {
+        return execution::run(workspace, &arguments.arguments);
+    }
     let Some(benchmark) = arguments.what.benchmark() else {
         let mut command = workspace.cargo(&["bench", "-p", "pentad-memories", "--bench", "memories", "--"]);
         return workspace::run(command.args(&arguments.arguments));
