@@ -143,27 +143,27 @@ fn pool_sizes(text: &str) -> anyhow::Result<BTreeMap<PoolKind, usize>> {
 }
 
 /// Says which guards and runtimes are active.
-pub(crate) fn announce(engine: &Engine) {
+pub(crate) fn announced(engine: &Engine) -> String {
     let executor = match engine.executor() {
         Ok(executor) => executor,
         Err(error) => {
             tracing::warn!("{error}");
-            println!("  sandbox      none: {error}");
-            return;
+            return format!("  sandbox      none: {error}\n");
         }
     };
     let guards = &executor.guards().guards;
     let active = guards.iter().filter(|guard| guard.works);
     let active: Vec<String> = active.map(|guard| format!("{:?}", guard.guard)).collect();
-    println!("  sandbox      {}", active.join(", "));
+    let mut text = format!("  sandbox      {}\n", active.join(", "));
     for guard in guards.iter().filter(|guard| !guard.works) {
         let instead = guard.guard.fallback().unwrap_or("nothing");
-        println!("               without {:?}; instead: {instead}", guard.guard);
+        text += &format!("               without {:?}; instead: {instead}\n", guard.guard);
     }
     for language in Language::ALL {
-        match executor.runtimes().of(language) {
-            Ok(runtime) => println!("  {language:<12} {}", runtime.version),
-            Err(error) => println!("  {language:<12} {error}"),
-        }
+        text += &match executor.runtimes().of(language) {
+            Ok(runtime) => format!("  {language:<12} {}\n", runtime.version),
+            Err(error) => format!("  {error}\n"),
+        };
     }
+    text
 }

@@ -1,5 +1,6 @@
 //! `pentad serve`.
 
+use std::io::Write as _;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,7 +43,8 @@ pub(crate) async fn run(arguments: Box<ServeArguments>, engine: Option<Engine>) 
         .public_url
         .clone()
         .unwrap_or_else(|| format!("http://{address}"));
-    announce(&server, &public_url, bootstrapped.as_ref());
+    let engine = engine.unwrap_or_else(|| Engine::unavailable("it was not started"));
+    announce(&server, &public_url, &engine, bootstrapped.as_ref());
 
     let limits = ServerLimits::default();
     let memories = setup::memories(db.clone(), identity.clone(), &server.storage)?;
@@ -70,7 +72,6 @@ pub(crate) async fn run(arguments: Box<ServeArguments>, engine: Option<Engine>) 
         server.storage_settings(),
     )
     .context("the storage of agents cannot be opened")?;
-    let engine = engine.unwrap_or_else(|| Engine::unavailable("it was not started"));
     let settings = arguments.exec.settings(&server.storage);
     let settings = pentad_exec::Settings {
         public_url: Some(public_url.clone()),
@@ -81,7 +82,6 @@ pub(crate) async fn run(arguments: Box<ServeArguments>, engine: Option<Engine>) 
     let exec =
         pentad_gateway::with_storage(exec, &storage).context("storage cannot be served to programs")?;
     exec.recover().await?;
-    exec::announce(exec.engine());
     let runs = Runs::start(db.clone(), blobs, clock, server.run_limits()?);
     let deps = Deps {
         gate: Gate {
@@ -129,25 +129,29 @@ fn open_exec(server: &Server, on_loopback: bool) -> OpenExec {
     }
 }
 
-/// Says where everything is and, once, how to get in.
-fn announce(server: &Server, public_url: &str, bootstrapped: Option<&Bootstrapped>) {
-    println!("pentad {} at {public_url}", env!("CARGO_PKG_VERSION"));
-    println!("  Swagger UI   {public_url}/api/docs/");
-    println!("  ReDoc        {public_url}/api/redoc");
-    println!("  viewer       {public_url}/viewer/");
-    println!(
-        "  database     {}",
-        without_password(&server.storage.database_url)
+/// Says where everything is and, once, how to get in. Nobody has to listen: a closed output ends nothing.
+fn announce(server: &Server, public_url: &str, engine: &Engine, bootstrapped: Option<&Bootstrapped>) {
+    let mut text = format!(
+        "pentad {} at {public_url}\n  Swagger UI   {public_url}/api/docs/\n  ReDoc        {public_url}/api/redoc\n  \
+         viewer       {public_url}/viewer/\n  database     {}\n  objects      {}\n{}",
+        env!("CARGO_PKG_VERSION"),
+        without_password(&server.storage.database_url),
+        server.storage.object_store,
+        exec::announced(engine),
     );
-    println!("  objects      {}", server.storage.object_store);
-    let Some(made) = bootstrapped else { return };
-    println!("\nThis store was empty. Shown once:");
-    println!("  administrator  {}", made.admin.email);
-    match &made.generated_password {
-        Some(password) => println!("  password       {}", password.expose_secret()),
-        None => println!("  password       as PENTAD_ADMIN_PASSWORD says"),
+    if let Some(made) = bootstrapped {
+        let password = match &made.generated_password {
+            Some(password) => password.expose_secret(),
+            None => "as PENTAD_ADMIN_PASSWORD says",
+        };
+        text += &format!(
+            "\nThis store was empty. Shown once:\n  administrator  {}\n  password       {password}\n  key            {}\n",
+            made.admin.email,
+            made.key.secret()
+        );
     }
-    println!("  key            {}", made.key.secret());
+    let mut output = std::io::stdout().lock();
+    let _ = output.write_all(text.as_bytes()).and_then(|()| output.flush());
 }
 
 fn without_password(url: &str) -> String {
