@@ -59,6 +59,11 @@ fn main() {
     println!("\nload average at the end: {}", processor::load_average());
 }
 
+/// The servers run in directories of their own.
+fn absolute(path: &str) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
 fn arguments() -> Arguments {
     let mut arguments = Arguments {
         pentad: PathBuf::new(),
@@ -71,8 +76,8 @@ fn arguments() -> Arguments {
     while let Some(word) = words.next() {
         let mut value = || words.next().unwrap_or_else(|| panic!("{word} needs a value"));
         match word.as_str() {
-            "--pentad" => arguments.pentad = value().into(),
-            "--python" => arguments.python = value().into(),
+            "--pentad" => arguments.pentad = absolute(&value()),
+            "--python" => arguments.python = absolute(&value()),
             "--postgres" => arguments.postgres = Some(value()),
             "--sessions" => arguments.sessions = value().parse().expect("--sessions takes a number"),
             "--only" => arguments.only = Some(value()),

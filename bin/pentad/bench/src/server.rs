@@ -43,6 +43,7 @@ impl Server {
                 .env("SFS_BLOB_STORE_LOCAL_PATH", directory.join("blobs"))
                 .env("SFS_REQUIRE_EMAIL_VERIFICATION", "false")
                 .env("SFS_RATE_LIMIT_PER_MINUTE", "0")
+                .env("SFS_LOG_LEVEL", "WARNING")
                 .env("SFS_VERIFICATION_SECRET", "0123456789abcdef0123456789abcdef")
                 .current_dir(&directory);
             command

@@ -102,7 +102,7 @@ both_engines! {
         assert!(!rebuilt.context_after.contains(phrase), "{}", rebuilt.context_after);
         assert!(rebuilt.context_after.contains("a pause of 200 ms"));
         // A model that fails compiles nothing, and nothing is lost by it.
-        for content in ["Tokens of src/auth.rs live for 15 minutes in all cases", "Logs in src/log.rs are kept for 30 days on disk and then deleted"] {
+        for content in ["Tokens of src/auth.rs live for 15 minutes in all cases", "Logs in src/log.rs are kept for 30 days on the disk of the host"] {
             projects.add_entry(&ada, &project, claim(content)).await.unwrap();
         }
         let error = projects.compile_with(&ada, &project, &connected).await.unwrap_err();

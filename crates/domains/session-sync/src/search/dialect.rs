@@ -26,37 +26,84 @@ pub(crate) struct Hit {
     pub(crate) rank: f64,
 }
 
-const SQLITE_INSERT: &str = "INSERT INTO sync_messages_fts (rowid, tokens) VALUES ($1, $2)";
-const POSTGRES_INSERT: &str =
-    "INSERT INTO sync_messages_fts (rowid, tokens) VALUES ($1, CAST($2 AS tsvector))";
+/// Rows that one statement writes: a statement for each row costs more than what it writes.
+const ROWS: usize = 500;
 
-/// Writes the tokens of a row, given with a space between them.
-pub(crate) async fn insert(tx: &mut Tx, row: i64, owner: &str, tokens: &str) -> Result<()> {
-    match tx {
-        Tx::Sqlite(transaction) => {
-            sqlx::query(SQLITE_INSERT)
-                .bind(row)
-                .bind(format!("{owner} {tokens}"))
-                .execute(&mut **transaction)
-                .await
-                .map_err(pentad_store::Error::from)?;
-        }
-        Tx::Postgres(transaction) => {
-            // Tokens are letters and digits, so none needs quoting beyond the quotes.
-            let mut text = format!("'{owner}'");
-            for (position, token) in tokens.split(' ').filter(|token| !token.is_empty()).enumerate() {
-                use std::fmt::Write as _;
-                let _ = write!(text, " '{token}':{}", (position + 1).min(16_383));
+const SQLITE_ROWS: &str = "
+    INSERT INTO sync_search_rows (session_id, message_index) SELECT $1, value FROM json_each($2)
+    RETURNING id, message_index";
+const SQLITE_TOKENS: &str = "
+    INSERT INTO sync_messages_fts (rowid, tokens)
+    SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each($1)";
+const POSTGRES_ROWS: &str = "
+    INSERT INTO sync_search_rows (session_id, message_index) SELECT $1, UNNEST($2) RETURNING id, message_index";
+const POSTGRES_TOKENS: &str = "
+    INSERT INTO sync_messages_fts (rowid, tokens)
+    SELECT rowid, CAST(tokens AS tsvector) FROM UNNEST($1, $2) AS new (rowid, tokens)";
+
+/// Writes rows of a session: the line that each is of, and its tokens with a space between them.
+pub(crate) async fn insert(tx: &mut Tx, session: &str, owner: &str, rows: &[(i64, String)]) -> Result<()> {
+    for rows in rows.chunks(ROWS) {
+        let indexes: Vec<i64> = rows.iter().map(|(index, _)| *index).collect();
+        match tx {
+            Tx::Sqlite(transaction) => {
+                let indexes = serde_json::to_string(&indexes).expect("numbers have a JSON form");
+                let made = sqlx::query_as(SQLITE_ROWS)
+                    .bind(session)
+                    .bind(indexes)
+                    .fetch_all(&mut **transaction)
+                    .await
+                    .map_err(pentad_store::Error::from)?;
+                let tokens: Vec<(i64, String)> = matched(made, rows)
+                    .map(|(id, tokens)| (id, format!("{owner} {tokens}")))
+                    .collect();
+                sqlx::query(SQLITE_TOKENS)
+                    .bind(serde_json::to_string(&tokens).expect("texts have a JSON form"))
+                    .execute(&mut **transaction)
+                    .await
+                    .map_err(pentad_store::Error::from)?;
             }
-            sqlx::query(POSTGRES_INSERT)
-                .bind(row)
-                .bind(text)
-                .execute(&mut **transaction)
-                .await
-                .map_err(pentad_store::Error::from)?;
+            Tx::Postgres(transaction) => {
+                let made = sqlx::query_as(POSTGRES_ROWS)
+                    .bind(session)
+                    .bind(indexes)
+                    .fetch_all(&mut **transaction)
+                    .await
+                    .map_err(pentad_store::Error::from)?;
+                let (ids, tokens): (Vec<i64>, Vec<String>) = matched(made, rows)
+                    .map(|(id, tokens)| (id, vector(owner, tokens)))
+                    .unzip();
+                sqlx::query(POSTGRES_TOKENS)
+                    .bind(ids)
+                    .bind(tokens)
+                    .execute(&mut **transaction)
+                    .await
+                    .map_err(pentad_store::Error::from)?;
+            }
         }
     }
     Ok(())
+}
+
+/// The rows with the identifiers that were made for them. Rows come back in no order; those of one line may
+/// change places, because they are found as the same line.
+fn matched(mut made: Vec<(i64, i64)>, rows: &[(i64, String)]) -> impl Iterator<Item = (i64, &str)> {
+    made.sort_by_key(|(id, index)| (*index, *id));
+    let mut rows: Vec<&(i64, String)> = rows.iter().collect();
+    rows.sort_by_key(|(index, _)| *index);
+    made.into_iter()
+        .zip(rows)
+        .map(|((id, _), (_, tokens))| (id, tokens.as_str()))
+}
+
+/// Tokens as PostgreSQL writes them. They are letters and digits, so none needs quoting beyond the quotes.
+fn vector(owner: &str, tokens: &str) -> String {
+    use std::fmt::Write as _;
+    let mut text = format!("'{owner}'");
+    for (position, token) in tokens.split(' ').filter(|token| !token.is_empty()).enumerate() {
+        let _ = write!(text, " '{token}':{}", (position + 1).min(16_383));
+    }
+    text
 }
 
 const SQLITE_DELETE: &str = "

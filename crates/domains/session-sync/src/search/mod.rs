@@ -12,19 +12,20 @@ use std::time::Duration;
 use pentad_identity::{Caller, Feature};
 use pentad_kernel::{Actor, secret};
 use pentad_store::{Lease, Tx, affected, with_reader, with_tx};
+use sqlx::QueryBuilder;
 
 use crate::message::{Block, Message, strings};
 use crate::session::{SessionRow, session_columns};
 use crate::{Error, Result, Session, SessionSync, require_feature};
 use dialect::{Hit, Needle};
-use tokens::{Tokenizer, snippet};
+use tokens::{Remembering, Tokenizer, snippet};
 
 /// Tokens in one row: longer messages take several.
 const ROW_TOKENS: usize = 6_000;
 /// Tokens of one message that can be found.
 const MESSAGE_TOKENS: usize = 200_000;
 /// Text written to the index in one transaction.
-const BATCH_BYTES: usize = 8 << 20;
+const BATCH_BYTES: usize = 2 << 20;
 /// How long a gateway may take to index a session that needs several transactions.
 const INDEX_LEASE: Duration = Duration::from_secs(600);
 /// Words of a query that count.
@@ -85,14 +86,14 @@ const UNINDEXED_ANY: &str = concat!(
 const CLAIM: &str = "UPDATE sync_sessions SET indexed_etag = etag WHERE id = $1 AND etag = $2 AND title = $3";
 const STILL: &str =
     "UPDATE sync_sessions SET indexed_etag = indexed_etag WHERE id = $1 AND etag = $2 AND title = $3";
-const INSERT_ROW: &str =
-    "INSERT INTO sync_search_rows (session_id, message_index) VALUES ($1, $2) RETURNING id";
 const PURGED: &str = "SELECT id FROM sync_sessions WHERE purge_after <= $1";
 const LIVE: &str = concat!(
     "SELECT ",
     session_columns!(),
-    " FROM sync_sessions WHERE id = $1 AND user_id = $2 AND deleted_at IS NULL"
+    " FROM sync_sessions WHERE deleted_at IS NULL AND user_id = "
 );
+/// Sessions that one statement looks up.
+const LOOKED_UP: usize = 500;
 
 /// Forgets the text of sessions that are about to be purged.
 pub(crate) async fn forget_purged(tx: &mut Tx, now: i64) -> Result<()> {
@@ -239,13 +240,20 @@ impl SessionSync {
     ) -> Result<Vec<Session>> {
         let ids: Vec<&str> = ids.collect();
         let mut sessions = Vec::with_capacity(ids.len());
-        for id in ids {
-            let row: Option<SessionRow> = with_reader!(self.db, |conn| sqlx::query_as(LIVE)
-                .bind(id)
-                .bind(actor.user.as_str())
-                .fetch_optional(conn)
-                .await)?;
-            sessions.extend(row.map(Session::from));
+        for ids in ids.chunks(LOOKED_UP) {
+            let rows: Vec<SessionRow> = with_reader!(self.db, |conn| {
+                let mut builder = QueryBuilder::new(LIVE);
+                builder
+                    .push_bind(actor.user.to_string())
+                    .push(" AND sync_sessions.id IN (");
+                let mut list = builder.separated(", ");
+                for id in ids {
+                    list.push_bind((*id).to_owned());
+                }
+                builder.push(")");
+                builder.build_query_as().fetch_all(conn).await
+            })?;
+            sessions.extend(rows.into_iter().map(Session::from));
         }
         Ok(sessions)
     }
@@ -382,14 +390,7 @@ impl SessionSync {
         if first {
             dialect::forget(&mut tx, &session.id).await?;
         }
-        for (index, tokens) in &batch.rows {
-            let id: i64 = with_tx!(tx, |conn| sqlx::query_scalar(INSERT_ROW)
-                .bind(&session.id)
-                .bind(index)
-                .fetch_one(conn)
-                .await)?;
-            dialect::insert(&mut tx, id, &owner, tokens).await?;
-        }
+        dialect::insert(&mut tx, &session.id, &owner, &batch.rows).await?;
         tx.commit().await?;
         Ok(true)
     }
@@ -412,13 +413,12 @@ impl Batch {
     }
 
     fn add_lines(&mut self, lines: &[(u32, String)]) {
-        let tokenizer = Tokenizer::default();
+        let mut tokenizer = Remembering::default();
         for (number, line) in lines {
             let Some(message) = Message::parse(line) else {
                 continue;
             };
-            let text = message_text(&message);
-            let tokens: Vec<String> = tokenizer.tokens(&text).take(MESSAGE_TOKENS).collect();
+            let tokens = tokenizer.tokens(&message_text(&message), MESSAGE_TOKENS);
             self.add(i64::from(*number), &tokens);
         }
     }

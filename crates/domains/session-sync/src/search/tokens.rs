@@ -75,6 +75,40 @@ impl Tokenizer {
     }
 }
 
+/// A tokenizer that remembers the tokens of words: texts repeat most of their words.
+#[derive(Default)]
+pub(crate) struct Remembering {
+    tokenizer: Tokenizer,
+    known: HashMap<String, String>,
+}
+
+/// Words that are remembered at once.
+const REMEMBERED: usize = 50_000;
+
+impl Remembering {
+    /// The first tokens of a text, in order, repeated ones included.
+    pub(crate) fn tokens(&mut self, text: &str, most: usize) -> Vec<String> {
+        let mut tokens = Vec::new();
+        for word in words(text) {
+            if tokens.len() == most {
+                break;
+            }
+            if let Some(token) = self.known.get(word.text) {
+                tokens.push(token.clone());
+                continue;
+            }
+            let Some(token) = self.tokenizer.token(word.text) else {
+                continue;
+            };
+            tokens.push(token.clone());
+            if self.known.len() < REMEMBERED {
+                self.known.insert(word.text.to_owned(), token);
+            }
+        }
+        tokens
+    }
+}
+
 /// What separates the highlighted words of a match.
 const OPEN: &str = "<mark>";
 const CLOSE: &str = "</mark>";
@@ -172,6 +206,17 @@ fn escape(text: &str, shown: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn remembered_tokens_are_those_that_were_found_first() {
+        let text = format!("Running runs, RUNNING {} 東京 running", "x".repeat(65));
+        let plain: Vec<String> = Tokenizer::default().tokens(&text).collect();
+        let mut remembering = Remembering::default();
+        for _ in 0..2 {
+            assert_eq!(remembering.tokens(&text, usize::MAX), plain);
+        }
+        assert_eq!(remembering.tokens(&text, 2), plain[..2]);
+    }
     use proptest::prelude::*;
 
     fn tokens(text: &str) -> Vec<String> {
