@@ -12,6 +12,9 @@ pub(crate) fn run(workspace: &Workspace, _: &Arguments) -> anyhow::Result<()> {
     let mut steps = Steps::default();
     before_building(workspace, &mut steps);
     steps.run("OpenAPI documents (openapi/)", || openapi::check(workspace));
+    steps.run("configuration (docs/configuration.md)", || {
+        configuration::check_built(workspace)
+    });
     steps.finish()
 }
 

@@ -35,7 +35,9 @@ pub(crate) struct File {
     secret_scan: Option<SecretScanChoice>,
     /// Plans by name; a named plan replaces the built-in one as a whole.
     plans: BTreeMap<String, Plan>,
+    /// How temporal memories are set up.
     memory: MemoryFile,
+    /// The bounds of key-value, SQL and object storage.
     storage: pentad_storage::Limits,
 }
 

@@ -55,11 +55,15 @@ pub(crate) fn parse(text: &str) -> Vec<Block> {
     // Whether a block of output, if it comes next, belongs to the last block of commands.
     let mut fresh = false;
     while let Some((line, fence)) = lines.next() {
-        let Some(info) = fence.strip_prefix("```") else { continue };
+        let Some(info) = fence.strip_prefix("```") else {
+            continue;
+        };
         let (language, rest) = info.split_once(' ').unwrap_or((info, ""));
         let mut content = String::new();
         loop {
-            let (_, inner) = lines.next().unwrap_or_else(|| panic!("line {line}: the fence is never closed"));
+            let (_, inner) = lines
+                .next()
+                .unwrap_or_else(|| panic!("line {line}: the fence is never closed"));
             if inner == "```" {
                 break;
             }

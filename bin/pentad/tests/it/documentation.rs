@@ -14,7 +14,12 @@ use crate::{output, python, server::Server};
 
 /// The documented clients, as their registry names them. Of sessionfs the newest whose own dependencies the
 /// registry has.
-const CLIENTS: &[&str] = &["httpx==0.28.1", "aurra==0.8.1", "augur-sdk==0.6.1", "sessionfs==0.18.0"];
+const CLIENTS: &[&str] = &[
+    "httpx==0.28.1",
+    "aurra==0.8.1",
+    "augur-sdk==0.6.1",
+    "sessionfs==0.18.0",
+];
 
 fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
@@ -46,11 +51,19 @@ documents! {
 fn no_document_with_commands_is_left_out() {
     for entry in std::fs::read_dir(root().join("docs")).unwrap() {
         let name = format!("docs/{}", entry.unwrap().file_name().display());
-        let Some(text) = std::fs::read_to_string(root().join(&name)).ok().filter(|_| name.ends_with(".md")) else {
+        let Some(text) = std::fs::read_to_string(root().join(&name))
+            .ok()
+            .filter(|_| name.ends_with(".md"))
+        else {
             continue;
         };
-        let run_here = blocks::parse(&text).iter().any(|block| !matches!(block.mark, Mark::ByHand(_)));
-        assert!(!run_here || DOCUMENTS.contains(&name.as_str()), "{name} is not in the list of documents");
+        let run_here = blocks::parse(&text)
+            .iter()
+            .any(|block| !matches!(block.mark, Mark::ByHand(_)));
+        assert!(
+            !run_here || DOCUMENTS.contains(&name.as_str()),
+            "{name} is not in the list of documents"
+        );
     }
 }
 
@@ -61,7 +74,11 @@ fn run(name: &str) {
     blocks.retain(|block| is_run(name, block, &server));
     link_repository(&server.work());
     let script = script(&blocks, &server);
-    let ended = server.command("bash", &[]).args(["-eu", "-o", "pipefail", "-c", &script]).output().unwrap();
+    let ended = server
+        .command("bash", &[])
+        .args(["-eu", "-o", "pipefail", "-c", &script])
+        .output()
+        .unwrap();
     for (number, block) in blocks.iter().enumerate() {
         let read = |end: &str| {
             let bytes = std::fs::read(server.beside(&format!("{number}.{end}"))).unwrap_or_default();
@@ -86,7 +103,10 @@ fn run(name: &str) {
 
 /// The package of this name, with its version.
 fn client(name: &str) -> Option<&'static str> {
-    CLIENTS.iter().copied().find(|client| client.split("==").next() == Some(name))
+    CLIENTS
+        .iter()
+        .copied()
+        .find(|client| client.split("==").next() == Some(name))
 }
 
 /// Whether the block can be run here: a package that the registry does not give is no failure of ours.
@@ -113,8 +133,12 @@ fn is_run(document: &str, block: &Block, server: &Server) -> bool {
 fn link_repository(work: &Path) {
     for entry in std::fs::read_dir(root()).unwrap() {
         let entry = entry.unwrap();
-        if !matches!(entry.file_name().to_str(), Some("target" | "pentad-data" | "pentad.toml")) {
-            std::os::unix::fs::symlink(entry.path().canonicalize().unwrap(), work.join(entry.file_name())).unwrap();
+        if !matches!(
+            entry.file_name().to_str(),
+            Some("target" | "pentad-data" | "pentad.toml")
+        ) {
+            std::os::unix::fs::symlink(entry.path().canonicalize().unwrap(), work.join(entry.file_name()))
+                .unwrap();
         }
     }
 }
@@ -127,17 +151,6 @@ fn script(blocks: &[Block], server: &Server) -> String {
             .commands
             .replace("http://127.0.0.1:8080", &server.base)
             .replace("KEY=…", &format!("KEY={}", server.key));
-        let commands = match &block.mark {
-            // Each client has a Python of its own: they do not agree on what they depend on.
-            Mark::Needs(what) => match client(what) {
-                Some(package) => {
-                    let bin = python::with(&[package]).unwrap();
-                    format!("PATH={}:$PATH\n{commands}", bin.display())
-                }
-                None => commands,
-            },
-            Mark::None | Mark::ByHand(_) => commands,
-        };
         let commands = match block.language {
             Language::Shell => commands,
             Language::Python => {
@@ -146,9 +159,19 @@ fn script(blocks: &[Block], server: &Server) -> String {
                 format!("python3 {}\n", program.display())
             }
         };
+        // Each client has a Python of its own: they do not agree on what they depend on.
+        let path = match &block.mark {
+            Mark::Needs(what) => client(what).map(|package| python::with(&[package]).unwrap()),
+            Mark::None | Mark::ByHand(_) => None,
+        };
+        let path = path.map_or_else(String::new, |bin| format!("PATH={}:$PATH\n", bin.display()));
         let file = server.beside(&number.to_string());
         let file = file.display();
-        write!(script, "{{\n{commands}}} >{file}.out 2>{file}.err\ntouch {file}.done\n").unwrap();
+        write!(
+            script,
+            "{path}{{\n{commands}}} >{file}.out 2>{file}.err\ntouch {file}.done\n"
+        )
+        .unwrap();
     }
     script
 }

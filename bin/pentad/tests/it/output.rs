@@ -10,12 +10,24 @@ use regex::Regex;
 /// What has a form but no fixed value, and what stands for it on both sides.
 static VARYING: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     [
-        (r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)", "<instant>"),
+        (
+            r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)",
+            "<instant>",
+        ),
         (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "<uuid>"),
         (r"\b[0-9a-f]{64}\b", "<checksum>"),
-        (r"\b(sk_sfs_[0-9a-f]{32}|(juras_live|aurra|era)_[\w-]{43}|[0-9a-f]{48})", "<secret>"),
-        (r"\b(org|hnd|proj|repo|tk|tc|ra|run|page|ses)_[0-9a-f]{16,24}\b", "<$1>"),
-        (r#"("(execution_time_ms|duration)": ?)"?[0-9.]+s?"?"#, "$1<duration>"),
+        (
+            r"\b(sk_sfs_[0-9a-f]{32}|(juras_live|aurra|era)_[\w-]{43}|[0-9a-f]{48})",
+            "<secret>",
+        ),
+        (
+            r"\b(org|hnd|proj|repo|tk|tc|ra|run|page|ses)_[0-9a-f]{16,24}\b",
+            "<$1>",
+        ),
+        (
+            r#"("(execution_time_ms|duration)": ?)"?[0-9.]+s?"?"#,
+            "$1<duration>",
+        ),
     ]
     .into_iter()
     .map(|(pattern, form)| (Regex::new(pattern).unwrap(), form))
@@ -40,8 +52,14 @@ pub(crate) fn matches(shown: &str, printed: &str) -> bool {
 #[test]
 fn what_varies_is_compared_by_its_form() {
     let shown = "{\"id\": \"3fa85f64-5717-4562-b3fc-2c963f66afa6\", \"n\": 2}\n… done";
-    assert!(matches(shown, "{\"id\": \"00000000-0000-4000-8000-000000000000\", \"n\": 2}\nall is done\n"));
-    assert!(!matches(shown, "{\"id\": \"00000000-0000-4000-8000-000000000000\", \"n\": 3}\nall is done\n"));
+    assert!(matches(
+        shown,
+        "{\"id\": \"00000000-0000-4000-8000-000000000000\", \"n\": 2}\nall is done\n"
+    ));
+    assert!(!matches(
+        shown,
+        "{\"id\": \"00000000-0000-4000-8000-000000000000\", \"n\": 3}\nall is done\n"
+    ));
     assert!(!matches(shown, "{\"id\": \"none\", \"n\": 2}\nall is done\n"));
     assert!(!matches("one", "one\ntwo"));
 }

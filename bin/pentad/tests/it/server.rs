@@ -28,7 +28,10 @@ impl Server {
             .unwrap();
         let mut printed = BufReader::new(process.stdout.take().unwrap()).lines();
         let mut after = |beginning: &str| {
-            let line = printed.by_ref().map(Result::unwrap).find(|line| line.starts_with(beginning));
+            let line = printed
+                .by_ref()
+                .map(Result::unwrap)
+                .find(|line| line.starts_with(beginning));
             let Some(line) = line else {
                 let log = std::fs::read_to_string(folder.path().join("log")).unwrap();
                 panic!("the program ended before it said {beginning:?}: {log}");
@@ -36,6 +39,8 @@ impl Server {
             line.split_whitespace().next_back().unwrap().to_owned()
         };
         let (base, key) = (after("pentad "), after("  key "));
+        // It may have more to say, and nobody else listens.
+        std::thread::spawn(move || printed.for_each(drop));
         Self {
             process,
             folder,
@@ -88,14 +93,20 @@ impl Server {
 fn clean(mut command: Command) -> Command {
     let theirs = |name: &str| {
         let ours = matches!(name, "PENTAD_RUNTIMES");
-        !ours && ["PENTAD_", "AURRA_", "AUGUR_", "SESSIONFS_", "SFS_"].iter().any(|start| name.starts_with(start))
+        !ours
+            && ["PENTAD_", "AURRA_", "AUGUR_", "SESSIONFS_", "SFS_"]
+                .iter()
+                .any(|start| name.starts_with(start))
     };
     for (name, _) in std::env::vars_os() {
         if name.to_str().is_some_and(theirs) {
             command.env_remove(name);
         }
     }
-    command.env("COLUMNS", "100").env("NO_COLOR", "1").env("TERM", "dumb");
+    command
+        .env("COLUMNS", "100")
+        .env("NO_COLOR", "1")
+        .env("TERM", "dumb");
     command
 }
 
