@@ -1,5 +1,7 @@
 //! `cargo xtask bench`.
 
+mod original_sync;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -36,6 +38,10 @@ enum What {
     /// Memories on both time axes, on SQLite and, where `PENTAD_TEST_POSTGRES` names a server, on PostgreSQL:
     /// bench memories -- COUNT
     Memories,
+    /// Session sync and projects, beside the original server of seed 002, on SQLite and, where
+    /// `PENTAD_TEST_POSTGRES` names a server, on PostgreSQL: bench sync -- --only push. `PENTAD_BENCH_PYTHON`
+    /// names an interpreter that has the original server; without it, it is installed from its package.
+    Sync,
 }
 
 /// A benchmark that is a program in a workspace of its own.
@@ -44,8 +50,8 @@ struct Benchmark {
     program: &'static str,
     features: &'static [&'static str],
     beside: &'static [Program],
-    /// Whether its first argument is the pentad program that it starts.
-    starts_pentad: bool,
+    /// What the benchmark is given whatever else it is given.
+    always: fn(&Workspace) -> anyhow::Result<Vec<String>>,
     /// Its arguments when none are given.
     default: fn(&Workspace) -> anyhow::Result<Vec<String>>,
 }
@@ -56,7 +62,7 @@ const OVER_HTTP: Benchmark = Benchmark {
     program: "",
     features: &[],
     beside: &[],
-    starts_pentad: true,
+    always: pentad_program,
     default: |_| Ok(vec![]),
 };
 
@@ -65,6 +71,14 @@ impl What {
     const fn benchmark(self) -> Option<Benchmark> {
         match self {
             Self::Memories => None,
+            Self::Sync => Some(Benchmark {
+                manifest: "bin/pentad/bench/Cargo.toml",
+                program: "pentad-sync-bench",
+                features: &[],
+                beside: &[],
+                always: original_sync::arguments,
+                default: |_| Ok(Vec::new()),
+            }),
             Self::Grep => Some(Benchmark {
                 manifest: "crates/engines/grep-engine/bench/Cargo.toml",
                 program: "pentad-grep-bench",
@@ -81,7 +95,7 @@ impl What {
                         purpose: "keeps an index of trigrams on disk",
                     },
                 ],
-                starts_pentad: false,
+                always: |_| Ok(Vec::new()),
                 default: |workspace| {
                     let tree = linux_sources(workspace)?.display().to_string();
                     Ok(vec![tree, "--csearch".to_owned(), "--fff".to_owned()])
@@ -114,16 +128,18 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
     let mut command = workspace.cargo(&["run", "--release", "--manifest-path", benchmark.manifest]);
     command
         .args(benchmark.features)
-        .args(["--bin", benchmark.program, "--"]);
-    if benchmark.starts_pentad {
-        workspace::run(&mut workspace.cargo(&["build", "--package", "pentad", "--profile", "fast"]))?;
-        command.arg(workspace.target().join("fast/pentad"));
-    }
-    command
+        .args(["--bin", benchmark.program, "--"])
+        .args((benchmark.always)(workspace)?)
         .args(given)
         // One folder for all of them, ignored and swept with everything else that is built.
         .env("CARGO_TARGET_DIR", folder(workspace));
     workspace::run(&mut command)
+}
+
+/// Builds the program, and says where it is.
+fn pentad_program(workspace: &Workspace) -> anyhow::Result<Vec<String>> {
+    workspace::run(&mut workspace.cargo(&["build", "--package", "pentad", "--profile", "fast"]))?;
+    Ok(vec![workspace.target().join("fast/pentad").display().to_string()])
 }
 
 fn folder(workspace: &Workspace) -> PathBuf {

@@ -63,6 +63,7 @@ pub(crate) enum Command {
     /// Print an OpenAPI document, or write all of them.
     Openapi(OpenapiArguments),
     /// Check what the gateway depends on, and say what to do about each failure.
+<<<<<<< HEAD
     Doctor(StorageArguments),
     /// Print what a shell needs to complete pentad's commands and options.
     ///
@@ -74,6 +75,9 @@ pub(crate) enum Command {
     /// Print the reference of commands and options as Markdown; `cargo xtask configuration` calls it.
     #[command(hide = true)]
     Reference,
+=======
+    Doctor(DoctorArguments),
+>>>>>>> main
 }
 
 /// Where everything is stored. The same for every command, so that commands work beside a running server.
@@ -117,12 +121,70 @@ pub(crate) enum SecretScanChoice {
     Off,
     /// What is found is noted on the session.
     Warn,
+    /// What is found is noted, and blotted out before anything is stored.
+    Redact,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArguments {
+    #[command(flatten)]
+    pub(crate) storage: StorageArguments,
+    #[command(flatten)]
+    pub(crate) exec: ExecArguments,
+}
+
+/// How code is executed.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct ExecArguments {
+    /// Execute code: true or false [default: true; where no sandbox can be made, the gateway says so and
+    /// serves everything else]
+    #[arg(long, env = "PENTAD_EXEC", value_name = "BOOL")]
+    pub(crate) exec: Option<bool>,
+    /// Execute code although required guards of the sandbox are missing. Never for code one does not trust
+    #[arg(long, env = "PENTAD_EXEC_UNGUARDED", value_name = "BOOL")]
+    pub(crate) exec_unguarded: Option<bool>,
+    /// Directories to look for python3, node, deno and go in, before those of PATH, separated by colons
+    #[arg(long, env = "PENTAD_RUNTIMES", value_name = "DIRS")]
+    pub(crate) exec_runtimes: Option<std::ffi::OsString>,
+    /// Megabytes of memory of one program with all its processes [default: 512]
+    #[arg(long, env = "PENTAD_EXEC_MEMORY_MB", value_name = "N")]
+    pub(crate) exec_memory_mb: Option<u64>,
+    /// Processes and threads of one program [default: 128]
+    #[arg(long, env = "PENTAD_EXEC_PROCESSES", value_name = "N")]
+    pub(crate) exec_processes: Option<u32>,
+    /// Processor time of one program, in thousandths of a core [default: 1000]
+    #[arg(long, env = "PENTAD_EXEC_CPU_MILLIS", value_name = "N")]
+    pub(crate) exec_cpu_millis: Option<u32>,
+    /// Seconds that a program may take when it does not say [default: 30]
+    #[arg(long, env = "PENTAD_EXEC_TIMEOUT", value_name = "N")]
+    pub(crate) exec_timeout: Option<u64>,
+    /// The most seconds that a program or session may ask for [default: 600]
+    #[arg(long, env = "PENTAD_EXEC_MAX_TIMEOUT", value_name = "N")]
+    pub(crate) exec_max_timeout: Option<u64>,
+    /// Programs that run at once [default: two a core, at least 4]
+    #[arg(long, env = "PENTAD_EXEC_CONCURRENT", value_name = "N")]
+    pub(crate) exec_concurrent: Option<usize>,
+    /// Runs that may wait for their turn; one organisation may use half [default: 1024]
+    #[arg(long, env = "PENTAD_EXEC_QUEUE", value_name = "N")]
+    pub(crate) exec_queue: Option<usize>,
+    /// Interpreters that wait when nothing happens, as in python=2,node=2,deno=1,empty=1,go_build=1; 0 for none
+    #[arg(long, env = "PENTAD_EXEC_POOL", value_name = "SIZES")]
+    pub(crate) exec_pool: Option<String>,
+    /// The most interpreters of one kind that wait, however great the demand [default: 8]
+    #[arg(long, env = "PENTAD_EXEC_POOL_MOST", value_name = "N")]
+    pub(crate) exec_pool_most: Option<usize>,
+    /// Host names that sandboxes with internet access may reach, with all names below them, separated by
+    /// commas [default: everything but private addresses]
+    #[arg(long, env = "PENTAD_EXEC_EGRESS_HOSTS", value_name = "HOSTS")]
+    pub(crate) exec_egress_hosts: Option<String>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeArguments {
     #[command(flatten)]
     pub(crate) storage: StorageArguments,
+    #[command(flatten)]
+    pub(crate) exec: ExecArguments,
     /// The address to listen on [default: 127.0.0.1:8080]
     #[arg(long, env = "PENTAD_LISTEN", value_name = "ADDRESS")]
     pub(crate) listen: Option<SocketAddr>,
@@ -140,6 +202,21 @@ pub(crate) struct ServeArguments {
     /// What is done about secrets in pushed sessions [default: off]
     #[arg(long, env = "PENTAD_SECRET_SCAN", value_enum)]
     pub(crate) secret_scan: Option<SecretScanChoice>,
+    /// The SMTP server that messages are sent through: smtps://user:password@host, smtp://host?tls=required, or
+    /// smtp://host:25 on this machine [default: none, nothing is sent]
+    #[arg(long, env = "PENTAD_SMTP_URL", value_name = "URL", hide_env_values = true)]
+    pub(crate) smtp_url: Option<String>,
+    /// Who messages are from [default: pentad@ the SMTP server's name]
+    #[arg(long, env = "PENTAD_MAIL_FROM", value_name = "ADDRESS")]
+    pub(crate) mail_from: Option<String>,
+    /// Whether new users prove their address by a message before they can push; needs an SMTP server
+    /// [default: false]
+    #[arg(long, env = "PENTAD_VERIFY_EMAIL", value_name = "BOOL")]
+    pub(crate) verify_email: Option<bool>,
+    /// Sign-ups that one address may send at once, after that one a second; 0 for as many as it likes
+    /// [default: 100]
+    #[arg(long, env = "PENTAD_SIGN_UPS", value_name = "N")]
+    pub(crate) sign_ups: Option<u32>,
     /// The plan of new organisations: free, starter, pro, team, scale, enterprise or unlimited
     /// [default: unlimited]
     #[arg(long, env = "PENTAD_DEFAULT_PLAN", value_name = "PLAN")]

@@ -2,13 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use pentad_http_identity::SignUps;
 use pentad_identity::{Plan, PlanName, PlanTable};
+use pentad_mail::{Mailer, Smtp};
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
 use crate::cli::{DurabilityChoice, SecretScanChoice, ServeArguments, StorageArguments};
+use crate::exec::ExecFile;
 use crate::memory::MemoryFile;
 use crate::setup;
 
@@ -33,11 +38,19 @@ pub(crate) struct File {
     grep_memory_mb: Option<u64>,
     judge_private: Option<bool>,
     secret_scan: Option<SecretScanChoice>,
+    smtp_url: Option<String>,
+    mail_from: Option<String>,
+    verify_email: Option<bool>,
+    sign_ups: Option<u32>,
     /// Plans by name; a named plan replaces the built-in one as a whole.
     plans: BTreeMap<String, Plan>,
     /// How temporal memories are set up.
     memory: MemoryFile,
+<<<<<<< HEAD
     /// The bounds of key-value, SQL and object storage.
+=======
+    exec: ExecFile,
+>>>>>>> main
     storage: pentad_storage::Limits,
 }
 
@@ -65,6 +78,7 @@ pub(crate) struct Storage {
     pub(crate) data_dir: PathBuf,
     pub(crate) plans: PlanTable,
     pub(crate) memory: MemoryFile,
+    pub(crate) exec: ExecFile,
     file: File,
 }
 
@@ -104,6 +118,7 @@ impl StorageArguments {
             data_dir,
             plans,
             memory: file.memory.clone(),
+            exec: file.exec.clone(),
             file,
         })
     }
@@ -121,6 +136,10 @@ pub(crate) struct Server {
     grep_memory_mb: Option<u64>,
     judge_private: Option<bool>,
     secret_scan: Option<SecretScanChoice>,
+    smtp_url: Option<SecretString>,
+    mail_from: Option<String>,
+    verify_email: bool,
+    sign_ups: u32,
 }
 
 impl Server {
@@ -133,11 +152,40 @@ impl Server {
         }
     }
 
+    /// Who may sign up.
+    pub(crate) fn sign_ups(&self) -> SignUps {
+        SignUps {
+            verify_email: self.verify_email,
+            burst: NonZeroU32::new(self.sign_ups),
+        }
+    }
+
+    /// What sends messages, with links that begin with `public_url`.
+    pub(crate) fn mailer(&self, public_url: &str) -> anyhow::Result<Mailer> {
+        let Some(url) = &self.smtp_url else {
+            anyhow::ensure!(
+                !self.verify_email,
+                "verify_email needs an SMTP server: give smtp_url"
+            );
+            return Ok(Mailer::off(public_url));
+        };
+        let from = match &self.mail_from {
+            Some(from) => from.clone(),
+            None => format!("pentad@{}", host_of(url.expose_secret()).unwrap_or("localhost")),
+        };
+        let smtp = Smtp {
+            url: url.clone(),
+            from,
+        };
+        Mailer::smtp(public_url, &smtp).context("smtp_url or mail_from cannot be used")
+    }
+
     /// How synced sessions are kept. While the gateway listens on loopback only, a language model on this
     /// machine may be called.
     pub(crate) fn sync_settings(&self, on_loopback: bool) -> anyhow::Result<pentad_session_sync::Settings> {
         Ok(pentad_session_sync::Settings {
             secret_scan: match self.secret_scan {
+                Some(SecretScanChoice::Redact) => pentad_session_sync::SecretScan::Redact,
                 Some(SecretScanChoice::Warn) => pentad_session_sync::SecretScan::Warn,
                 Some(SecretScanChoice::Off) | None => pentad_session_sync::SecretScan::Off,
             },
@@ -188,7 +236,18 @@ impl ServeArguments {
             grep_memory_mb: self.grep_memory_mb.or(file.grep_memory_mb),
             judge_private: self.judge_private.or(file.judge_private),
             secret_scan: self.secret_scan.or(file.secret_scan),
+            smtp_url: self.smtp_url.clone().or(file.smtp_url).map(SecretString::from),
+            mail_from: self.mail_from.clone().or(file.mail_from),
+            verify_email: self.verify_email.or(file.verify_email).unwrap_or(false),
+            sign_ups: self.sign_ups.or(file.sign_ups).unwrap_or(100),
             storage,
         })
     }
+}
+
+/// The host in `scheme://user:password@host:port/…`.
+fn host_of(url: &str) -> Option<&str> {
+    let authority = url.split_once("://")?.1.split(['/', '?']).next()?;
+    let host = authority.rsplit('@').next()?;
+    host.split(':').next().filter(|host| !host.is_empty())
 }

@@ -4,8 +4,10 @@ use std::process::ExitCode;
 
 use pentad_blob::{Blobs, Key, Prefix};
 use pentad_kernel::{Clock as _, SystemClock, Timestamp};
+use pentad_sandbox::{LinuxBackend, Runtimes};
 use pentad_store::{Db, Options};
 
+use crate::cli::DoctorArguments;
 use crate::config::Storage;
 
 struct Report {
@@ -13,7 +15,7 @@ struct Report {
 }
 
 impl Report {
-    fn line(&mut self, what: &str, outcome: Result<String, (String, &str)>) {
+    fn line<R: std::fmt::Display>(&mut self, what: &str, outcome: Result<String, (String, R)>) {
         match outcome {
             Ok(found) => println!("ok    {what:<14} {found}"),
             Err((found, remedy)) => {
@@ -24,12 +26,14 @@ impl Report {
     }
 }
 
-pub(crate) async fn run(storage: &Storage) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(arguments: &DoctorArguments) -> anyhow::Result<ExitCode> {
+    let storage = &arguments.storage.resolve()?;
     let mut report = Report { failures: 0 };
     report.line("data directory", data_directory(storage));
     report.line("database", database(storage).await);
     report.line("objects", objects(storage).await);
     report.line("clock", clock());
+    sandbox(&mut report, arguments, storage);
     Ok(if report.failures == 0 {
         ExitCode::SUCCESS
     } else {
@@ -89,6 +93,37 @@ async fn objects(storage: &Storage) -> Result<String, (String, &'static str)> {
         .await
         .map_err(|error: pentad_blob::Error| (chain(&error), remedy))?;
     Ok(storage.object_store.clone())
+}
+
+fn sandbox(report: &mut Report, arguments: &DoctorArguments, storage: &Storage) {
+    if !arguments.exec.is_on(&storage.exec) {
+        println!("off   sandbox        code execution is turned off");
+        return;
+    }
+    for guard in LinuxBackend::probe().guards {
+        let name = format!("{:?}", guard.guard);
+        if guard.works {
+            report.line::<String>(&name, Ok(guard.detail));
+            continue;
+        }
+        let remedy = guard.remedy.unwrap_or_default();
+        match guard.guard.fallback() {
+            Some(fallback) if !guard.guard.required() => {
+                println!("none  {name:<14} {}; instead: {fallback}\n      {:<14} {remedy}", guard.detail, "");
+            }
+            _ => report.line(&name, Err((guard.detail, remedy))),
+        }
+    }
+    let runtimes = Runtimes::discover(&arguments.exec.search(&storage.exec));
+    for runtime in runtimes.iter() {
+        let name = format!("{:?}", runtime.kind);
+        report.line::<String>(&name, Ok(format!("{} {}", runtime.version, runtime.host.display())));
+    }
+    // A language that nobody uses is no failure.
+    for (kind, reason) in runtimes.refused() {
+        let name = format!("{kind:?}");
+        println!("none  {name:<14} {reason}\n      {:<14} {}", "", kind.remedy());
+    }
 }
 
 fn clock() -> Result<String, (String, &'static str)> {

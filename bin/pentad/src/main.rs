@@ -9,6 +9,7 @@ mod accounts;
 mod cli;
 mod config;
 mod doctor;
+mod exec;
 mod logging;
 mod memory;
 mod reference;
@@ -40,10 +41,15 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     logging::start(&cli.logging);
     pentad_blob::install_crypto_provider();
+    // Before the runtime and its threads: the sandbox's helper is a copy of a small process.
+    let engine = match &cli.command {
+        Command::Serve(arguments) => Some(arguments.exec.start(&arguments.storage)?),
+        _ => None,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match cli.command {
-            Command::Serve(arguments) => serve::run(arguments).await?,
+            Command::Serve(arguments) => serve::run(arguments, engine).await?,
             Command::Keys(command) => accounts::keys(command).await?,
             Command::Admin(command) => accounts::admin(command).await?,
             Command::Migrate(storage) => {
@@ -55,7 +61,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
                 clap_complete::generate(shell, &mut Cli::command(), "pentad", &mut std::io::stdout());
             }
             Command::Reference => print!("{}", reference::markdown()),
-            Command::Doctor(storage) => return doctor::run(&storage.resolve()?).await,
+            Command::Doctor(arguments) => return doctor::run(&arguments).await,
         }
         Ok(ExitCode::SUCCESS)
     })

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use pentad_blob::Blobs;
+use pentad_exec::{Engine, Exec};
 use pentad_gateway::{Deps, ServerLimits};
 use pentad_grep_sessions::GrepSessions;
 use pentad_http_kit::{Gate, OpenExec, RefusalLimit};
@@ -18,12 +19,13 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::cli::ServeArguments;
 use crate::config::Server;
+use crate::exec;
 use crate::setup;
 
 /// How many refusals an address may collect before the rate counts.
 const REFUSAL_BURST: u32 = 200;
 
-pub(crate) async fn run(arguments: Box<ServeArguments>) -> anyhow::Result<()> {
+pub(crate) async fn run(arguments: Box<ServeArguments>, engine: Option<Engine>) -> anyhow::Result<()> {
     let server = arguments.resolve()?;
     let db = setup::open_database(&server.storage).await?;
     let identity = setup::identity(db.clone(), &server.storage);
@@ -68,6 +70,17 @@ pub(crate) async fn run(arguments: Box<ServeArguments>) -> anyhow::Result<()> {
         server.storage_settings(),
     )
     .context("the storage of agents cannot be opened")?;
+    let engine = engine.unwrap_or_else(|| Engine::unavailable("it was not started"));
+    let settings = arguments.exec.settings(&server.storage);
+    let settings = pentad_exec::Settings {
+        public_url: Some(public_url.clone()),
+        ..settings
+    };
+    let exec = Exec::new(db.clone(), blobs.clone(), Arc::clone(&clock), engine, settings)
+        .context("code execution cannot be set up")?;
+    let exec = pentad_gateway::with_storage(exec, &storage).context("storage cannot be served to programs")?;
+    exec.recover().await?;
+    exec::announce(exec.engine());
     let runs = Runs::start(db.clone(), blobs, clock, Limits::default());
     let deps = Deps {
         gate: Gate {
@@ -81,11 +94,14 @@ pub(crate) async fn run(arguments: Box<ServeArguments>) -> anyhow::Result<()> {
         },
         db: db.clone(),
         memories,
+        exec,
         grep,
         projects,
         sync,
         runs,
         storage,
+        sign_ups: server.sign_ups(),
+        mailer: server.mailer(&public_url)?,
         public_url: server.storage.public_url.clone(),
         metrics: pentad_gateway::install_metrics(),
         limits: ServerLimits {

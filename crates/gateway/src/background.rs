@@ -29,6 +29,8 @@ const STORAGE_SWEEP: Duration = Duration::from_secs(900);
 
 /// How often one of the gateways compiles the projects whose schedule says so.
 const COMPILE_DUE: Duration = Duration::from_secs(300);
+/// How often the objects of code execution are swept, and lost installations of packages noticed.
+const EXEC_SWEEP: Duration = Duration::from_secs(900);
 /// How often what was pushed is made searchable, and waiting audits are run.
 const SYNC_WORK: Duration = Duration::from_secs(2);
 /// How often the trash is emptied and ended uploads are removed.
@@ -118,6 +120,7 @@ impl Background {
             }
         });
         sync_work(&mut tasks, deps);
+        exec_work(&mut tasks, deps);
         let holder = id::random_uuid();
         every(&mut tasks, STORAGE_SWEEP, "sweep storage", deps, move |deps| {
             let holder = holder.clone();
@@ -160,6 +163,24 @@ impl Background {
         }
         deps.runs.close().await;
     }
+}
+
+/// The work on code execution.
+fn exec_work(tasks: &mut JoinSet<()>, deps: &Deps) {
+    let holder = id::random_uuid();
+    every(tasks, EXEC_SWEEP, "sweep code execution", deps, move |deps| {
+        let holder = holder.clone();
+        async move {
+            let now = SystemClock.now();
+            let lease = Lease::acquire(&deps.db, "sweep exec", &holder, now, EXEC_SWEEP * 2).await?;
+            if lease.is_some() {
+                deps.exec.fail_lost_setups().await?;
+                let swept = deps.exec.sweep_objects().await?;
+                tracing::debug!(swept, "objects of code execution swept");
+            }
+            Ok::<_, pentad_exec::Error>(())
+        }
+    });
 }
 
 /// The work on synced sessions.

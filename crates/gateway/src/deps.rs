@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
+use pentad_exec::Exec;
 use pentad_grep_sessions::GrepSessions;
+use pentad_http_identity::SignUps;
 use pentad_http_kit::Gate;
+use pentad_mail::Mailer;
 use pentad_memories::Memories;
 use pentad_projects::Projects;
 use pentad_runs::Runs;
@@ -21,6 +24,8 @@ pub struct Deps {
     pub db: Db,
     /// The temporal memories.
     pub memories: Memories,
+    /// Code execution.
+    pub exec: Exec,
     /// The grep sessions.
     pub grep: GrepSessions,
     /// Projects, with everything in them.
@@ -31,6 +36,10 @@ pub struct Deps {
     pub runs: Runs,
     /// The storage of agents.
     pub storage: Storage,
+    /// Who may sign up.
+    pub sign_ups: SignUps,
+    /// Sends messages to people, or does not.
+    pub mailer: Mailer,
     /// The address under which clients reach the gateway; without it that of each request is used.
     pub public_url: Option<String>,
     /// Renders what was measured; `None` leaves `/metrics` empty.

@@ -24,6 +24,6 @@ mod surfaces;
 pub use deps::{Deps, ServerLimits};
 pub use documents::{Document, documents};
 pub use operations::install_metrics;
-pub use ports::with_projects;
+pub use ports::{with_projects, with_storage};
 pub use server::{listen, run};
 pub use surfaces::{gateway_routes, surfaces};

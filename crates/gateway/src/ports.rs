@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use pentad_identity::Identity;
-use pentad_kernel::{OrganisationId, SharedClock, Timestamp, UserId};
+use pentad_kernel::{Actor, OrganisationId, SharedClock, Timestamp, UserId};
 use pentad_projects::{PortError, Projects, SessionFacts, Sessions};
 use pentad_session_sync::{LearnedFrom, Project, SessionSync};
 use pentad_store::Db;
@@ -19,7 +19,8 @@ pub fn with_projects(
     identity: Identity,
     clock: SharedClock,
 ) -> (SessionSync, Projects) {
-    let projects = Projects::new(db, identity, clock, Arc::new(CapturedSessions(sync.clone())));
+    let projects = Projects::new(db, identity, clock, Arc::new(CapturedSessions(sync.clone())))
+        .with_model_urls(sync.settings().judge_urls);
     let sync = sync.with_projects(Arc::new(RegisteredProjects(projects.clone())));
     (sync, projects)
 }
@@ -28,15 +29,23 @@ pub fn with_projects(
 pub(crate) async fn learn(deps: &Deps, since: Timestamp) -> pentad_projects::Result<()> {
     let pushed = deps.sync.pushed_to_projects(since).await;
     for session in pushed.map_err(|error| pentad_projects::Error::Sessions(error.into()))? {
-        if let Some(project) = session.project.clone() {
-            deps.projects.extract(&project, &facts(session)).await?;
+        let mut session = session;
+        let Some(project) = session.project.clone() else {
+            continue;
+        };
+        if session.narrative.is_none() && deps.projects.project(&project).await?.auto_narrative {
+            let user = UserId::new(session.user.as_str());
+            let told = deps.sync.narrate_unasked(&user, &session.session).await;
+            session.narrative = told.map_err(|error| pentad_projects::Error::Sessions(error.into()))?;
         }
+        deps.projects.extract(&project, &facts(session)).await?;
     }
     Ok(())
 }
 
 fn facts(learned: LearnedFrom) -> SessionFacts {
     let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    let told = learned.narrative.unwrap_or_default();
     SessionFacts {
         session: learned.session,
         user: learned.user,
@@ -45,8 +54,8 @@ fn facts(learned: LearnedFrom) -> SessionFacts {
         tests_failed: whole(learned.facts.tests_failed),
         tests_run: whole(learned.facts.tests_run),
         packages_installed: learned.facts.packages_installed.into_iter().collect(),
-        key_decisions: Vec::new(),
-        open_issues: Vec::new(),
+        key_decisions: told.key_decisions,
+        open_issues: told.open_issues,
     }
 }
 
@@ -169,4 +178,33 @@ impl pentad_session_sync::Projects for RegisteredProjects {
     ) -> Answer<'a, pentad_session_sync::Result<Option<i64>>> {
         Box::pin(async move { self.0.ticket_lease(project, ticket).await.map_err(failed) })
     }
+}
+
+/// Storage as programs in sandboxes reach it.
+struct StorageDoor(pentad_http_storage::Door);
+
+impl pentad_exec::Storage for StorageDoor {
+    fn connect(&self, actor: &Actor, connection: std::net::TcpStream) {
+        self.0.serve(actor.clone(), connection);
+    }
+
+    fn python_module(&self) -> &'static str {
+        pentad_http_storage::PYTHON_MODULE
+    }
+
+    fn script_module(&self) -> &'static str {
+        pentad_http_storage::SCRIPT_MODULE
+    }
+}
+
+/// Code execution whose programs reach the storage of those they run for.
+///
+/// # Errors
+/// When there can be no further thread.
+pub fn with_storage(
+    exec: pentad_exec::Exec,
+    storage: &pentad_storage::Storage,
+) -> std::io::Result<pentad_exec::Exec> {
+    let door = pentad_http_storage::Door::open(storage.clone())?;
+    Ok(exec.with_storage(Arc::new(StorageDoor(door))))
 }

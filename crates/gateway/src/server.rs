@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
 
 use actix_web::middleware::from_fn;
 use actix_web::web::{Data, ServiceConfig};
@@ -13,6 +14,9 @@ use crate::background::Background;
 use crate::documents::{Document, documents};
 use crate::pages::{self, Published};
 use crate::{Deps, gateway_routes, surfaces};
+
+/// How long runs may take to be written down when the server stops.
+const EXEC_END: Duration = Duration::from_secs(5);
 
 /// Connections that may wait to be accepted: clients of seed 004 open hundreds at once.
 const BACKLOG: i32 = 2048;
@@ -51,6 +55,7 @@ pub async fn run(
             .default_service(actix_web::web::to(HttpResponse::NotFound))
             .wrap(from_fn(edge))
     })
+    .on_connect(pentad_http_exec::watch_connection)
     .workers(limits.workers)
     .keep_alive(limits.keep_alive)
     .client_request_timeout(limits.head_timeout)
@@ -65,6 +70,7 @@ pub async fn run(
     deps.runs.stop_waiting();
     handle.stop(true).await;
     let outcome = running.await.map_err(std::io::Error::other)?;
+    deps.exec.close(EXEC_END).await;
     background.stop(&deps).await;
     outcome
 }
@@ -75,9 +81,15 @@ fn configure(deps: &Deps, documents: &[Document], published: &Data<Published>, c
     config.app_data(gate.clone());
     config.app_data(Data::new(deps.memories.clone()));
     config.app_data(Data::new(deps.grep.clone()));
+    config.app_data(Data::new(pentad_http_exec::Api {
+        exec: deps.exec.clone(),
+        public_url: deps.public_url.clone(),
+    }));
     config.app_data(Data::new(deps.projects.clone()));
     config.app_data(Data::new(deps.sync.clone()));
     config.app_data(Data::new(deps.storage.clone()));
+    config.app_data(Data::new(deps.sign_ups));
+    config.app_data(Data::new(deps.mailer.clone()));
     config.app_data(Data::new(pentad_http_runs::Api {
         runs: deps.runs.clone(),
         identity: deps.gate.identity.clone(),

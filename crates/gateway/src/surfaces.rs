@@ -31,9 +31,9 @@ fn sync() -> SurfaceRoutes {
     )
 }
 
-/// Seed 003.
+/// Seed 003: running code, and the storage beside it, are crates of their own.
 fn exec() -> SurfaceRoutes {
-    let parts = [pentad_http_storage::routes()];
+    let parts = [pentad_http_exec::routes(), pentad_http_storage::routes()];
     SurfaceRoutes::new(
         Surface::Exec,
         parts

@@ -11,6 +11,7 @@
 //! ```
 
 mod browser;
+mod engine;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -18,11 +19,14 @@ use std::time::Duration;
 
 use pentad_blob::Blobs;
 use pentad_blob::testing::S3Server;
+use pentad_exec::{Engine, Exec};
 use pentad_gateway::{Deps, ServerLimits};
 use pentad_grep_sessions::{GrepSessions, Settings};
+use pentad_http_identity::SignUps;
 use pentad_http_kit::{Gate, OpenExec, RefusalLimit};
 use pentad_identity::{Identity, KeyFamily, Limiter, NewKey, PlanName, PlanTable, User};
 use pentad_kernel::{Clock as _, ManualClock, ScopeSet, SharedClock, SystemClock, UserId};
+use pentad_mail::{Mailer, Smtp};
 use pentad_memories::{Config, Memories};
 use pentad_runs::{Limits, Runs};
 use pentad_session_sync::SessionSync;
@@ -32,6 +36,8 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 pub use browser::Browser;
+pub use pentad_mail::testing::{Mail, SmtpServer};
+pub use engine::{engine, exec_settings};
 
 /// What a test gateway runs on. The default is SQLite and objects in memory.
 #[derive(Debug, Default)]
@@ -46,10 +52,16 @@ pub struct Setup {
     pub sync: Option<pentad_session_sync::Settings>,
     /// How memories are set up.
     pub memories: Option<Config>,
+    /// The bounds of code execution, and what runs programs; without it nothing can be run.
+    pub exec: Option<(Engine, pentad_exec::Settings)>,
     /// The bounds of recorded runs.
     pub runs: Option<Limits>,
     /// The bounds of the storage of agents.
     pub storage: Option<pentad_storage::Limits>,
+    /// The SMTP server that messages are sent through; without one, none are sent.
+    pub smtp: Option<String>,
+    /// Whether addresses of new users are to be proven.
+    pub verify_email: bool,
     /// The plans.
     pub plans: Option<PlanTable>,
     /// How many refused credentials one address may send; `None` for as many as it likes.
@@ -143,6 +155,19 @@ impl TestGateway {
             Arc::clone(&shared),
             setup.grep.unwrap_or_else(small_grep_settings),
         );
+        let (engine, exec_settings) = setup
+            .exec
+            .unwrap_or_else(|| (Engine::unavailable("this test runs no programs"), exec_settings()));
+        let exec = Exec::new(
+            database.db(),
+            blobs.clone(),
+            Arc::clone(&shared),
+            engine,
+            exec_settings,
+        )
+        .expect("code execution can be set up");
+        let exec = pentad_gateway::with_storage(exec, &storage).expect("a thread can be started");
+        exec.recover().await.expect("what was left can be taken up");
         let runs = Runs::start(
             database.db(),
             blobs,
@@ -156,6 +181,8 @@ impl TestGateway {
             setup.memories.unwrap_or_default(),
         )
         .expect("the memories can be set up");
+        let listener = pentad_gateway::listen(([127, 0, 0, 1], 0).into()).expect("a port is free");
+        let address = listener.local_addr().expect("a bound socket has an address");
         let deps = Deps {
             gate: Gate {
                 identity: identity.clone(),
@@ -164,12 +191,18 @@ impl TestGateway {
                 refusals: setup.refusals,
             },
             db: database.db(),
+            exec,
             grep,
             projects,
             sync,
             memories,
             runs,
             storage: storage.clone(),
+            sign_ups: SignUps {
+                verify_email: setup.verify_email,
+                ..SignUps::default()
+            },
+            mailer: mailer(&format!("http://{address}"), setup.smtp),
             public_url: None,
             metrics: pentad_gateway::install_metrics(),
             limits: ServerLimits {
@@ -178,8 +211,6 @@ impl TestGateway {
                 ..ServerLimits::default()
             },
         };
-        let listener = pentad_gateway::listen(([127, 0, 0, 1], 0).into()).expect("a port is free");
-        let address = listener.local_addr().expect("a bound socket has an address");
         let (stop, stopped) = oneshot::channel::<()>();
         let running = tokio::spawn(async move {
             // The sender that is dropped says stop as well as one that is used.
@@ -314,6 +345,19 @@ pub const fn refusal_limit(per_second: u32, burst: u32) -> RefusalLimit {
     RefusalLimit {
         per_second: NonZeroU32::new(per_second).expect("a rate is at least one"),
         burst: NonZeroU32::new(burst).expect("a burst is at least one"),
+    }
+}
+
+fn mailer(public_url: &str, smtp: Option<String>) -> Mailer {
+    match smtp {
+        Some(url) => {
+            let smtp = Smtp {
+                url: url.into(),
+                from: "Pentad <pentad@example.com>".to_owned(),
+            };
+            Mailer::smtp(public_url, &smtp).expect("the address of a test server can be used")
+        }
+        None => Mailer::off(public_url),
     }
 }
 

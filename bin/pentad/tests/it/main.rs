@@ -3,6 +3,7 @@
 
 mod blocks;
 mod documentation;
+mod memory_of_a_push;
 mod output;
 mod programs;
 mod python;

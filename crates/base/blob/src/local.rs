@@ -20,6 +20,9 @@ struct Inner {
     /// Directories whose own entry, and those of all their parents up to the root, are known to
     /// be on disk. Nothing removes a directory while a store is open.
     durable: Mutex<HashSet<PathBuf>>,
+    /// The directories that hold the root's own entry, and those of parents made with it, until they have been
+    /// flushed. That waits for the first object: a flush on a busy disk takes seconds, and no start should.
+    unanchored: Mutex<Vec<PathBuf>>,
 }
 
 /// So many directories are remembered; then it starts again, which costs a few more fsyncs.
@@ -33,7 +36,7 @@ struct Found {
 }
 
 impl Directories {
-    /// Creates the root, durably.
+    /// Creates the root. Its entry is on disk once the first object is.
     pub(crate) fn create(root: &Path) -> io::Result<Self> {
         let missing: Vec<_> = root
             .ancestors()
@@ -41,18 +44,20 @@ impl Directories {
             .map(PathBuf::from)
             .collect();
         fs::create_dir_all(root)?;
-        let root = fs::canonicalize(root)?;
-        sync(&root)?;
+        let mut unanchored = Vec::new();
         for created in missing {
             // Relative to where the process stands when the path is.
-            match created.parent() {
-                Some(parent) if !parent.as_os_str().is_empty() => sync(parent)?,
-                _ => sync(Path::new("."))?,
-            }
+            unanchored.push(fs::canonicalize(match created.parent() {
+                Some(parent) if !parent.as_os_str().is_empty() => parent,
+                _ => Path::new("."),
+            })?);
         }
+        let root = fs::canonicalize(root)?;
+        unanchored.push(root.clone());
         Ok(Self(Arc::new(Inner {
             root,
             durable: Mutex::default(),
+            unanchored: Mutex::new(unanchored),
         })))
     }
 
@@ -66,6 +71,7 @@ impl Directories {
     /// the object was there already, put by a writer that has not come to its own fsync yet, or
     /// that such a writer created the directories on the way.
     pub(crate) fn make_durable(&self, name: &str, existed: bool) -> io::Result<()> {
+        self.anchor()?;
         let path = self.0.root.join(name);
         let mut unknown = Vec::new();
         let mut directory = path.parent();
@@ -94,6 +100,17 @@ impl Directories {
                 durable.clear();
             }
             durable.extend(unknown);
+        }
+        Ok(())
+    }
+
+    /// Flushes what holds the root, once.
+    fn anchor(&self) -> io::Result<()> {
+        // Held while flushing: nobody may go on before it is done.
+        let mut unanchored = self.0.unanchored.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(directory) = unanchored.last() {
+            sync(directory)?;
+            unanchored.pop();
         }
         Ok(())
     }

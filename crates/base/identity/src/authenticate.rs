@@ -27,10 +27,13 @@ pub struct Caller {
     pub actor: Actor,
     /// The family of the key, when it was a key.
     pub family: Option<KeyFamily>,
-    /// The name of the organisation's plan.
+    /// The name of the organisation's plan: it bounds what the organisation does.
     pub plan_name: PlanName,
     /// Its limits.
     pub plan: Plan,
+    /// The plan whose features the caller has: for a person the best of all organisations
+    /// ([`Identity::effective_plan`]), for a key of a program that of the key's organisation.
+    pub effective_plan: PlanName,
     /// Whether the user's address is proven.
     pub email_verified: bool,
     expires_at: Option<Timestamp>,
@@ -43,6 +46,7 @@ impl Caller {
             actor,
             family: None,
             plan_name: PlanName::Unlimited,
+            effective_plan: PlanName::Unlimited,
             plan: Plan::default(),
             email_verified: true,
             expires_at: None,
@@ -176,6 +180,10 @@ impl Identity {
             return Err(Refusal::Inactive);
         }
         let plan_name = PlanName::parse(&row.plan).unwrap_or(PlanName::Free);
+        let effective_plan = match key.family {
+            KeyFamily::User => self.best_of(&key.user).await?,
+            _ => plan_name,
+        };
         let caller = Arc::new(Caller {
             actor: Actor {
                 kind: if key.family == KeyFamily::User {
@@ -195,6 +203,7 @@ impl Identity {
             family: Some(key.family),
             plan_name,
             plan: self.plans.plan(plan_name).clone(),
+            effective_plan,
             email_verified: row.email_verified,
             expires_at: key.expires_at,
         });
@@ -227,6 +236,7 @@ impl Identity {
             family: None,
             plan_name: organisation.plan,
             plan: self.plans.plan(organisation.plan).clone(),
+            effective_plan: self.effective_plan(&user.id).await?.max(organisation.plan),
             email_verified: user.email_verified,
             expires_at: None,
         })
@@ -253,6 +263,7 @@ impl Identity {
             family: None,
             plan_name: organisation.plan,
             plan: self.plans.plan(organisation.plan).clone(),
+            effective_plan: organisation.plan,
             email_verified: true,
             expires_at: None,
         })

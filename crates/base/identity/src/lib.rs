@@ -31,6 +31,7 @@
 mod audit;
 mod authenticate;
 mod bootstrap;
+mod effective_plan;
 mod error;
 mod keys;
 mod limiter;
@@ -58,7 +59,7 @@ pub use limiter::{Limited, Limiter, Standing};
 pub use meters::Meter;
 pub use organisations::{Membership, Organisation, Role, valid_slug};
 pub use plan::{Feature, Plan, PlanName, PlanTable};
-pub use profile::Profile;
+pub use profile::{Account, Profile};
 pub use team::{INVITE_LIFETIME, Invite, InviteForMe, Member, NewServiceKey, TeamError, TeamResult, Upgrade};
 pub use users::User;
 pub use web_sessions::{SESSION_LIFETIME, WebSession};

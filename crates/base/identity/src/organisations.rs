@@ -122,7 +122,7 @@ const OF_USER: &str = "
     SELECT organisations.id, slug, name, plan, personal, created_at, role
     FROM memberships JOIN organisations ON organisations.id = memberships.organisation_id
     WHERE memberships.user_id = $1 ORDER BY personal, joined_at, organisations.id";
-const SET_PLAN: &str = "UPDATE organisations SET plan = $2 WHERE id = $1";
+pub(crate) const SET_PLAN: &str = "UPDATE organisations SET plan = $2 WHERE id = $1";
 
 impl Identity {
     /// Makes an organisation without members.

@@ -4,7 +4,8 @@
 use pentad_kernel::{OrganisationId, Timestamp, UserId};
 use pentad_store::{affected, with_reader, with_writer};
 
-use crate::{Error, Identity, Result};
+use crate::users::UserRow;
+use crate::{Error, Identity, Result, Role, User};
 
 /// What is known of a user beside the account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,6 +20,30 @@ pub struct Profile {
     pub last_sync_at: Option<Timestamp>,
     /// The organisation that new projects go to.
     pub default_organisation: Option<OrganisationId>,
+    /// What the user's daemons last said of their watchers: JSON.
+    pub capture_health: Option<String>,
+}
+
+/// A user with everything that the user is shown of the own account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// The user.
+    pub user: User,
+    /// What is known beside the account.
+    pub profile: Profile,
+    /// The organisation that the user joined first, beside the personal one: its name, and the role in it.
+    pub team: Option<(OrganisationId, String, Role)>,
+}
+
+#[derive(sqlx::FromRow)]
+struct AccountRow {
+    #[sqlx(flatten)]
+    user: UserRow,
+    #[sqlx(flatten)]
+    profile: ProfileRow,
+    team_id: Option<String>,
+    team_name: Option<String>,
+    role: Option<String>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -28,12 +53,39 @@ struct ProfileRow {
     client_device: Option<String>,
     last_sync_at: Option<i64>,
     default_organisation_id: Option<String>,
+    capture_health: Option<String>,
 }
 
+/// One statement, because every command of the command line begins with it.
+const ACCOUNT: &str = "
+    SELECT users.id, email, display_name, password_hash, is_admin, is_active, email_verified,
+           home_organisation_id, users.created_at, client_version, client_platform, client_device, last_sync_at,
+           default_organisation_id, capture_health, role, organisations.id AS team_id,
+           organisations.name AS team_name
+    FROM users
+    LEFT JOIN memberships ON memberships.user_id = users.id
+        AND memberships.organisation_id IN (SELECT id FROM organisations WHERE NOT personal)
+    LEFT JOIN organisations ON organisations.id = memberships.organisation_id
+    WHERE users.id = $1 ORDER BY joined_at, team_id LIMIT 1";
 const PROFILE: &str = "
-    SELECT client_version, client_platform, client_device, last_sync_at, default_organisation_id
+    SELECT client_version, client_platform, client_device, last_sync_at, default_organisation_id,
+           capture_health
     FROM users WHERE id = $1";
+const SET_HEALTH: &str = "UPDATE users SET capture_health = $2 WHERE id = $1";
 const SET_DEFAULT: &str = "UPDATE users SET default_organisation_id = $2 WHERE id = $1";
+
+impl From<ProfileRow> for Profile {
+    fn from(row: ProfileRow) -> Self {
+        Self {
+            client_version: row.client_version,
+            client_platform: row.client_platform,
+            client_device: row.client_device,
+            last_sync_at: row.last_sync_at.map(Timestamp::from_micros),
+            default_organisation: row.default_organisation_id.map(OrganisationId::new),
+            capture_health: row.capture_health,
+        }
+    }
+}
 
 impl Identity {
     /// What is known of the user beside the account.
@@ -46,13 +98,42 @@ impl Identity {
             .fetch_optional(conn)
             .await)?;
         let row = row.ok_or_else(|| Error::UserNotFound(user.to_string()))?;
-        Ok(Profile {
-            client_version: row.client_version,
-            client_platform: row.client_platform,
-            client_device: row.client_device,
-            last_sync_at: row.last_sync_at.map(Timestamp::from_micros),
-            default_organisation: row.default_organisation_id.map(OrganisationId::new),
+        Ok(row.into())
+    }
+
+    /// The user with everything that the user is shown of the own account.
+    ///
+    /// # Errors
+    /// [`Error::UserNotFound`].
+    pub async fn account(&self, user: &UserId) -> Result<Account> {
+        let row: Option<AccountRow> = with_reader!(self.db, |conn| sqlx::query_as(ACCOUNT)
+            .bind(user.as_str())
+            .fetch_optional(conn)
+            .await)?;
+        let row = row.ok_or_else(|| Error::UserNotFound(user.to_string()))?;
+        let role = row.role.as_deref().and_then(Role::parse);
+        Ok(Account {
+            user: row.user.into(),
+            profile: row.profile.into(),
+            team: match (row.team_id, row.team_name, role) {
+                (Some(id), Some(name), Some(role)) => Some((OrganisationId::new(id), name, role)),
+                _ => None,
+            },
         })
+    }
+
+    /// Notes what the user's daemons say of their watchers.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_capture_health(&self, user: &UserId, json: &str) -> Result<()> {
+        with_writer!(self.db, |conn| sqlx::query(SET_HEALTH)
+            .bind(user.as_str())
+            .bind(json)
+            .execute(conn)
+            .await
+            .map(affected))?;
+        Ok(())
     }
 
     /// Says which organisation the user's new projects go to; `None` for none in particular.

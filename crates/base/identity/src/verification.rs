@@ -15,7 +15,7 @@ const INSERT: &str =
 const FIND: &str = "SELECT user_id, email, expires_at FROM email_verifications WHERE token_hash = $1";
 const FORGET: &str = "DELETE FROM email_verifications WHERE user_id = $1 OR expires_at <= $2";
 const SET_VERIFIED: &str = "UPDATE users SET email_verified = $2 WHERE id = $1";
-const SET_ADMIN: &str = "UPDATE users SET is_admin = $2 WHERE id = $1";
+pub(crate) const SET_ADMIN: &str = "UPDATE users SET is_admin = $2 WHERE id = $1";
 
 impl Identity {
     /// Says that the user's address is not proven, and makes the token that proves it. The token is to be

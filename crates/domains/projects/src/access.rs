@@ -85,7 +85,7 @@ impl Projects {
             Some(name) => PlanName::parse(&name).unwrap_or(PlanName::Free),
             None => {
                 self.identity
-                    .best_plan(&UserId::new(project.owner_id.as_str()))
+                    .effective_plan(&UserId::new(project.owner_id.as_str()))
                     .await?
             }
         };
@@ -159,7 +159,7 @@ impl Projects {
     ) -> Result<PlanName> {
         Ok(match organisation {
             Some(id) => self.identity.organisation(id).await?.plan,
-            None => self.identity.best_plan(&actor.user).await?,
+            None => self.identity.effective_plan(&actor.user).await?,
         })
     }
 }

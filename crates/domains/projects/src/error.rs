@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use pentad_identity::{TeamError, Upgrade};
 use pentad_kernel::{Classify, ErrorKind};
+use pentad_language_model::ProviderError;
 use serde_json::{Value, json};
 
 /// A refused or failed call.
@@ -104,6 +105,9 @@ pub enum Error {
     /// What is known of sessions could not be read.
     #[error("the sessions could not be read")]
     Sessions(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A language model gave nothing that can be used.
+    #[error("{0}")]
+    Model(ProviderError),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] pentad_store::Error),
@@ -144,6 +148,8 @@ impl Classify for Error {
             Self::Quota(_) => ErrorKind::RateLimited,
             Self::Team(error) => error.kind(),
             Self::Sessions(_) => ErrorKind::Internal,
+            Self::Model(error) if error.is_timeout() => ErrorKind::Timeout,
+            Self::Model(_) => ErrorKind::Unavailable,
             Self::Store(error) => error.kind(),
         }
     }
@@ -158,6 +164,8 @@ impl Classify for Error {
             Self::StaleLease { .. } => Some("stale_lease_epoch"),
             Self::EtagMismatch { .. } => Some("etag_mismatch"),
             Self::GitlabUrl => Some("invalid_gitlab_instance_url"),
+            Self::Model(error) if error.is_timeout() => Some("llm_timeout"),
+            Self::Model(_) => Some("llm_request_failed"),
             Self::Team(error) => error.code(),
             _ => None,
         }

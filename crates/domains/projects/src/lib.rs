@@ -48,6 +48,7 @@ mod project;
 mod repositories;
 mod retrieval;
 mod rules;
+mod run_comparison;
 mod sessions;
 mod team;
 mod tickets;
@@ -57,6 +58,7 @@ use std::sync::Arc;
 
 use pentad_identity::Identity;
 use pentad_kernel::SharedClock;
+use pentad_language_model::UrlPolicy;
 use pentad_store::Db;
 
 pub use access::{Granted, Level};
@@ -64,17 +66,20 @@ pub use agent_runs::{AgentRun, Completion as RunCompletion, NewRun, RunFilter, S
 pub use columns::{At, Json, Texts};
 pub use error::Error;
 pub use integrations::{GithubChange, GithubSettings, GitlabChange, GitlabSettings};
+pub use knowledge::bulk::{BulkPromoted, BulkPromotion};
 pub use knowledge::compile::{Compilation, CompileCause, Compiled, Restored};
 pub use knowledge::entry::{AddedEntry, ClaimClass, Entry, EntryChange, NewEntry};
 pub use knowledge::extract::evidence;
 pub use knowledge::health::Health;
 pub use knowledge::list::{EntryFilter, EntryOrder};
 pub use knowledge::merge::{Claim, Dropped, Merged, merge};
+pub use knowledge::phrase::{ModelRequest, Phrase};
 pub use personas::{NewPersona, Persona, PersonaChange};
 pub use project::{NewProject, Project, ProjectView, SettingsChange};
 pub use repositories::Repository;
 pub use retrieval::{NewRetrievalEvent, RetrievalContext, RetrievalEvent, RetrievalLog};
 pub use rules::{CompiledRules, Rules, RulesChange, RulesOutput, RulesVersion, SUPPORTED_TOOLS};
+pub use run_comparison::{RunComparison, severity_counts};
 pub use sessions::{NoSessions, PortError, SessionFacts, Sessions};
 pub use team::{Removed, Standing, TeamOverview};
 pub use tickets::comments::{Comment, CommentCursor, NewComment};
@@ -97,6 +102,8 @@ pub struct Projects {
     clock: SharedClock,
     sessions: Arc<dyn Sessions>,
     limits: Limits,
+    /// Which addresses of language models may be called.
+    model_urls: UrlPolicy,
 }
 
 /// The sizes beyond which things are refused.
@@ -132,6 +139,7 @@ impl Projects {
             clock,
             sessions,
             limits: Limits::default(),
+            model_urls: UrlPolicy::default(),
         }
     }
 

@@ -85,7 +85,7 @@ impl Projects {
     /// # Errors
     /// When the database fails.
     pub async fn standing(&self, actor: &Actor) -> Result<Standing> {
-        let plan = self.identity.best_plan(&actor.user).await?;
+        let plan = self.identity.effective_plan(&actor.user).await?;
         if let Some(team) = self.team(actor).await? {
             return Ok(Standing {
                 plan,

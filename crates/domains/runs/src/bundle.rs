@@ -9,7 +9,9 @@ use pentad_store::with_reader;
 use crate::canonical::{self, StepRecords};
 use crate::diagnostics::Finding;
 use crate::json::{Json, object};
-use crate::names::{RunId, ShotKind, index_in_file, is_log_name, is_modelio_name, is_replay_name, is_side_effect_id};
+use crate::names::{
+    RunId, ShotKind, index_in_file, is_log_name, is_modelio_name, is_replay_name, is_side_effect_id,
+};
 use crate::reading::{self, RunInfo};
 use crate::record::{Kind, screenshot_key};
 use crate::steps::Shot;

@@ -77,7 +77,9 @@ fn unpack(archive: Bytes, limits: &Limits) -> Result<BTreeMap<String, Bytes>> {
     let mut files = BTreeMap::new();
     let unpacked = reader.for_each(|path, content| {
         let mut bytes = Vec::new();
-        content.read_to_end(&mut bytes).map_err(|source| pentad_archive::Error::Read { source })?;
+        content
+            .read_to_end(&mut bytes)
+            .map_err(|source| pentad_archive::Error::Read { source })?;
         files.insert(path.as_str().to_owned(), Bytes::from(bytes));
         Ok::<_, pentad_archive::Error>(())
     });
@@ -110,7 +112,11 @@ impl<'a> Bundle<'a> {
     fn open(run: &RunId, files: BTreeMap<String, Bytes>, limits: &'a Limits) -> Result<Self> {
         for needed in ["manifest.json", "trace.json"] {
             if !files.contains_key(needed) {
-                return Err(Error::invalid(&["body", needed], "missing", "the bundle lacks this file"));
+                return Err(Error::invalid(
+                    &["body", needed],
+                    "missing",
+                    "the bundle lacks this file",
+                ));
             }
         }
         let manifest = parse("manifest.json", &files["manifest.json"])?;
@@ -272,10 +278,19 @@ impl<'a> Bundle<'a> {
             Path::Replay(name) => changes.push(Change::new(Kind::Replay, name, json()?, Rule::Replace)),
             Path::Log(name) => {
                 let text = String::from_utf8_lossy(&content).into_owned();
-                let (text, replaced) = if scrub { crate::scrub::scrub(&text) } else { (text, 0) };
+                let (text, replaced) = if scrub {
+                    crate::scrub::scrub(&text)
+                } else {
+                    (text, 0)
+                };
                 let name = canonical_log(&name);
                 let before = format!("{name}\0");
-                changes.push(Change::new(Kind::Log, name.clone(), Json::Null, Rule::Clear { before }));
+                changes.push(Change::new(
+                    Kind::Log,
+                    name.clone(),
+                    Json::Null,
+                    Rule::Clear { before },
+                ));
                 changes.push(Change::clear_below(Kind::LogChunk, &name));
                 changes.push(Change {
                     step_index: name.strip_prefix("step-").and_then(|index| index.parse().ok()),
@@ -297,8 +312,7 @@ fn canonical_log(name: &str) -> String {
 }
 
 fn parse(path: &str, content: &[u8]) -> Result<Json> {
-    Json::parse(content)
-        .map_err(|error| Error::invalid(&["body", path], "json_invalid", error.to_string()))
+    Json::parse(content).map_err(|error| Error::invalid(&["body", path], "json_invalid", error.to_string()))
 }
 
 fn lines(path: &str, content: &[u8]) -> Result<Vec<Json>> {
@@ -311,7 +325,7 @@ fn lines(path: &str, content: &[u8]) -> Result<Vec<Json>> {
 
 fn list(path: &str, document: &Json, name: &str) -> Result<Vec<Json>> {
     let elements = document.get(name).and_then(Json::elements);
-    elements.map(<[Json]>::to_vec).ok_or_else(|| {
-        Error::invalid(&["body", path, name], "list_type", "expected an array")
-    })
+    elements
+        .map(<[Json]>::to_vec)
+        .ok_or_else(|| Error::invalid(&["body", path, name], "list_type", "expected an array"))
 }

@@ -159,8 +159,17 @@ impl Span {
 /// A span as it is kept, by the time at which it began.
 pub(crate) fn raw_span(span: Json) -> Change {
     let text = |name: &str| span.text_at(name).unwrap_or_default();
-    let digits = |text: &str| text.chars().filter(char::is_ascii_alphanumeric).take(64).collect::<String>();
-    let key = format!("{:0>20}/{}", digits(text("startTimeUnixNano")), digits(text("spanId")));
+    let digits = |text: &str| {
+        text.chars()
+            .filter(char::is_ascii_alphanumeric)
+            .take(64)
+            .collect::<String>()
+    };
+    let key = format!(
+        "{:0>20}/{}",
+        digits(text("startTimeUnixNano")),
+        digits(text("spanId"))
+    );
     Change::new(Kind::Span, key, span, Rule::Replace)
 }
 
@@ -196,7 +205,8 @@ impl Runs {
             }
             self.ingest_spans_of(actor, run, spans).await
         });
-        for outcome in futures_join(writes).await {
+        // At once, so that they share a flush.
+        for outcome in futures_util::future::join_all(writes).await {
             outcome?;
         }
         Ok(())
@@ -240,7 +250,8 @@ impl Runs {
             changes.extend(events(&span, step));
             changes.push(raw_span(span.raw));
         }
-        self.ingest(actor, Submission::new(run, "traces", None, changes)).await?;
+        self.ingest(actor, Submission::new(run, "traces", None, changes))
+            .await?;
         Ok(())
     }
 
@@ -282,30 +293,6 @@ impl Places {
             *next - 1
         })
     }
-}
-
-/// All of them at once, so that they share a flush.
-async fn futures_join<F: Future<Output = Result<()>>>(writes: impl Iterator<Item = F>) -> Vec<Result<()>> {
-    let mut waiting: Vec<_> = writes.map(Box::pin).collect();
-    let mut outcomes: Vec<Option<Result<()>>> = waiting.iter().map(|_| None).collect();
-    std::future::poll_fn(|context| {
-        let mut all = true;
-        for (write, outcome) in waiting.iter_mut().zip(&mut outcomes) {
-            if outcome.is_none() {
-                match write.as_mut().poll(context) {
-                    std::task::Poll::Ready(done) => *outcome = Some(done),
-                    std::task::Poll::Pending => all = false,
-                }
-            }
-        }
-        if all {
-            std::task::Poll::Ready(())
-        } else {
-            std::task::Poll::Pending
-        }
-    })
-    .await;
-    outcomes.into_iter().flatten().collect()
 }
 
 fn without_content(span: &mut Span) {
@@ -356,8 +343,15 @@ fn tool(span: &Span, index: u64) -> Json {
         ("step_id", Some(Json::from(span.span_id.as_str()))),
         ("step_index", Some(index.into())),
         ("step_type", Some(Json::from(name))),
-        ("status", Some(Json::from(if failed { "failed" } else { "succeeded" }))),
-        ("intent", span.text(&["augur.intent", "gen_ai.tool.description"]).map(Json::from)),
+        (
+            "status",
+            Some(Json::from(if failed { "failed" } else { "succeeded" })),
+        ),
+        (
+            "intent",
+            span.text(&["augur.intent", "gen_ai.tool.description"])
+                .map(Json::from),
+        ),
         ("failure_class", span.text(&["error.type"]).map(Json::from)),
         ("started_at", Some(Json::from(span.from.to_string()))),
         ("ended_at", Some(Json::from(span.to.to_string()))),
@@ -418,18 +412,28 @@ fn session(span: &Span, run: &RunId) -> Json {
     let name = span.text(AGENT).or(service).unwrap_or("unknown");
     known(vec![
         ("schema_version", Some(Json::from("0.1"))),
-        ("debug_session_id", Some(Json::from(format!("dbg_{}", span.trace_id)))),
+        (
+            "debug_session_id",
+            Some(Json::from(format!("dbg_{}", span.trace_id))),
+        ),
         ("run_id", Some(Json::from(run.as_str()))),
         (
             "client",
-            Some(known(vec![("name", Some(Json::from(name))), ("version", version.map(Json::from))])),
+            Some(known(vec![
+                ("name", Some(Json::from(name))),
+                ("version", version.map(Json::from)),
+            ])),
         ),
         ("capture_mode", Some(Json::from("trace"))),
         ("started_at", Some(Json::from(span.from.to_string()))),
         ("ended_at", Some(Json::from(span.to.to_string()))),
         (
             "status",
-            Some(Json::from(if span.error.is_some() { "failed" } else { "succeeded" })),
+            Some(Json::from(if span.error.is_some() {
+                "failed"
+            } else {
+                "succeeded"
+            })),
         ),
     ])
 }
@@ -445,7 +449,11 @@ fn events(span: &Span, step: Option<u64>) -> Option<Change> {
             ("layer", Some(Json::from("runner"))),
             (
                 "kind",
-                Some(Json::from(if event.name == "exception" { "error" } else { "info" })),
+                Some(Json::from(if event.name == "exception" {
+                    "error"
+                } else {
+                    "info"
+                })),
             ),
             ("summary", Some(Json::from(event.name.as_str()))),
             ("step_index", step.map(Json::from)),

@@ -152,12 +152,7 @@ pub(crate) fn screenshot_key(index: u64, kind: ShotKind) -> String {
 }
 
 impl Submission {
-    pub(crate) fn new(
-        run: RunId,
-        event: &'static str,
-        path: Option<String>,
-        changes: Vec<Change>,
-    ) -> Self {
+    pub(crate) fn new(run: RunId, event: &'static str, path: Option<String>, changes: Vec<Change>) -> Self {
         let bytes = changes.iter().map(Change::bytes).sum();
         Self {
             run,

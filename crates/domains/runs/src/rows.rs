@@ -342,7 +342,13 @@ const DELETE_RECORDS: &str =
     "DELETE FROM run_records WHERE run = $1 AND kind = $2 AND key >= $3 AND key < $4";
 
 /// Removes the records of a kind with keys from `first` on, up to `before`.
-pub(crate) async fn delete_records(tx: &mut Tx, run: i64, kind: Kind, first: &str, before: &str) -> Result<()> {
+pub(crate) async fn delete_records(
+    tx: &mut Tx,
+    run: i64,
+    kind: Kind,
+    first: &str,
+    before: &str,
+) -> Result<()> {
     with_tx!(*tx, |conn| sqlx::query(DELETE_RECORDS)
         .bind(run)
         .bind(kind.name())

@@ -346,9 +346,11 @@ impl Runs {
     /// [`Error::RunNotFound`].
     pub async fn findings_file(&self, actor: &Actor, run_id: &RunId, packs: &[&str]) -> Result<File> {
         let findings = self.findings(actor, run_id).await?;
-        let chosen = findings
-            .iter()
-            .filter(|finding| packs.iter().any(|pack| finding.rule.split('.').next() == Some(pack)));
+        let chosen = findings.iter().filter(|finding| {
+            packs
+                .iter()
+                .any(|pack| finding.rule.split('.').next() == Some(pack))
+        });
         Ok(File::json(&Json::Array(chosen.map(Finding::to_json).collect())))
     }
 

@@ -87,20 +87,18 @@ impl BundleZip {
         };
         let damaged = |_| Error::Damaged("an archive that is being written");
         while let Some(path) = self.paths.pop_front() {
-            let Some(parsed) = Path::parse(&path) else { continue };
+            let Some(parsed) = Path::parse(&path) else {
+                continue;
+            };
             let file = match self.runs.file_of(&self.actor, &self.info, &parsed).await {
                 Ok(file) => file,
                 // The run may change while it is read.
                 Err(Error::FileNotFound) => continue,
                 Err(other) => return Err(other),
             };
-            let written = tokio::task::spawn_blocking(move || {
-                add(&mut archive, &path, &file).map(|()| archive)
-            });
-            archive = written
-                .await
-                .map_err(|_| Error::ShuttingDown)?
-                .map_err(damaged)?;
+            let written =
+                tokio::task::spawn_blocking(move || add(&mut archive, &path, &file).map(|()| archive));
+            archive = written.await.map_err(|_| Error::ShuttingDown)?.map_err(damaged)?;
             self.archive = Some(archive);
             return Ok(Some(self.written.take()));
         }

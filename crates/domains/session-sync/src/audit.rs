@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use pentad_identity::{Caller, Feature};
-use pentad_kernel::{Actor, Timestamp, UserId, id};
-use pentad_store::{affected, with_reader, with_tx, with_writer};
+use pentad_kernel::{Timestamp, UserId, id};
+use pentad_store::{Tx, affected, with_reader, with_tx, with_writer};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -22,6 +22,8 @@ const PROMPT_CHARS: usize = 120_000;
 const MESSAGE_CHARS: usize = 2_000;
 /// How long a gateway has charge of an audit before another may take it up.
 const LEASE: Duration = Duration::from_secs(300);
+/// How long after a push the server waits before it audits by itself.
+const ON_SYNC_DELAY: Duration = Duration::from_secs(60);
 /// How often an audit is begun before it has failed.
 const MAX_ATTEMPTS: i64 = 3;
 
@@ -136,6 +138,14 @@ const DUE: &str = "
 const TAKE: &str = "
     UPDATE sync_audit_jobs SET lease_expires_at = $3, attempts = attempts + 1
     WHERE session_id = $1 AND status = 'running' AND lease_expires_at <= $2";
+/// A device that audits what it pushes by itself is given a minute to do so: asking twice would be paid twice.
+const PUT_JOB_ON_SYNC: &str = "
+    INSERT INTO sync_audit_jobs (session_id, status, sealed_request, attempts, updated_at, lease_expires_at)
+    SELECT $1, 'running', NULL, 0, $3, $4 FROM sync_settings
+    WHERE user_id = $2 AND audit_trigger = 'on_sync' AND EXISTS (SELECT 1 FROM sync_judges WHERE user_id = $2)
+    ON CONFLICT (session_id) DO UPDATE SET status = excluded.status, error = NULL,
+        sealed_request = NULL, attempts = 0, updated_at = excluded.updated_at,
+        lease_expires_at = excluded.lease_expires_at";
 const END_JOB: &str = "
     UPDATE sync_audit_jobs SET status = $2, error = $3, sealed_request = NULL, updated_at = $4
     WHERE session_id = $1";
@@ -157,9 +167,9 @@ impl SessionSync {
     pub async fn audit(&self, caller: &Caller, id: &str, request: AuditRequest) -> Result<Audited> {
         require_feature(caller, Feature::JudgeManual)?;
         let session = self.session_by_id(caller, id).await?;
-        let judge = self.resolve_judge(&caller.actor, request).await?;
+        let judge = self.resolve_judge(&caller.actor.user, request).await?;
         if let Some(url) = &judge.base_url {
-            self.settings.judge_urls.check(url).await?;
+            self.settings.judge_urls.check_and_look_up(url).await?;
         }
         let facts = match self.summary_of(session.clone()).await {
             Ok(summary) => summary.facts,
@@ -192,6 +202,28 @@ impl SessionSync {
             .bind(status)
             .bind(sealed)
             .bind(self.clock.now().as_micros())
+            .execute(conn)
+            .await
+            .map(affected))?;
+        Ok(())
+    }
+
+    /// Notes in the transaction of a push that the session is to be audited, if its owner wants that.
+    pub(crate) async fn audit_on_sync(
+        &self,
+        tx: &mut Tx,
+        caller: &Caller,
+        session: &str,
+        now: Timestamp,
+    ) -> Result<()> {
+        if require_feature(caller, Feature::AutoAudit).is_err() {
+            return Ok(());
+        }
+        with_tx!(*tx, |conn| sqlx::query(PUT_JOB_ON_SYNC)
+            .bind(session)
+            .bind(caller.actor.user.as_str())
+            .bind(now.as_micros())
+            .bind(now.plus(ON_SYNC_DELAY).as_micros())
             .execute(conn)
             .await
             .map(affected))?;
@@ -245,18 +277,27 @@ impl SessionSync {
                 "the audit was begun several times and never ended".to_owned(),
             ));
         }
-        let sealed = job.sealed_request.as_deref().ok_or(Error::Sealed)?;
-        let text = self.seal.open(&job_purpose(&job.session_id), sealed)?;
-        let stored: StoredRequest = serde_json::from_str(text.expose_secret()).map_err(|_| Error::Sealed)?;
         let session = self.any_session(&job.session_id).await?;
         let session = session
-            .filter(|session| session.deleted_at.is_none() && session.user == UserId::new(stored.user))
+            .filter(|session| session.deleted_at.is_none())
             .ok_or(Error::SessionNotFound)?;
-        let judge = Judge {
-            provider: stored.provider,
-            model: stored.model,
-            base_url: stored.base_url,
-            key: stored.key.map(SecretString::from),
+        let judge = match job.sealed_request.as_deref() {
+            Some(sealed) => {
+                let text = self.seal.open(&job_purpose(&job.session_id), sealed)?;
+                let stored: StoredRequest =
+                    serde_json::from_str(text.expose_secret()).map_err(|_| Error::Sealed)?;
+                if session.user != UserId::new(stored.user) {
+                    return Err(Error::SessionNotFound);
+                }
+                Judge {
+                    provider: stored.provider,
+                    model: stored.model,
+                    base_url: stored.base_url,
+                    key: stored.key.map(SecretString::from),
+                }
+            }
+            // The audit follows a push: the judge is the one that the owner saved.
+            None => self.resolve_judge(&session.user, NewJudge::default()).await?,
         };
         self.judge_session(&session, &judge).await.map(|_| ())
     }
@@ -270,7 +311,7 @@ impl SessionSync {
                     "tool_use_count": session.tool_use_count}),
             });
         };
-        let answer = self.ask(judge, SYSTEM, &transcript).await?;
+        let answer = self.ask_text(judge, SYSTEM, &transcript).await?;
         let findings = findings(&answer)?;
         let mut warnings = Vec::new();
         if cut {
@@ -319,7 +360,7 @@ impl SessionSync {
 
     /// The end of a session as the judge reads it, and whether its beginning was left out; `None` when the
     /// assistant said nothing.
-    async fn transcript(&self, session: &Session) -> Result<(Option<String>, bool)> {
+    pub(crate) async fn transcript(&self, session: &Session) -> Result<(Option<String>, bool)> {
         let messages = self.session_messages(&session.id).await?;
         let mut pieces = std::collections::VecDeque::new();
         let (mut total, mut cut, mut claims) = (0, false, false);
@@ -414,14 +455,6 @@ impl SessionSync {
                 _ => AuditStatus::Running,
             },
         })
-    }
-
-    /// Whether the actor's sessions are audited as soon as they are synced.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn audits_on_sync(&self, actor: &Actor) -> Result<bool> {
-        Ok(self.audit_trigger(actor).await? == crate::AuditTrigger::OnSync)
     }
 }
 

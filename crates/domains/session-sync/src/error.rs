@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use pentad_identity::{Feature, PlanName};
+use pentad_identity::Upgrade;
 use pentad_kernel::{Classify, ErrorKind};
+use pentad_language_model::UrlRefused;
 use serde_json::{Value, json};
 
 use crate::handoffs::Status;
@@ -76,13 +77,8 @@ pub enum Error {
     #[error("Too many concurrent pushes; try again shortly")]
     TooManyPushes,
     /// The plan does not include this.
-    #[error("{feature} requires the {required} plan or higher", required = .feature.from_plan())]
-    UpgradeRequired {
-        /// What it does not include.
-        feature: Feature,
-        /// The plan.
-        plan: PlanName,
-    },
+    #[error("{}", .0.message())]
+    UpgradeRequired(Upgrade),
     /// The address is not proven yet.
     #[error("Email not verified. Check your inbox for the verification link.")]
     EmailNotVerified,
@@ -163,8 +159,8 @@ pub enum Error {
     #[error("No LLM API key configured. Save judge settings or pass llm_api_key.")]
     NoJudge,
     /// The judge's address may not be called.
-    #[error("base_url is not allowed: {0}")]
-    UrlNotAllowed(String),
+    #[error("base_url is not allowed: it must be {0}")]
+    UrlNotAllowed(#[from] UrlRefused),
     /// The judge found nothing to judge.
     #[error("No verifiable claims were found in the session")]
     NoClaims {
@@ -230,7 +226,7 @@ impl Classify for Error {
             | Self::HandoffExpired => ErrorKind::Gone,
             Self::ArchiveTooLarge { .. } | Self::MemberTooLarge { .. } => ErrorKind::TooLarge,
             Self::StorageLimit { .. }
-            | Self::UpgradeRequired { .. }
+            | Self::UpgradeRequired(_)
             | Self::EmailNotVerified
             | Self::NotInTeam
             | Self::ServiceKey { .. } => ErrorKind::Forbidden,
@@ -265,7 +261,7 @@ impl Classify for Error {
             Self::Archive(pentad_archive::Error::LimitExceeded { .. }) => Some("session_too_large"),
             Self::StorageLimit { .. } => Some("storage_limit"),
             Self::TooManyPushes => Some("sync_rate_limit"),
-            Self::UpgradeRequired { .. } => Some("upgrade_required"),
+            Self::UpgradeRequired(_) => Some("upgrade_required"),
             Self::ClaimRaceLost { .. } => Some("claim_race_lost"),
             Self::ServiceKey { code, .. } => Some(code),
             Self::NoClaims { .. } => Some("no_claims_extracted"),
@@ -290,10 +286,7 @@ impl Classify for Error {
                 Some(json!({"limit": limit.name(), "limit_value": max, "file": entry}))
             }
             Self::StorageLimit { used, limit } => Some(json!({"current_usage": used, "limit": limit})),
-            Self::UpgradeRequired { feature, plan } => Some(json!({
-                "feature": feature.name(), "current_tier": plan.name(),
-                "required_tier": feature.from_plan().name(), "upgrade_url": "/api/v1/billing/checkout",
-            })),
+            Self::UpgradeRequired(upgrade) => Some(upgrade.details()),
             Self::ClaimRaceLost {
                 winner_user_id,
                 winner_email,

@@ -4,7 +4,7 @@ use pentad_kernel::{Timestamp, UserId};
 use pentad_store::{affected, with_reader, with_writer};
 use sqlx::QueryBuilder;
 
-use crate::{Facts, Result, SessionSync};
+use crate::{Facts, Narrative, Result, SessionSync};
 
 /// A session with the facts that knowledge is taken from.
 #[derive(Clone, Debug)]
@@ -17,6 +17,8 @@ pub struct LearnedFrom {
     pub project: Option<String>,
     /// What happened in it.
     pub facts: Facts,
+    /// What a language model told of it.
+    pub narrative: Option<Narrative>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -25,6 +27,7 @@ struct FactsRow {
     user_id: String,
     project_id: Option<String>,
     summary: String,
+    narrative: Option<String>,
 }
 
 impl From<FactsRow> for LearnedFrom {
@@ -34,6 +37,7 @@ impl From<FactsRow> for LearnedFrom {
             user: row.user_id,
             project: row.project_id,
             facts: serde_json::from_str(&row.summary).unwrap_or_default(),
+            narrative: row.narrative.and_then(|text| serde_json::from_str(&text).ok()),
         }
     }
 }
@@ -42,11 +46,11 @@ const REMOTES: &str = "
     SELECT DISTINCT git_remote FROM sync_sessions
     WHERE user_id = $1 AND deleted_at IS NULL AND git_remote IS NOT NULL ORDER BY git_remote";
 const RECENT: &str = "
-    SELECT sync_sessions.id, user_id, project_id, summary
+    SELECT sync_sessions.id, user_id, project_id, summary, narrative
     FROM sync_sessions JOIN sync_contents ON sync_contents.session_id = sync_sessions.id
     WHERE user_id = $1 AND git_remote = $2 AND deleted_at IS NULL ORDER BY updated_at DESC, id LIMIT $3";
 const LINKED_SINCE: &str = "
-    SELECT sync_sessions.id, user_id, project_id, summary
+    SELECT sync_sessions.id, user_id, project_id, summary, narrative
     FROM sync_sessions JOIN sync_contents ON sync_contents.session_id = sync_sessions.id
     WHERE uploaded_at >= $1 AND project_id IS NOT NULL AND deleted_at IS NULL ORDER BY uploaded_at, id LIMIT 1000";
 const OWNED: &str = "

@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use crate::frames::{Frame, FrameWriter};
 use crate::manifest::{Git, Metadata};
 use crate::message::Message;
+use crate::redact::{Kinds, Watched, redacted_archive};
 use crate::secrets::kinds_of_secrets;
 use crate::summary::{Facts, Gatherer};
 use crate::{Error, Result};
@@ -63,20 +64,27 @@ pub enum SecretScan {
     /// Nothing is looked for.
     #[default]
     Off,
-    /// What is found is noted on the session.
+    /// What is found in messages is noted on the session.
     Warn,
+    /// What is found in any file is noted, and blotted out before anything is stored: the session's etag is then
+    /// that of the archive without it. Everything is looked at before the answer, whatever
+    /// [`ArchiveLimits::scanned_bytes`] says.
+    Redact,
 }
 
 /// Bytes of an archive kept in memory before they go to a file.
-const SPOOL_BYTES: usize = 2 << 20;
+pub(crate) const SPOOL_BYTES: usize = 2 << 20;
 /// Chunks that wait for the reading thread.
 const QUEUE: usize = 8;
 
 /// What one pass over an archive gave.
 pub(crate) struct Ingested {
+    /// The archive that is to be stored.
     pub(crate) archive: SpooledTempFile,
     pub(crate) sha256: [u8; 32],
     pub(crate) size: u64,
+    /// The hash of the archive that was sent.
+    pub(crate) sent_sha256: [u8; 32],
     pub(crate) extracted: Extracted,
 }
 
@@ -90,15 +98,27 @@ pub(crate) struct Extracted {
     pub(crate) frames: Vec<Frame>,
     pub(crate) facts: Facts,
     pub(crate) first_user_text: Option<String>,
-    /// The kinds of secret found, and whether all the text was looked at; `None` without a scan.
+    /// What a scan for secrets found; `None` without a scan.
     pub(crate) secrets: Option<SecretsFound>,
 }
 
 /// What a scan for secrets found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SecretsFound {
-    pub(crate) kinds: std::collections::BTreeMap<&'static str, u64>,
+    /// Whether they were blotted out.
+    pub(crate) redacted: bool,
+    /// Messages with a secret of each kind.
+    pub(crate) messages: Kinds,
+    /// Lines of other files with one.
+    pub(crate) elsewhere: Kinds,
+    /// Whether all the text was looked at.
     pub(crate) complete: bool,
+}
+
+impl SecretsFound {
+    fn is_empty(&self) -> bool {
+        self.messages.is_empty() && self.elsewhere.is_empty()
+    }
 }
 
 /// Reads the archive that `body` streams.
@@ -154,12 +174,32 @@ fn read(
     if tap.interrupted {
         return Err(Error::Interrupted);
     }
-    let extracted = extracted?;
+    let mut extracted = extracted?;
+    let sent_sha256 = tap.hash.finalize().into();
+    let found = extracted.secrets.take();
+    if scan == SecretScan::Redact
+        && let Some(found) = found.as_ref().filter(|found| !found.is_empty())
+    {
+        let clean = redacted_archive(tap.spool, &caps(limits))?;
+        let mut archive = clean.archive;
+        let mut extracted = extract(&mut archive, limits, u64::MAX, SecretScan::Off)?;
+        extracted.secrets = Some(found.clone());
+        archive.seek(SeekFrom::Start(0)).map_err(Error::Spool)?;
+        return Ok(Ingested {
+            archive,
+            sha256: clean.sha256,
+            size: clean.size,
+            sent_sha256,
+            extracted,
+        });
+    }
+    extracted.secrets = found;
     tap.spool.seek(SeekFrom::Start(0)).map_err(Error::Spool)?;
     Ok(Ingested {
         archive: tap.spool,
-        sha256: tap.hash.finalize().into(),
+        sha256: sent_sha256,
         size: tap.size,
+        sent_sha256,
         extracted,
     })
 }
@@ -215,17 +255,8 @@ pub(crate) fn extract(
     scan: SecretScan,
 ) -> Result<Extracted> {
     let member_limit = member_limit.min(limits.member_bytes);
-    let caps = Caps {
-        max_members: limits.members,
-        max_member_bytes: limits.unpacked_bytes,
-        max_unpacked_bytes: limits.unpacked_bytes,
-        max_name_bytes: 8 << 20,
-        max_ratio: Some(limits.ratio),
-        ratio_free_bytes: 16 << 20,
-        ..Caps::default()
-    };
     let mut content = Content::new(limits, scan);
-    read_tar_gz(reader, &caps, |member, bytes| {
+    read_tar_gz(reader, &caps(limits), |member, bytes| {
         if member.size > member_limit {
             return Err(Error::MemberTooLarge {
                 file: member.path.as_str().to_owned(),
@@ -238,6 +269,18 @@ pub(crate) fn extract(
     content.finish()
 }
 
+fn caps(limits: &ArchiveLimits) -> Caps {
+    Caps {
+        max_members: limits.members,
+        max_member_bytes: limits.unpacked_bytes,
+        max_unpacked_bytes: limits.unpacked_bytes,
+        max_name_bytes: 8 << 20,
+        max_ratio: Some(limits.ratio),
+        ratio_free_bytes: 16 << 20,
+        ..Caps::default()
+    }
+}
+
 /// What is gathered from the members of an archive.
 struct Content<'a> {
     limits: &'a ArchiveLimits,
@@ -246,18 +289,14 @@ struct Content<'a> {
     tools: Option<Value>,
     messages: Option<(SpooledTempFile, Vec<Frame>)>,
     gatherer: Gatherer,
-    scan: Option<(SecretsFound, u64)>,
+    scan: SecretScan,
+    found: SecretsFound,
+    /// Bytes that may still be looked at while the client waits.
+    scannable: u64,
 }
 
 impl<'a> Content<'a> {
     fn new(limits: &'a ArchiveLimits, scan: SecretScan) -> Self {
-        let found = || {
-            let found = SecretsFound {
-                complete: true,
-                ..SecretsFound::default()
-            };
-            (found, limits.scanned_bytes)
-        };
         Self {
             limits,
             manifest: None,
@@ -265,7 +304,13 @@ impl<'a> Content<'a> {
             tools: None,
             messages: None,
             gatherer: Gatherer::default(),
-            scan: (scan == SecretScan::Warn).then(found),
+            scan,
+            found: SecretsFound {
+                redacted: scan == SecretScan::Redact,
+                complete: true,
+                ..SecretsFound::default()
+            },
+            scannable: limits.scanned_bytes,
         }
     }
 
@@ -275,6 +320,23 @@ impl<'a> Content<'a> {
             None => path,
             Some((_, name)) => name,
         };
+        if self.scan != SecretScan::Redact {
+            return self.keep(name, bytes);
+        }
+        let mut watched = Watched::new(bytes);
+        self.keep(name, &mut watched)?;
+        let kinds = watched.finish().map_err(pentad_archive::Error::from)?;
+        let found = match name {
+            "messages.jsonl" => &mut self.found.messages,
+            _ => &mut self.found.elsewhere,
+        };
+        for (kind, lines) in kinds {
+            *found.entry(kind).or_default() += lines;
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, name: &str, bytes: &mut dyn Read) -> Result<()> {
         match name {
             "manifest.json" if self.manifest.is_none() => self.manifest = self.document(bytes)?,
             "workspace.json" if self.workspace.is_none() => self.workspace = self.document(bytes)?,
@@ -325,16 +387,16 @@ impl<'a> Content<'a> {
     }
 
     fn scan_line(&mut self, text: &str) {
-        let Some((found, left)) = &mut self.scan else {
-            return;
-        };
-        if text.len() as u64 > *left {
-            found.complete = false;
+        if self.scan != SecretScan::Warn {
             return;
         }
-        *left -= text.len() as u64;
+        if text.len() as u64 > self.scannable {
+            self.found.complete = false;
+            return;
+        }
+        self.scannable -= text.len() as u64;
         for kind in kinds_of_secrets(text) {
-            *found.kinds.entry(kind).or_default() += 1;
+            *self.found.messages.entry(kind).or_default() += 1;
         }
     }
 
@@ -352,7 +414,7 @@ impl<'a> Content<'a> {
             frames,
             facts,
             first_user_text,
-            secrets: self.scan.map(|(found, _)| found),
+            secrets: (self.scan != SecretScan::Off).then_some(self.found),
         })
     }
 }

@@ -1,19 +1,15 @@
-//! The language model that judges sessions: whose it is, and how it is asked.
+//! The language model that judges sessions and tells what happened in them: whose it is, and how it is asked.
 
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
 use pentad_identity::{Caller, Feature};
-use pentad_kernel::Actor;
+use pentad_kernel::{Actor, UserId};
+use pentad_language_model::{Connection, LanguageModel, Provider, ProviderError, Shape};
 use pentad_store::{affected, with_reader, with_writer};
 use secrecy::{ExposeSecret as _, SecretString};
-use serde_json::{Value, json};
 
-use crate::guarded_url::GuardedUrl;
 use crate::{Error, Result, SessionSync, require_feature};
 
-/// How much of an answer is read.
-const MAX_ANSWER_BYTES: usize = 2 << 20;
 /// How long a list of models may take.
 const MODELS_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -67,18 +63,6 @@ const PUT: &str = "
         base_url = excluded.base_url, sealed_key = excluded.sealed_key";
 const DELETE: &str = "DELETE FROM sync_judges WHERE user_id = $1";
 
-/// A client that knows no address but the ones that were looked at, and follows nowhere else.
-fn client(to: &GuardedUrl, timeout: Duration) -> Result<reqwest::Client> {
-    pentad_blob::install_crypto_provider();
-    reqwest::Client::builder()
-        .resolve_to_addrs(&to.host, &to.addresses)
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .timeout(timeout)
-        .build()
-        .map_err(|error| Error::Internal(Box::new(error)))
-}
-
 fn purpose(user: &str) -> String {
     format!("judge/{user}")
 }
@@ -121,7 +105,7 @@ impl SessionSync {
         let base_url = new.base_url.filter(|url| !url.trim().is_empty());
         if let Some(url) = &base_url {
             require_feature(caller, Feature::CustomBaseUrl)?;
-            self.settings.judge_urls.check(url).await?;
+            self.settings.judge_urls.check_and_look_up(url).await?;
         }
         let user = caller.actor.user.as_str();
         let key = new.api_key.filter(|key| !key.expose_secret().is_empty());
@@ -165,10 +149,10 @@ impl SessionSync {
         Ok(())
     }
 
-    /// Whom to ask for the actor: what the request says, and for the rest what is saved. The saved key is
+    /// Whom to ask for a user: what the request says, and for the rest what is saved. The saved key is
     /// used only with the provider and address it was saved for.
-    pub(crate) async fn resolve_judge(&self, actor: &Actor, wanted: NewJudge) -> Result<Judge> {
-        let user = actor.user.as_str();
+    pub(crate) async fn resolve_judge(&self, user: &UserId, wanted: NewJudge) -> Result<Judge> {
+        let user = user.as_str();
         let saved = self.judge_row(user).await?;
         let base_url = wanted.base_url.filter(|url| !url.trim().is_empty());
         let given = wanted.api_key.filter(|key| !key.expose_secret().is_empty());
@@ -219,7 +203,7 @@ impl SessionSync {
             base_url: Some(base_url.to_owned()),
             ..NewJudge::default()
         };
-        let to = self.settings.judge_urls.check(base_url).await?;
+        self.settings.judge_urls.check_and_look_up(base_url).await?;
         let key = match self.judge_row(actor.user.as_str()).await? {
             Some(row) if row.base_url == wanted.base_url => match &row.sealed_key {
                 Some(sealed) => Some(self.seal.open(&purpose(actor.user.as_str()), sealed)?),
@@ -227,111 +211,65 @@ impl SessionSync {
             },
             _ => None,
         };
-        let client = client(&to, MODELS_TIMEOUT)?;
-        let base = base_url.trim_end_matches('/');
-        let root = base.strip_suffix("/v1").unwrap_or(base);
-        let mut last = Error::Judge("no list of models".to_owned());
-        for address in [format!("{root}/v1/models"), format!("{base}/models")] {
-            let mut request = client.get(&address);
-            if let Some(key) = &key {
-                request = request.bearer_auth(key.expose_secret());
-            }
-            match answer(request).await {
-                Ok(list) => return Ok(models(&list)),
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
+        let judge = Judge {
+            provider: Provider::OpenAi.name().to_owned(),
+            model: String::new(),
+            base_url: wanted.base_url,
+            key,
+        };
+        let model = self.model_of(&judge, MODELS_TIMEOUT)?;
+        Ok(model.models().await?)
     }
 
     /// Asks a judge; its answer as text.
-    pub(crate) async fn ask(&self, judge: &Judge, system: &str, prompt: &str) -> Result<String> {
-        let anthropic = judge.provider.eq_ignore_ascii_case("anthropic");
-        let default = if anthropic {
-            "https://api.anthropic.com/v1"
-        } else {
-            "https://api.openai.com/v1"
+    pub(crate) async fn ask_text(&self, judge: &Judge, system: &str, prompt: &str) -> Result<String> {
+        let model = self.model_of(judge, self.settings.judge_timeout)?;
+        Ok(model.ask_text(system, prompt).await?)
+    }
+
+    /// Asks a judge for an answer of a shape.
+    pub(crate) async fn ask(
+        &self,
+        judge: &Judge,
+        system: &str,
+        prompt: &str,
+        shape: &Shape,
+    ) -> Result<serde_json::Value> {
+        let model = self.model_of(judge, self.settings.judge_timeout)?;
+        Ok(model.ask(system, prompt, shape).await?)
+    }
+
+    fn model_of(&self, judge: &Judge, timeout: Duration) -> Result<LanguageModel> {
+        let provider = match judge.provider.to_ascii_lowercase().as_str() {
+            "google" => Provider::Gemini,
+            "xai" => Provider::Grok,
+            name => match (Provider::parse(name), &judge.base_url) {
+                (Some(provider), _) => provider,
+                // Whoever has an address of their own speaks the words that everybody speaks.
+                (None, Some(_)) => Provider::OpenAi,
+                (None, None) => {
+                    return Err(Error::Invalid(format!(
+                        "base_url is required for the provider {name}"
+                    )));
+                }
+            },
         };
-        let base = judge.base_url.as_deref().unwrap_or(default).trim_end_matches('/');
-        let to = self.settings.judge_urls.check(base).await?;
-        let client = client(&to, self.settings.judge_timeout)?;
-        let key = judge.key.as_ref().map_or("", |key| key.expose_secret());
-        let request = if anthropic {
-            client
-                .post(format!("{base}/messages"))
-                .header("x-api-key", key)
-                .header("anthropic-version", "2023-06-01")
-                .json(
-                    &json!({"model": judge.model, "max_tokens": 8192, "temperature": 0, "system": system,
-                    "messages": [{"role": "user", "content": prompt}]}),
-                )
-        } else {
-            let request = client
-                .post(format!("{base}/chat/completions"))
-                .json(&json!({"model": judge.model, "temperature": 0, "messages": [
-                    {"role": "system", "content": system}, {"role": "user", "content": prompt}]}));
-            if key.is_empty() {
-                request
-            } else {
-                request.bearer_auth(key)
-            }
-        };
-        let body = answer(request).await?;
-        let text = if anthropic {
-            body.pointer("/content/0/text")
-        } else {
-            body.pointer("/choices/0/message/content")
-        };
-        text.and_then(Value::as_str)
-            .map(str::to_owned)
-            .ok_or_else(|| Error::Judge("the answer holds no text".to_owned()))
+        let key = judge.key.clone().unwrap_or_default();
+        Ok(LanguageModel::connect(Connection {
+            base_url: judge.base_url.clone(),
+            timeout,
+            urls: self.settings.judge_urls,
+            ..Connection::of(provider, &judge.model, key)
+        })?)
     }
 }
 
-fn models(list: &Value) -> Vec<(String, String)> {
-    let items = list
-        .get("data")
-        .or_else(|| list.get("models"))
-        .and_then(Value::as_array);
-    let text = |item: &Value, name: &str| item.get(name).and_then(Value::as_str).map(str::to_owned);
-    items
-        .into_iter()
-        .flatten()
-        .filter_map(|item| {
-            let id = text(item, "id").or_else(|| text(item, "name"))?;
-            Some((id, text(item, "owned_by").unwrap_or_default()))
-        })
-        .take(1_000)
-        .collect()
-}
-
-/// The JSON that a request is answered with. What the other side says of itself is not repeated: it is not
-/// ours to show, and could be somebody else's page.
-async fn answer(request: reqwest::RequestBuilder) -> Result<Value> {
-    let failed = |error: &reqwest::Error| {
+impl From<ProviderError> for Error {
+    fn from(error: ProviderError) -> Self {
         if error.is_timeout() {
-            Error::JudgeTimeout
-        } else if error.is_connect() {
-            Error::Judge("the address cannot be reached".to_owned())
+            Self::JudgeTimeout
         } else {
-            Error::Judge("the connection failed".to_owned())
+            Self::Judge(error.message().to_owned())
         }
-    };
-    let response = request.send().await.map_err(|error| failed(&error))?;
-    let status = response.status();
-    if !status.is_success() {
-        return Err(Error::Judge(format!("the address answered {status}")));
     }
-    let mut body = Vec::new();
-    let mut stream = response.bytes_stream();
-    while let Some(chunk) = stream.next().await {
-        let chunk = chunk.map_err(|error| failed(&error))?;
-        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
-            return Err(Error::Judge(format!(
-                "the answer is larger than {MAX_ANSWER_BYTES} bytes"
-            )));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    serde_json::from_slice(&body).map_err(|_| Error::Judge("the answer is not JSON".to_owned()))
 }

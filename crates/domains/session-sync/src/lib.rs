@@ -33,20 +33,23 @@
 
 mod audit;
 mod autosync;
+mod changes;
 mod edits;
 mod error;
 mod for_projects;
 mod frames;
-mod guarded_url;
 pub mod handoffs;
+mod health;
 mod ingest;
 mod judge;
 mod manifest;
 mod message;
+mod narrative;
 mod objects;
 mod projects;
 mod push;
 mod reads;
+mod redact;
 mod sealed;
 mod search;
 mod secrets;
@@ -62,21 +65,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pentad_blob::Blobs;
-use pentad_identity::{Caller, Feature, Identity};
+use pentad_identity::{Caller, Feature, Identity, Plan, Upgrade};
 use pentad_kernel::SharedClock;
 use pentad_store::Db;
 use tokio::sync::Semaphore;
 
 pub use audit::{AuditRequest, AuditStatus, Audited, PastAudit, Report};
 pub use autosync::{AuditTrigger, AutosyncSettings, Mode, SyncStatus, Watch, WatchStatus};
+pub use changes::{Changes, FileChange, Operation};
 pub use edits::{DeleteScope, Edit, Restored};
 pub use error::Error;
 pub use for_projects::LearnedFrom;
-pub use guarded_url::UrlPolicy;
+pub use health::Watcher;
 pub use ingest::{ArchiveLimits, SecretScan};
 pub use judge::{JudgeSettings, NewJudge};
 pub use manifest::{MAX_TAG_CHARS, MAX_TAGS, MAX_TITLE_CHARS, Provenance};
+pub use narrative::{Narrated, Narrative};
 pub use objects::ArchiveStream;
+pub use pentad_language_model::UrlPolicy;
 pub use projects::{NoProjects, Project, Projects};
 pub use push::{Client, NewSession, Push, Pushed};
 pub use reads::{ListQuery, MessageOrder, MessagePage, MessageQuery, Page, Sort, Target};
@@ -170,29 +176,32 @@ impl SessionSync {
         &self.settings
     }
 
+    /// The limits of the plan that the caller has.
+    fn plan_of(&self, caller: &Caller) -> &Plan {
+        self.identity.plans().plan(caller.effective_plan)
+    }
+
     /// Bytes of one file in an archive that the caller may push.
     pub fn member_limit(&self, caller: &Caller) -> u64 {
         let most = self.settings.archives.member_bytes;
-        caller.plan.sync_member_bytes.map_or(most, |plan| plan.min(most))
+        self.plan_of(caller)
+            .sync_member_bytes
+            .map_or(most, |plan| plan.min(most))
     }
 
     /// Bytes of an archive that the caller may push.
     pub fn archive_limit(&self, caller: &Caller) -> u64 {
         let most = self.settings.archives.archive_bytes;
-        caller.plan.sync_archive_bytes.map_or(most, |plan| plan.min(most))
+        self.plan_of(caller)
+            .sync_archive_bytes
+            .map_or(most, |plan| plan.min(most))
     }
 }
 
-/// Refuses what the caller's plan does not include. Platform administrators have every feature.
+/// Refuses what the caller's plan does not include.
 ///
 /// # Errors
 /// [`Error::UpgradeRequired`].
 pub fn require_feature(caller: &Caller, feature: Feature) -> Result<()> {
-    if caller.actor.is_admin || caller.plan_name >= feature.from_plan() {
-        return Ok(());
-    }
-    Err(Error::UpgradeRequired {
-        feature,
-        plan: caller.plan_name,
-    })
+    Upgrade::check(feature, caller.effective_plan, "user").map_err(Error::UpgradeRequired)
 }

@@ -97,7 +97,7 @@ const PUT_CONTENT: &str = "
     ON CONFLICT (session_id) DO UPDATE SET archive_object = excluded.archive_object,
         messages_object = excluded.messages_object, frames = excluded.frames,
         visible_messages = excluded.visible_messages, workspace = excluded.workspace, tools = excluded.tools,
-        provenance = excluded.provenance, summary = excluded.summary, summarised_at = excluded.summarised_at";
+        provenance = excluded.provenance, summary = excluded.summary, summarised_at = excluded.summarised_at, narrative = NULL";
 const NOTE_CLIENT: &str = "
     UPDATE users SET client_version = COALESCE($2, client_version), client_platform = COALESCE($3, client_platform),
         client_device = COALESCE($4, client_device), last_sync_at = $5
@@ -235,7 +235,7 @@ impl SessionSync {
         phases.end("db_read");
         let ingested = self.read_archive(caller, body).await?;
         phases.end("read");
-        let found = secret::hex(&ingested.sha256);
+        let found = secret::hex(&ingested.sent_sha256);
         if found != sha256 {
             return Err(crate::uploads::UploadError::Sha256Mismatch.into());
         }
@@ -258,6 +258,7 @@ impl SessionSync {
             sha256,
             size,
             mut extracted,
+            ..
         } = ingested;
         let etag = objects::put(&self.blobs, archive, Some(sha256)).await?;
         let messages_object = match extracted.messages.take() {
@@ -320,6 +321,9 @@ impl SessionSync {
                 self.forget_promises(&mut tx, caller, &push.session, now).await?;
             }
             self.note_client(&mut tx, caller, &push.client, now).await?;
+            if existing.is_none_or(|session| session.etag != stored.etag) {
+                self.audit_on_sync(&mut tx, caller, &push.session, now).await?;
+            }
             with_tx!(tx, |conn| sqlx::query(RELEASE)
                 .bind(&slot.user)
                 .bind(slot.number)
@@ -533,11 +537,7 @@ impl SessionSync {
 
     /// How much the caller may store; `None` for as much as there is room for.
     pub(crate) fn storage_limit(&self, caller: &Caller) -> Option<u64> {
-        if caller.actor.is_admin {
-            None
-        } else {
-            caller.plan.sync_storage_bytes
-        }
+        self.plan_of(caller).sync_storage_bytes
     }
 }
 
@@ -563,11 +563,17 @@ fn decide<'a>(caller: &Caller, push: &Push, existing: Option<&'a Session>) -> Re
 impl SecretsFound {
     /// What is stored on the session of a scan.
     fn to_json(&self) -> String {
-        let findings: Vec<_> = self
-            .kinds
-            .iter()
-            .map(|(kind, count)| serde_json::json!({"kind": kind, "messages": count}))
+        let kinds: std::collections::BTreeSet<_> =
+            self.messages.keys().chain(self.elsewhere.keys()).collect();
+        let count = |found: &crate::redact::Kinds, kind| found.get(kind).copied().unwrap_or(0);
+        let findings: Vec<_> = kinds
+            .into_iter()
+            .map(|kind| {
+                let (messages, elsewhere) = (count(&self.messages, kind), count(&self.elsewhere, kind));
+                serde_json::json!({"kind": kind, "messages": messages, "lines_of_other_files": elsewhere})
+            })
             .collect();
-        serde_json::json!({"mode": "warn", "complete": self.complete, "findings": findings}).to_string()
+        let mode = if self.redacted { "redact" } else { "warn" };
+        serde_json::json!({"mode": mode, "complete": self.complete, "findings": findings}).to_string()
     }
 }

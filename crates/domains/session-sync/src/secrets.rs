@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use regex::{Regex, RegexSet};
+use regex::bytes::{Regex, RegexSet};
 
-/// The name of a kind of secret and the form it has.
+/// The name of a kind of secret and the form it has. Where the form also holds what the secret is known by, the
+/// group `secret` is the secret itself: it holds no quote and no backslash, so that JSON without it stays JSON.
 const FORMS: &[(&str, &str)] = &[
     ("aws_access_key", r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
     ("github_token", r"\bgh[pousr]_[A-Za-z0-9]{36,255}\b"),
@@ -22,14 +23,18 @@ const FORMS: &[(&str, &str)] = &[
         "json_web_token",
         r"\beyJ[A-Za-z0-9_-]{8,512}\.eyJ[A-Za-z0-9_-]{8,512}\.[A-Za-z0-9_-]{16,512}",
     ),
-    ("private_key", r"-----BEGIN (?:[A-Z]{2,12} )?PRIVATE KEY-----"),
+    // The lines of a key may be lines of JSON text; those of an old one begin with headers.
+    (
+        "private_key",
+        r"-----BEGIN (?:[A-Z]{2,12} )?PRIVATE KEY-----(?:(?:\s|\\[nr])+[A-Za-z-]+: [A-Za-z0-9,-]+)*(?:[A-Za-z0-9+/=\s]|\\[nr])*(?:-----END (?:[A-Z]{2,12} )?PRIVATE KEY-----)?",
+    ),
     (
         "url_password",
-        r"\b[a-z][a-z0-9+.-]{1,20}://[^\s:/@]{1,64}:[^\s:/@]{3,64}@",
+        r#"\b[a-z][a-z0-9+.-]{1,20}://[^\s:/@"'\\]{1,64}:(?<secret>[^\s:/@\[\]"'\\]{3,64})@"#,
     ),
     (
         "assigned_secret",
-        r#"(?i)\b(?:password|passwd|secret|api_?key|access_?token|auth_?token)["']?\s{0,3}[:=]\s{0,3}["']?[A-Za-z0-9_/+.-]{12,128}"#,
+        r#"(?i)\b(?:password|passwd|secret|api_?key|access_?token|auth_?token)\\?["']?\s{0,3}[:=]\s{0,3}\\?["']?(?<secret>[A-Za-z0-9_/+.-]{12,128})"#,
     ),
 ];
 
@@ -37,17 +42,29 @@ static SET: LazyLock<RegexSet> = LazyLock::new(|| {
     RegexSet::new(FORMS.iter().map(|(_, form)| form)).expect("the forms are valid and small")
 });
 
-static EACH: LazyLock<Vec<Regex>> = LazyLock::new(|| {
-    let compile = |(_, form): &(&str, &str)| Regex::new(form).expect("the forms are valid and small");
-    FORMS.iter().map(compile).collect()
-});
+static EACH: LazyLock<Vec<Regex>> = LazyLock::new(|| FORMS.iter().map(|(_, form)| regex(form)).collect());
+
+/// Where a private key begins and ends.
+pub(crate) static KEY_BEGINS: LazyLock<Regex> =
+    LazyLock::new(|| regex(r"-----BEGIN (?:[A-Z]{2,12} )?PRIVATE KEY-----"));
+pub(crate) static KEY_ENDS: LazyLock<Regex> =
+    LazyLock::new(|| regex(r"-----END (?:[A-Z]{2,12} )?PRIVATE KEY-----"));
+
+fn regex(form: &str) -> Regex {
+    Regex::new(form).expect("the forms are valid and small")
+}
 
 /// What stands in the place of a secret.
-const REDACTED: &str = "[redacted]";
+pub(crate) const REDACTED: &str = "[redacted]";
 
 /// The kinds of secret in a text, each once, in the order of the list of forms.
 pub fn kinds_of_secrets(text: &str) -> Vec<&'static str> {
-    let mut kinds: Vec<&'static str> = SET.matches(text).into_iter().map(|form| FORMS[form].0).collect();
+    kinds_of_secrets_in(text.as_bytes())
+}
+
+/// The same of bytes that may be text.
+pub(crate) fn kinds_of_secrets_in(bytes: &[u8]) -> Vec<&'static str> {
+    let mut kinds: Vec<&'static str> = SET.matches(bytes).into_iter().map(|form| FORMS[form].0).collect();
     kinds.dedup();
     kinds
 }
@@ -57,12 +74,32 @@ pub fn kinds_of_secrets(text: &str) -> Vec<&'static str> {
 /// ```
 /// use pentad_session_sync::redacted;
 /// assert_eq!(redacted("key AKIAIOSFODNN7EXAMPLE here"), "key [redacted] here");
+/// assert_eq!(redacted("postgres://ada:hunter2@db/prod"), "postgres://ada:[redacted]@db/prod");
 /// ```
 pub fn redacted(text: &str) -> Cow<'_, str> {
-    let mut result = Cow::Borrowed(text);
-    for form in SET.matches(text) {
-        if let Cow::Owned(replaced) = EACH[form].replace_all(&result, REDACTED) {
-            result = Cow::Owned(replaced);
+    match redacted_bytes(text.as_bytes()) {
+        Cow::Borrowed(_) => Cow::Borrowed(text),
+        Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
+    }
+}
+
+/// The same of bytes that may be text.
+pub(crate) fn redacted_bytes(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let mut result = Cow::Borrowed(bytes);
+    for form in SET.matches(bytes) {
+        let mut clean = Vec::new();
+        let mut copied = 0;
+        for found in EACH[form].captures_iter(&result) {
+            let Some(secret) = found.name("secret").or_else(|| found.get(0)) else {
+                continue;
+            };
+            clean.extend_from_slice(&result[copied..secret.start()]);
+            clean.extend_from_slice(REDACTED.as_bytes());
+            copied = secret.end();
+        }
+        if copied > 0 {
+            clean.extend_from_slice(&result[copied..]);
+            result = Cow::Owned(clean);
         }
     }
     result

@@ -6,7 +6,7 @@ use pentad_store::{affected, with_reader, with_writer};
 
 use crate::message::Message;
 use crate::summary::Gatherer;
-use crate::{Error, Facts, Result, Session, SessionSync, require_feature};
+use crate::{Error, Facts, Narrative, Result, Session, SessionSync, require_feature};
 
 /// What happened in a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +15,9 @@ pub struct Summary {
     pub session: Session,
     /// What its messages say.
     pub facts: Facts,
-    /// When that was found out.
+    /// What a language model told of it, if one was asked since the last push.
+    pub narrative: Option<Narrative>,
+    /// When the facts were found out.
     pub generated_at: Timestamp,
 }
 
@@ -23,9 +25,10 @@ pub struct Summary {
 struct SummaryRow {
     summary: String,
     summarised_at: i64,
+    narrative: Option<String>,
 }
 
-const SUMMARY: &str = "SELECT summary, summarised_at FROM sync_contents WHERE session_id = $1";
+const SUMMARY: &str = "SELECT summary, summarised_at, narrative FROM sync_contents WHERE session_id = $1";
 const PUT: &str = "
     UPDATE sync_contents SET summary = $3, summarised_at = $4 WHERE session_id = $1 AND archive_object = $2";
 
@@ -63,6 +66,7 @@ impl SessionSync {
         Ok(Summary {
             session,
             facts,
+            narrative: row.narrative.and_then(|text| serde_json::from_str(&text).ok()),
             generated_at: Timestamp::from_micros(row.summarised_at),
         })
     }
@@ -74,6 +78,11 @@ impl SessionSync {
     pub async fn summarise(&self, caller: &Caller, id: &str) -> Result<Summary> {
         require_feature(caller, Feature::SummaryDeterministic)?;
         let session = self.session_by_id(caller, id).await?;
+        let narrative = match self.summary_of(session.clone()).await {
+            Ok(summary) => summary.narrative,
+            Err(Error::NoMessages) => None,
+            Err(error) => return Err(error),
+        };
         let messages = self.session_messages(&session.id).await?;
         let mut gatherer = Gatherer::default();
         for frame in &messages.frames {
@@ -100,6 +109,7 @@ impl SessionSync {
         Ok(Summary {
             session,
             facts,
+            narrative,
             generated_at,
         })
     }

@@ -232,6 +232,51 @@ impl Executor {
         })
     }
 
+    /// Puts a program of one's own into a sandbox without letting it go: for tools such as package managers.
+    /// It sees every runtime that was found, at the place that [`Runtime::program`](crate::Runtime) names.
+    ///
+    /// # Errors
+    /// When the sandbox fails.
+    pub fn place_program(
+        &self,
+        program: Program,
+        workspace: Workspace,
+        limits: &Limits,
+        run: RunLimits,
+    ) -> Result<Placed<'_>> {
+        let mounts = self.runtimes.iter().flat_map(|runtime| runtime.mounts.clone());
+        let shape = Shape {
+            mounts: mounts.collect(),
+            ..self.shape(limits)
+        };
+        let mut env = base_env();
+        env.retain(|(name, _)| !program.env.iter().any(|(given, _)| given == name));
+        env.extend(program.env);
+        let run = Run {
+            program: Some(Program {
+                argv: program.argv,
+                env,
+            }),
+            workspace,
+            limits: run,
+            ..Run::default()
+        };
+        Ok(Placed {
+            executor: self,
+            place: Place::Ready {
+                slot: self.backend.prepare(&shape)?,
+                run: Box::new(run),
+            },
+            build: None,
+        })
+    }
+
+    /// The limits of a run that does not ask for others.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.options.limits
+    }
+
     fn go(&self) -> Result<&GoTools> {
         self.runtimes.of(Language::Go)?;
         self.go.as_deref().ok_or_else(|| Error::LanguageUnavailable {
@@ -271,7 +316,7 @@ impl Executor {
         let runtime = self.runtimes.of(language)?;
         Ok(Shape {
             mounts: runtime.mounts.clone(),
-            interpreter: Some(runtime.interpreter(limits, env, start)),
+            interpreter: Some(runtime.interpreter(limits, env, &self.options.listen, start)),
             ..self.shape(limits)
         })
     }
@@ -289,7 +334,9 @@ impl Executor {
             // An interpreter of its own, in a sandbox that waits all the same.
             let runtime = self.runtimes.of(job.language)?;
             let limits = &self.options.limits;
-            program = Some(runtime.interpreter(limits, &job.env, Start::AtOnce).program);
+            program = Some(runtime
+                .interpreter(limits, &job.env, &self.options.listen, Start::AtOnce)
+                .program);
             match self.pool.take(PoolKind::Empty) {
                 Some(slot) => slot?,
                 None => self.backend.prepare(&self.empty_shape(limits))?,

@@ -94,6 +94,12 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Takes the changes out, which hold memory until they are dropped.
+    #[must_use]
+    pub fn take_changes(&mut self) -> Changes {
+        std::mem::replace(&mut self.changes, Changes::none())
+    }
+
     /// Of a program that could not be started because its source is in error.
     pub(crate) fn source_error(message: &str) -> Self {
         let stderr = Captured {

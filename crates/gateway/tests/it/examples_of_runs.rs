@@ -49,6 +49,7 @@ pub(crate) async fn walk(walk: &mut Walk) {
     accounts(walk).await;
     record(walk).await;
     read_back(walk).await;
+    interchange(walk).await;
     walk.call("DELETE /api/v1/runs/{run_id}", "/api/v1/runs/run_abc", None, None)
         .await;
 }
@@ -114,6 +115,42 @@ async fn record(walk: &mut Walk) {
     .await;
 }
 
+/// Whole runs: out as archives and exports, and back in.
+async fn interchange(walk: &mut Walk) {
+    send(walk, "POST /v1/traces", "/v1/traces").await;
+    let below = "POST /api/v1/otel/v1/traces";
+    send(walk, below, "/api/v1/otel/v1/traces").await;
+    let trace = "/runs/5b8efff798038103d269b633813fc60c/spans.jsonl";
+    read(walk, "/runs/{run_id}/spans.jsonl", trace).await;
+    for export in ["atif.json", "otlp.json", "openai.jsonl"] {
+        let documented = format!("/runs/{{run_id}}/export/{export}");
+        read(walk, &documented, &format!("/runs/run_abc/export/{export}")).await;
+    }
+    let archive = walk
+        .gateway
+        .client()
+        .get(walk.gateway.url("/api/v1/runs/run_abc/bundle.zip"))
+        .bearer_auth(walk.gateway.key());
+    let archive = archive.send().await.unwrap().bytes().await.unwrap();
+    walk.used
+        .insert("GET /api/v1/runs/{run_id}/bundle.zip".to_owned());
+    let archive = with_replay(&archive);
+    let import = "POST /api/v1/runs/{run_id}/bundle";
+    walk.raw(import, "/api/v1/runs/run_abc/bundle", archive).await;
+    let replay = "/runs/run_abc/replay/0000_fixture.json";
+    read(walk, "/runs/{run_id}/replay/{name}", replay).await;
+}
+
+/// The archive with one more file, which only the clients' own bundles have.
+fn with_replay(archive: &[u8]) -> Vec<u8> {
+    use std::io::{Cursor, Write as _};
+    let mut writer = zip::ZipWriter::new_append(Cursor::new(archive.to_vec())).unwrap();
+    let options = zip::write::SimpleFileOptions::default();
+    writer.start_file("replay/0000_fixture.json", options).unwrap();
+    writer.write_all(b"{}").unwrap();
+    writer.finish().unwrap().into_inner()
+}
+
 async fn read_back(walk: &mut Walk) {
     // The first eight digits of the SHA-256 of the step's identifier.
     let iteration = &pentad_kernel::secret::sha256_hex("run_abc/step/0000")[..8];
@@ -130,6 +167,7 @@ async fn read_back(walk: &mut Walk) {
         ("/integrity", "/integrity"),
         ("/commands", "/commands?wait=0"),
         ("/commands/history", "/commands/history"),
+        ("/steps", "/steps?limit=1"),
         ("/steps/{step}.json", "/steps/0000.json"),
         (
             "/steps/{step}/{iteration}.json",

@@ -12,14 +12,23 @@ use crate::examples::Walk;
 
 const SESSION: &str = "ses_0123456789abcdef";
 
-fn archive(title: &str) -> Vec<u8> {
+pub(crate) fn archive(title: &str) -> Vec<u8> {
+    archive_of(title, None)
+}
+
+/// An archive of a session that was captured in a git remote.
+pub(crate) fn archive_of(title: &str, remote: Option<&str>) -> Vec<u8> {
+    let workspace = match remote {
+        Some(remote) => json!({"git": {"remote_url": format!("git@github.com:{remote}.git")}}).to_string(),
+        None => "{}".to_owned(),
+    };
     let manifest = json!({"title": title, "source": {"tool": "codex"}}).to_string();
     let messages = "{\"role\":\"user\",\"content\":\"Find the quokka\"}\n{\"role\":\"assistant\",\"content\":\"Done.\"}\n";
     let mut builder = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
     for (name, content) in [
         ("manifest.json", manifest.as_str()),
         ("messages.jsonl", messages),
-        ("workspace.json", "{}"),
+        ("workspace.json", workspace.as_str()),
         ("tools.json", "{}"),
     ] {
         let mut header = tar::Header::new_gnu();
@@ -37,7 +46,7 @@ fn form(title: &str) -> Option<Form> {
 }
 
 /// A language model that finds nothing wrong: its address.
-async fn judge() -> String {
+pub(crate) async fn judge() -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -143,6 +152,7 @@ async fn reading(walk: &mut Walk) {
         "/workspace",
         "/tools",
         "/provenance",
+        "/changes",
         "/summary",
         "/audits",
         "/audit/status",
@@ -227,6 +237,16 @@ async fn settings(walk: &mut Walk) {
         walk.get("/api/v1/sync/watchlist").await["sessions"][0]["status"],
         "synced"
     );
+    let watchers = json!({"watchers": [{"name": "claude-code", "health": "healthy", "sessions_tracked": 3}]});
+    walk.put("/api/v1/sync/health", watchers).await;
+    assert_eq!(
+        walk.get("/api/v1/sync/health").await["watchers"][0]["name"],
+        "claude-code"
+    );
+    assert_eq!(
+        walk.get("/api/v1/auth/me").await["capture_health"][0]["sessions_tracked"],
+        3
+    );
     assert_eq!(walk.get("/api/v1/sync/status").await["watched_sessions"], 1);
     walk.call("DELETE /api/v1/sync/watch/{id}", &watch, None, None)
         .await;
@@ -247,6 +267,8 @@ async fn settings(walk: &mut Walk) {
     let report = walk.on("POST", "/audit", None, Some(json!({}))).await;
     assert_eq!(report["summary"]["total_claims"], 0);
     walk.on("GET", "/audit", None, None).await;
+    let told = walk.on("POST", "/summary/narrative", None, Some(json!({}))).await;
+    assert!(told["narrative_error"].is_string(), "this judge tells no stories");
     let path = "/api/v1/settings/judge";
     walk.call(&format!("DELETE {path}"), path, None, None).await;
 }
@@ -314,20 +336,33 @@ async fn handoffs(walk: &mut Walk) {
 }
 
 impl Walk {
-    async fn get(&mut self, path: &str) -> Value {
+    /// Pushes a session of the caller's.
+    pub(crate) async fn push(&mut self, session: &str) {
+        let path = format!("/api/v1/sessions/{session}/sync");
+        self.call("PUT /api/v1/sessions/{id}/sync", &path, form("Pushed"), None)
+            .await;
+    }
+
+    pub(crate) async fn get(&mut self, path: &str) -> Value {
         self.call(&format!("GET {path}"), path, None, None).await
     }
 
-    async fn post(&mut self, path: &str, body: Value) -> Value {
+    pub(crate) async fn post(&mut self, path: &str, body: Value) -> Value {
         self.call(&format!("POST {path}"), path, None, Some(body)).await
     }
 
-    async fn put(&mut self, path: &str, body: Value) -> Value {
+    pub(crate) async fn put(&mut self, path: &str, body: Value) -> Value {
         self.call(&format!("PUT {path}"), path, None, Some(body)).await
     }
 
     /// An operation on the session.
-    async fn on(&mut self, method: &str, rest: &str, form: Option<Form>, body: Option<Value>) -> Value {
+    pub(crate) async fn on(
+        &mut self,
+        method: &str,
+        rest: &str,
+        form: Option<Form>,
+        body: Option<Value>,
+    ) -> Value {
         let operation = format!("{method} /api/v1/sessions/{{id}}{rest}");
         let path = format!("/api/v1/sessions/{SESSION}{rest}");
         self.call(&operation, &path, form, body).await

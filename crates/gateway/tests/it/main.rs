@@ -6,11 +6,17 @@ mod documents;
 mod envelopes;
 mod examples;
 mod examples_of_memories;
+mod examples_of_projects;
 mod examples_of_runs;
+mod examples_of_exec;
 mod examples_of_storage;
 mod examples_of_sync;
+mod examples_of_teams;
 mod limits;
+mod mail;
 mod operation;
 mod pages;
+mod scope_rows;
+mod scopes;
 
 pub(crate) use operation::Operation;

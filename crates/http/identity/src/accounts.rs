@@ -7,15 +7,31 @@ use actix_web::http::header::ContentType;
 use actix_web::web::{Data, Json, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use pentad_http_kit::{Access, Endpoint, Fault, Gate, JsonBody, Principal, Query, endpoint};
-use pentad_identity::{Caller, Identity, KeyFamily, NewKey, PlanName};
+use pentad_identity::{Account, Caller, Identity, KeyFamily, NewKey, PlanName};
 use pentad_kernel::{ErrorKind, OrganisationId};
+use pentad_mail::{Letter, Mailer};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-/// Sign-ups that one address may send at once; after that one a second.
-const SIGN_UP_BURST: NonZeroU32 = NonZeroU32::new(100).expect("100 is not zero");
-const SIGN_UP_RATE: NonZeroU32 = NonZeroU32::MIN;
+/// Who may sign up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SignUps {
+    /// Whether an address is proven by a message to it before sessions can be pushed. Needs mail. Default false.
+    pub verify_email: bool,
+    /// Sign-ups that one address may send at once; after that one a second. `None` for as many as it likes.
+    /// Default 100.
+    pub burst: Option<NonZeroU32>,
+}
+
+impl Default for SignUps {
+    fn default() -> Self {
+        Self {
+            verify_email: false,
+            burst: NonZeroU32::new(100),
+        }
+    }
+}
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = sync::SignUp, example = json!({"email": "ada@example.com"}))]
@@ -45,7 +61,8 @@ struct SignedUp {
 
 /// Create account
 ///
-/// Makes a user with a personal organisation and a first key, which is shown once.
+/// Makes a user with a personal organisation and a first key, which is shown once. Where the operator wants
+/// addresses proven, a message with a link is sent, and nothing can be pushed before it is opened.
 #[utoipa::path(post, path = "/api/v1/auth/signup", tag = "auth", request_body = SignUp,
     responses((status = 201, description = "The account is made.", body = SignedUp),
               (status = 409, description = "Somebody has the address."),
@@ -54,12 +71,14 @@ struct SignedUp {
 async fn sign_up(
     request: HttpRequest,
     gate: Data<Gate>,
+    sign_ups: Data<SignUps>,
+    mailer: Data<Mailer>,
     JsonBody(body): JsonBody<SignUp>,
 ) -> Result<HttpResponse, Fault> {
-    if let Some(peer) = request.peer_addr() {
+    if let (Some(peer), Some(burst)) = (request.peer_addr(), sign_ups.burst) {
         let bucket = format!("sign-up/{}", peer.ip());
         gate.limiter
-            .check(&bucket, SIGN_UP_RATE, SIGN_UP_BURST)
+            .check(&bucket, NonZeroU32::MIN, burst)
             .map_err(|limited| {
                 Fault::new(ErrorKind::RateLimited, "Too many sign-ups from this address")
                     .with_retry_after(limited.retry_after)
@@ -75,6 +94,17 @@ async fn sign_up(
             }
             other => other.into(),
         })?;
+    let message = if sign_ups.verify_email {
+        let token = identity.require_verification(&user).await?;
+        match send_verification(&mailer, &user.email, &token).await {
+            true => "Account created. Verify your email to enable cloud sync.",
+            false => {
+                "Account created. The message to verify your email could not be sent: ask your administrator."
+            }
+        }
+    } else {
+        "Account created and verified."
+    };
     let minted = identity
         .mint_key(&user.home_organisation, &user.id, NewKey::of(KeyFamily::User))
         .await?;
@@ -83,8 +113,32 @@ async fn sign_up(
         email: user.email,
         raw_key: minted.secret().to_owned(),
         key_id: minted.key.id.to_string(),
-        message: "Account created and verified.".to_owned(),
+        message: message.to_owned(),
     }))
+}
+
+/// Sends the link that proves an address; whether it was sent.
+async fn send_verification(mailer: &Mailer, address: &str, token: &str) -> bool {
+    let link = mailer.link(&format!("/api/v1/auth/verify/{token}"));
+    let text = format!(
+        "Somebody, probably you, made an account with this address.\n\nVerify it within 24 hours:\n{link}\n\nIf it \
+         was not you, there is nothing to do.\n"
+    );
+    let letter = Letter {
+        to: address,
+        subject: "Verify your email",
+        text: &text,
+    };
+    match mailer.send(letter).await {
+        Ok(sent) => sent,
+        Err(error) => {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "a verification was not sent"
+            );
+            false
+        }
+    }
 }
 
 /// The profile of the caller.
@@ -123,16 +177,15 @@ pub struct Me {
     pub latest_version: Option<String>,
     /// The organisation that new projects go to.
     pub default_org_id: Option<String>,
-    /// How the watchers of the user's daemons are.
+    /// How the watchers of the user's daemons are, as `GET /sync/health` lists them.
     pub capture_health: Option<Value>,
     /// The personas that speak for the user.
     pub represented_personas: Vec<Value>,
 }
 
 /// A plan in the words of seed 002, which knows five.
-fn tier_of(plan: PlanName, is_admin: bool) -> &'static str {
+fn tier_of(plan: PlanName) -> &'static str {
     match plan {
-        _ if is_admin => "enterprise",
         PlanName::Scale | PlanName::Enterprise | PlanName::Unlimited => "enterprise",
         other => other.name(),
     }
@@ -151,15 +204,11 @@ pub async fn me(identity: &Identity, caller: &Caller) -> Result<Me, Fault> {
                 .with_details(json!({"service_key_name": actor.key_name})),
         );
     }
-    let user = identity.user(&actor.user).await?;
-    let profile = identity.profile(&actor.user).await?;
-    let memberships = identity.memberships(&actor.user).await?;
-    let joined = memberships
-        .into_iter()
-        .find(|membership| !membership.organisation.personal);
-    let plan = joined.as_ref().map_or(caller.plan_name, |joined| {
-        joined.organisation.plan.max(caller.plan_name)
-    });
+    let Account { user, profile, team } = identity.account(&actor.user).await?;
+    let (org_id, org_name, org_role) = match team {
+        Some((id, name, role)) => (Some(id.to_string()), Some(name), Some(role.name())),
+        None => (None, None, None),
+    };
     Ok(Me {
         user_id: user.id.to_string(),
         email: user.email,
@@ -168,12 +217,12 @@ pub async fn me(identity: &Identity, caller: &Caller) -> Result<Me, Fault> {
         tier: if user.is_admin {
             "admin".to_owned()
         } else {
-            caller.plan_name.name().to_owned()
+            caller.effective_plan.name().to_owned()
         },
-        effective_tier: tier_of(plan, user.is_admin),
-        org_role: joined.as_ref().map(|joined| joined.role.name()),
-        org_name: joined.as_ref().map(|joined| joined.organisation.name.clone()),
-        org_id: joined.map(|joined| joined.organisation.id.to_string()),
+        effective_tier: tier_of(caller.effective_plan),
+        org_id,
+        org_name,
+        org_role,
         created_at: user.created_at.to_string(),
         last_client_version: profile.client_version,
         last_client_platform: profile.client_platform,
@@ -181,7 +230,9 @@ pub async fn me(identity: &Identity, caller: &Caller) -> Result<Me, Fault> {
         last_sync_at: profile.last_sync_at.map(|at| at.to_string()),
         latest_version: None,
         default_org_id: profile.default_organisation.map(|id| id.to_string()),
-        capture_health: None,
+        capture_health: profile
+            .capture_health
+            .and_then(|text| serde_json::from_str(&text).ok()),
         represented_personas: Vec::new(),
     })
 }

@@ -16,7 +16,7 @@ mod keys;
 
 use pentad_http_kit::{Surface, SurfaceRoutes};
 
-pub use accounts::{Me, me};
+pub use accounts::{Me, SignUps, me};
 
 /// The operations of accounts and keys.
 pub fn routes() -> SurfaceRoutes {

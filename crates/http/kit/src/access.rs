@@ -8,6 +8,9 @@ use pentad_kernel::Scope;
 pub enum Access {
     /// Everybody.
     Public,
+    /// Everybody; who shows a key that works, or is on this machine on a gateway open to it, is known by a
+    /// [`crate::Visitor`].
+    Visitor,
     /// A key that holds any of these scopes.
     Key(&'static [Scope]),
     /// A person's own key. Service keys never pass.
@@ -40,7 +43,7 @@ impl Access {
             | Self::Ingest(scopes)
             | Self::Browser(scopes)
             | Self::Page(scopes) => scopes,
-            Self::Public | Self::User | Self::Admin | Self::Operator | Self::Credential => &[],
+            Self::Public | Self::Visitor | Self::User | Self::Admin | Self::Operator | Self::Credential => &[],
         }
     }
 

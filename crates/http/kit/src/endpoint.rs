@@ -289,7 +289,7 @@ impl SurfaceRoutes {
                 .entry(status.to_owned())
                 .or_insert_with(|| RefOr::T(Response::new(description)));
         };
-        if endpoint.access != Access::Public {
+        if !matches!(endpoint.access, Access::Public | Access::Visitor) {
             add("401", "No usable credential came with the request.");
             add("403", "The credential does not reach this far.");
             add("429", "Too many requests; `Retry-After` says when to come back.");
@@ -390,7 +390,7 @@ pub fn add_security_schemes(document: &mut OpenApi) {
 fn security(access: Access) -> Option<Vec<SecurityRequirement>> {
     let scopes: Vec<&str> = access.scopes().iter().map(|scope| scope.name()).collect();
     let mut ways = match access {
-        Access::Public => return Some(Vec::new()),
+        Access::Public | Access::Visitor => return Some(Vec::new()),
         Access::Operator => vec![
             SecurityRequirement::default(),
             SecurityRequirement::new("key", Vec::<String>::new()),

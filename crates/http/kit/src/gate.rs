@@ -157,6 +157,7 @@ impl Gate {
         let peer = request.peer_addr();
         match access {
             Access::Public => return Ok(None),
+            Access::Visitor => return Ok(self.visitor(request).await),
             Access::Operator if peer.is_some_and(|peer| peer.ip().is_loopback()) => return Ok(None),
             _ => {}
         }
@@ -180,6 +181,15 @@ impl Gate {
             self.identity.note_use(key, peer.map(|peer| peer.ip()));
         }
         Ok(Some(caller))
+    }
+
+    /// Who asks, where that can be told; a credential that does not work may be meant for somebody else.
+    async fn visitor(&self, request: &ServiceRequest) -> Option<Arc<Caller>> {
+        match bearer(request) {
+            Some(token) => self.identity.authenticate(token).await.ok(),
+            None if self.is_open_to(request) => self.identity.local_caller().await.ok().map(Arc::new),
+            None => None,
+        }
     }
 
     /// Whoever is signed in with a browser.
@@ -308,7 +318,7 @@ impl Gate {
 fn permit(access: Access, surface: Surface, caller: &Caller) -> Result<(), Fault> {
     let actor = &caller.actor;
     match access {
-        Access::Public | Access::Credential => Ok(()),
+        Access::Public | Access::Visitor | Access::Credential => Ok(()),
         Access::Exec(_) if actor.kind == ActorKind::Local => Ok(()),
         Access::User => match actor.kind {
             ActorKind::UserKey => Ok(()),

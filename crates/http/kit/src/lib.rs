@@ -46,7 +46,7 @@ pub use fault::{Fault, FieldError};
 pub use form::{FileName, Form, Part};
 pub use gate::{Gate, OpenExec, Program, RefusalLimit};
 pub use json::{BodyLimit, JsonBody};
-pub use principal::Principal;
+pub use principal::{Principal, Visitor};
 pub use query::Query;
 pub use surface::Surface;
 

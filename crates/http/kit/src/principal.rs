@@ -61,3 +61,16 @@ impl FromRequest for Principal {
         ready(principal.ok_or_else(|| Fault::internal("a handler asks for the caller of a public operation")))
     }
 }
+
+/// Who asks for an operation that is open to everybody, where that can be told.
+#[derive(Clone, Debug)]
+pub struct Visitor(pub Option<Principal>);
+
+impl FromRequest for Visitor {
+    type Error = Fault;
+    type Future = Ready<Result<Self, Fault>>;
+
+    fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
+        ready(Ok(Self(request.extensions().get::<Principal>().cloned())))
+    }
+}

@@ -3,6 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, Path};
 use pentad_http_kit::{Access, Endpoint, Fault, JsonBody, Principal, endpoint};
+use pentad_identity::{Identity, PlanName, User};
 use pentad_kernel::{ErrorKind, UserId};
 use pentad_projects::Projects;
 use serde::{Deserialize, Serialize};
@@ -127,8 +128,109 @@ async fn restore_from_compilation(
     }))
 }
 
+/// A user, as administrators see one.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = sync::AdminUser)]
+pub(crate) struct UserAnswer {
+    id: String,
+    email: String,
+    display_name: Option<String>,
+    /// `admin` for a platform administrator.
+    tier: String,
+    email_verified: bool,
+    is_active: bool,
+    created_at: String,
+}
+
+fn tier(user: &User, plan: PlanName) -> String {
+    if user.is_admin { "admin" } else { plan.name() }.to_owned()
+}
+
+/// The user with this identifier or address.
+async fn user_of(identity: &Identity, reference: &str) -> Result<User, Fault> {
+    let found = if reference.contains('@') {
+        identity.user_by_email(reference).await
+    } else {
+        identity.user(&UserId::new(reference)).await
+    };
+    Ok(found?)
+}
+
+/// Read a user
+#[utoipa::path(get, path = "/api/v1/admin/users/{user_id}", tag = "sync",
+    params(("user_id" = String, Path, description = "The user, or the user's address.", example = "ada@example.com")),
+    responses((status = 200, description = "The user.", body = UserAnswer),
+              (status = 404, description = "There is no such user.")))]
+async fn get_user(projects: Data<Projects>, user_id: Path<String>) -> Result<Json<UserAnswer>, Fault> {
+    let identity = projects.identity();
+    let user = user_of(identity, &user_id).await?;
+    let plan = identity.effective_plan(&user.id).await?;
+    Ok(Json(UserAnswer {
+        tier: tier(&user, plan),
+        id: user.id.to_string(),
+        email: user.email,
+        display_name: user.display_name,
+        email_verified: user.email_verified,
+        is_active: user.is_active,
+        created_at: user.created_at.to_string(),
+    }))
+}
+
+/// A plan to give.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = sync::SetTier, example = json!({"tier": "team"}))]
+pub(crate) struct SetTier {
+    /// A plan, or `admin` for a platform administrator.
+    tier: String,
+}
+
+/// What changing a plan did.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = sync::TierChanged)]
+pub(crate) struct TierChanged {
+    user_id: String,
+    old_tier: String,
+    new_tier: String,
+}
+
+/// Give a user another plan
+///
+/// It is the plan of the user's own organisation; a team has a plan of its own.
+#[utoipa::path(put, path = "/api/v1/admin/users/{user_id}/tier", tag = "sync", request_body = SetTier,
+    params(("user_id" = String, Path, description = "The user, or the user's address.")),
+    responses((status = 200, description = "It is changed.", body = TierChanged),
+              (status = 400, description = "There is no such plan, or it would end the caller's own administration."),
+              (status = 404, description = "There is no such user.")))]
+async fn set_user_tier(
+    projects: Data<Projects>,
+    principal: Principal,
+    user_id: Path<String>,
+    body: JsonBody<SetTier>,
+) -> Result<Json<TierChanged>, Fault> {
+    let identity = projects.identity();
+    let wanted = body.0.tier;
+    let invalid = |message: String| Fault::new(ErrorKind::Invalid, message);
+    let plan = match wanted.as_str() {
+        "admin" => None,
+        name => Some(PlanName::parse(name).map_err(|error| invalid(error.to_string()))?),
+    };
+    let user = user_of(identity, &user_id).await?;
+    if user.id == principal.actor.user && plan.is_some() {
+        return Err(invalid("You cannot end your own administration".to_owned()));
+    }
+    let old_tier = tier(&user, identity.effective_plan(&user.id).await?);
+    identity.set_tier(&principal.actor, &user, plan).await?;
+    Ok(Json(TierChanged {
+        user_id: user.id.to_string(),
+        old_tier,
+        new_tier: wanted,
+    }))
+}
+
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
+        endpoint!(get_user, Access::Admin),
+        endpoint!(set_user_tier, Access::Admin),
         endpoint!(mint_key_for_user, Access::Admin),
         endpoint!(restore_from_compilation, Access::Admin),
     ]

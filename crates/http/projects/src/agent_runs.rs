@@ -1,10 +1,14 @@
 //! Runs of agents.
 
+use std::collections::BTreeMap;
+
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, Path};
 use pentad_http_kit::{Access, Endpoint, Fault, JsonBody, Principal, Query, endpoint};
 use pentad_kernel::Scope;
-use pentad_projects::{AgentRun, NewRun, Projects, RunCompletion, RunFilter, StartedRun};
+use pentad_projects::{
+    AgentRun, NewRun, Projects, RunComparison, RunCompletion, RunFilter, StartedRun, severity_counts,
+};
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -266,6 +270,47 @@ async fn replay_agent_run(
     Ok(HttpResponse::Created().json(RunAnswer::from(run)))
 }
 
+answer! {
+    /// What two runs found, side by side.
+    ComparisonAnswer as sync::AgentRunComparison, from |comparison: RunComparison| {
+        a_findings_count: usize = comparison.run.findings.0.len(),
+        b_findings_count: usize = comparison.other.findings.0.len(),
+        /// Findings of `a` by severity.
+        a_severity_counts: BTreeMap<String, u64> = severity_counts(&comparison.run.findings.0),
+        b_severity_counts: BTreeMap<String, u64> = severity_counts(&comparison.other.findings.0),
+        a_id: String = comparison.run.id,
+        b_id: String = comparison.other.id,
+        /// Findings of `b` alone.
+        added: Vec<Value> = comparison.added,
+        /// Findings of `a` alone.
+        removed: Vec<Value> = comparison.removed,
+        unchanged: Vec<Value> = comparison.unchanged,
+        /// Whether a list was cut at 200 findings.
+        truncated: bool = comparison.truncated,
+    }
+}
+
+/// Compare what two runs found
+///
+/// Findings are the same when rule (or title), file and line are.
+#[utoipa::path(get, path = "/api/v1/projects/{project_id}/agent-runs/{run_id}/compare/{other_id}", tag = "sync",
+    params(("project_id" = String, Path, description = "The project.", example = "proj_0123456789abcdef"),
+           ("run_id" = String, Path, description = "The run.", example = "run_0123456789abcdef"),
+           ("other_id" = String, Path, description = "The run it is compared with.", example = "run_fedcba9876543210")),
+    responses((status = 200, description = "The findings, matched.", body = ComparisonAnswer),
+              (status = 404, description = "There is no such project or run.")))]
+async fn compare_agent_runs(
+    projects: Data<Projects>,
+    principal: Principal,
+    path: Path<(String, String, String)>,
+) -> Result<Json<ComparisonAnswer>, Fault> {
+    let (project, run, other) = path.into_inner();
+    let comparison = projects
+        .compare_runs(&principal.actor, &project, &run, &other)
+        .await?;
+    Ok(Json(comparison.into()))
+}
+
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
         endpoint!(create_agent_run, Access::Key(WRITE)),
@@ -275,5 +320,6 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         endpoint!(complete_agent_run, Access::Key(WRITE)).body_limit(4 << 20),
         endpoint!(cancel_agent_run, Access::User),
         endpoint!(replay_agent_run, Access::Key(WRITE)),
+        endpoint!(compare_agent_runs, Access::Key(READ)),
     ]
 }

@@ -2,7 +2,8 @@
 
 use actix_web::web::{Data, Json, Path};
 use pentad_http_kit::{Access, Endpoint, Fault, JsonBody, Principal, Query, endpoint};
-use pentad_projects::{Compilation, Compiled, Health, Projects};
+use pentad_projects::{Compilation, Compiled, Health, ModelRequest, Projects};
+use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -77,29 +78,55 @@ answer! {
     }
 }
 
-/// Options of a compilation. Compiling is deterministic and needs no language model; a client's model
-/// settings are accepted and not used.
+/// Options of a compilation. It is deterministic and needs no language model; one that is named puts claims
+/// that say much the same into one bullet.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[schema(as = sync::CompileOptions, example = json!({}))]
-pub(crate) struct CompileOptions {}
+pub(crate) struct CompileOptions {
+    /// `anthropic`, `openai`, `gemini`, `grok` or `azure`.
+    provider: Option<String>,
+    /// The model; required with a key or an address.
+    model: Option<String>,
+    /// Its key; used for this request and kept nowhere.
+    llm_api_key: Option<String>,
+    /// Its address, when it is not the provider's own.
+    base_url: Option<String>,
+}
 
 /// Compile knowledge
 ///
 /// Takes the waiting claims into the context document and writes the section and concept pages of the
-/// wiki. What people wrote stays; a bullet for which there is no room is listed in `source_manifest`.
+/// wiki. What people wrote stays; a bullet for which there is no room is listed in `source_manifest`, as are the
+/// bullets that a language model phrased. When the model gives nothing that can be used, nothing is compiled.
 #[utoipa::path(post, path = "/api/v1/projects/{project_id}/compile", tag = "sync", request_body = CompileOptions,
     params(("project_id" = String, Path, description = "The project.", example = "proj_0123456789abcdef")),
     responses((status = 200, description = "What it did; `id` is 0 when there was nothing to do.", body = CompiledAnswer),
-              (status = 404, description = "There is no such project.")))]
+              (status = 404, description = "There is no such project."),
+              (status = 422, description = "The model is not named, or its address is not allowed."),
+              (status = 503, description = "`llm_request_failed`"),
+              (status = 504, description = "`llm_timeout`")))]
 async fn compile_project(
     projects: Data<Projects>,
     principal: Principal,
     project_id: Path<String>,
-    _options: JsonBody<CompileOptions>,
+    options: JsonBody<CompileOptions>,
 ) -> Result<Json<CompiledAnswer>, Fault> {
-    Ok(Json(
-        projects.compile(&principal.actor, &project_id).await?.into(),
-    ))
+    let options = options.0;
+    let model = projects.language_model(ModelRequest {
+        provider: options.provider,
+        model: options.model,
+        api_key: options.llm_api_key.map(SecretString::from),
+        base_url: options.base_url,
+    })?;
+    let compiled = match model {
+        Some(model) => {
+            projects
+                .compile_with(&principal.actor, &project_id, &model)
+                .await?
+        }
+        None => projects.compile(&principal.actor, &project_id).await?,
+    };
+    Ok(Json(compiled.into()))
 }
 
 /// Compile all knowledge anew

@@ -1,11 +1,15 @@
 //! Knowledge entries.
 
+use std::collections::BTreeMap;
+
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, Path};
 use pentad_http_kit::{Access, Endpoint, Fault, JsonBody, Principal, Query, endpoint};
 use pentad_kernel::Scope;
-use pentad_projects::{AddedEntry, Entry, EntryChange, EntryFilter, EntryOrder, NewEntry, Projects};
-use serde::Deserialize;
+use pentad_projects::{
+    AddedEntry, BulkPromotion, Entry, EntryChange, EntryFilter, EntryOrder, NewEntry, Projects,
+};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
@@ -382,7 +386,7 @@ async fn set_entry_confidence(
 /// Dismiss every stale or superseded knowledge entry
 #[utoipa::path(post, path = "/api/v1/projects/{project_id}/entries/dismiss-stale", tag = "sync",
     params(("project_id" = String, Path, description = "The project.", example = "proj_0123456789abcdef")),
-    responses((status = 200, description = "`{dismissed}`: how many.", body = Object),
+    responses((status = 200, description = "`{dismissed, dismissed_count}`: how many, twice.", body = Object),
               (status = 404, description = "There is no such project.")))]
 async fn dismiss_stale_entries(
     projects: Data<Projects>,
@@ -390,7 +394,76 @@ async fn dismiss_stale_entries(
     project_id: Path<String>,
 ) -> Result<Json<Value>, Fault> {
     let dismissed = projects.dismiss_stale(&principal.actor, &project_id).await?;
-    Ok(Json(json!({ "dismissed": dismissed })))
+    Ok(Json(
+        json!({ "dismissed": dismissed, "dismissed_count": dismissed }),
+    ))
+}
+
+/// Which notes shall become claims.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(as = sync::BulkPromote, example = json!({"min_length": 50, "min_confidence": 0.8, "dry_run": true}))]
+pub(crate) struct BulkPromote {
+    /// Characters that a note has at least. Default 50.
+    min_length: Option<i64>,
+    /// Confidence that it has at least. Default 0.8.
+    min_confidence: Option<f64>,
+    /// The confidence that it has afterwards; its own when not given.
+    set_confidence: Option<f64>,
+    /// Only notes of this type.
+    entry_type: Option<String>,
+    /// Whether to say only what would be done. Default true.
+    dry_run: Option<bool>,
+    /// Also notes of people who may read the project and not change it. Default false.
+    include_reader_notes: Option<bool>,
+}
+
+/// What promoting many notes did, or would do.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = sync::BulkPromoted)]
+pub(crate) struct BulkPromotedAnswer {
+    promoted: usize,
+    skipped: u64,
+    /// Why notes were skipped, with how many each reason holds for.
+    reasons: BTreeMap<String, u64>,
+    promoted_ids: Vec<i64>,
+    dry_run: bool,
+    reader_notes_excluded: u64,
+}
+
+/// Make claims of many notes
+///
+/// Tries only, unless `dry_run` is false.
+#[utoipa::path(post, path = "/api/v1/projects/{project_id}/entries/bulk-promote", tag = "sync", request_body = BulkPromote,
+    params(("project_id" = String, Path, description = "The project.", example = "proj_0123456789abcdef")),
+    responses((status = 200, description = "What it did, or would do.", body = BulkPromotedAnswer),
+              (status = 404, description = "There is no such project."),
+              (status = 422, description = "A field is refused.")))]
+async fn bulk_promote_entries(
+    projects: Data<Projects>,
+    principal: Principal,
+    project_id: Path<String>,
+    body: JsonBody<BulkPromote>,
+) -> Result<Json<BulkPromotedAnswer>, Fault> {
+    let (body, default) = (body.0, BulkPromotion::default());
+    let promotion = BulkPromotion {
+        min_length: body.min_length.unwrap_or(default.min_length),
+        min_confidence: body.min_confidence.unwrap_or(default.min_confidence),
+        set_confidence: body.set_confidence,
+        entry_type: body.entry_type,
+        include_reader_notes: body.include_reader_notes.unwrap_or(false),
+        dry_run: body.dry_run.unwrap_or(true),
+    };
+    let done = projects
+        .bulk_promote(&principal.actor, &project_id, &promotion)
+        .await?;
+    Ok(Json(BulkPromotedAnswer {
+        promoted: done.promoted.len(),
+        skipped: done.skipped,
+        reasons: done.reasons,
+        promoted_ids: done.promoted,
+        dry_run: promotion.dry_run,
+        reader_notes_excluded: done.reader_notes_excluded,
+    }))
 }
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
@@ -398,6 +471,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         endpoint!(list_entries, Access::Key(READ)),
         endpoint!(add_entry, Access::Key(WRITE)),
         endpoint!(dismiss_stale_entries, Access::User),
+        endpoint!(bulk_promote_entries, Access::User),
         endpoint!(get_entry, Access::Key(READ)),
         endpoint!(update_entry, Access::Key(WRITE)),
         endpoint!(refresh_entry, Access::Key(WRITE)),

@@ -2,8 +2,9 @@
 
 use actix_web::web::{Data, Json, Path};
 use pentad_http_kit::{Access, Endpoint, Fault, JsonBody, Principal, endpoint};
-use pentad_identity::{Invite, InviteForMe, Role, TeamError};
-use pentad_kernel::OrganisationId;
+use pentad_identity::{Identity, Invite, InviteForMe, Role, TeamError};
+use pentad_kernel::{OrganisationId, Timestamp};
+use pentad_mail::{Letter, Mailer};
 use pentad_projects::Projects;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -63,16 +64,58 @@ pub(crate) struct InviteList<T: ToSchema> {
 
 async fn invite_to(
     projects: &Projects,
+    mailer: &Mailer,
     principal: &Principal,
     organisation: &OrganisationId,
     body: &NewInvite,
 ) -> Result<Json<MadeInvite>, Fault> {
     let role = body.role.as_deref().unwrap_or("member");
-    let invite = projects
-        .identity()
+    let identity = projects.identity();
+    let invite = identity
         .invite(&principal.actor, organisation, &body.email, role)
         .await?;
+    if mailer.is_on() {
+        // The invite is there whether the message leaves or not, so nobody waits for it.
+        let (identity, mailer, invite) = (identity.clone(), mailer.clone(), invite.clone());
+        let inviter = principal.actor.email.clone();
+        actix_web::rt::spawn(async move {
+            if let Err(error) = send_invite(&identity, &mailer, &invite, &inviter).await {
+                tracing::warn!(%error, invite = invite.id, "an invite was not noted as sent");
+            }
+        });
+    }
     Ok(Json(invite.into()))
+}
+
+/// Sends an invite; when it was sent, or `None`.
+async fn send_invite(
+    identity: &Identity,
+    mailer: &Mailer,
+    invite: &Invite,
+    inviter: &str,
+) -> Result<Option<Timestamp>, TeamError> {
+    let organisation = identity.organisation(&invite.organisation).await?.name;
+    let link = mailer.link("/api/docs/");
+    let text = format!(
+        "{inviter} invites you to {organisation} as {role}.\n\nSign up or log in with this address at {link} and \
+         accept the invite {id}:\n\n    POST /api/v1/org/invite/{id}/accept\n\nIt can be accepted until {until}.\n",
+        role = invite.role,
+        id = invite.id,
+        until = invite.expires_at,
+    );
+    let letter = Letter {
+        to: &invite.email,
+        subject: &format!("You are invited to {organisation}"),
+        text: &text,
+    };
+    match mailer.send(letter).await {
+        Ok(true) => identity.note_invite_emailed(&invite.id).await.map(Some),
+        Ok(false) => Ok(None),
+        Err(error) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "an invite was not sent");
+            Ok(None)
+        }
+    }
 }
 
 /// Invite somebody to the caller's organization
@@ -86,6 +129,7 @@ async fn invite_to(
               (status = 422, description = "Not an e-mail address.")))]
 async fn invite_member(
     projects: Data<Projects>,
+    mailer: Data<Mailer>,
     principal: Principal,
     body: JsonBody<NewInvite>,
 ) -> Result<Json<MadeInvite>, Fault> {
@@ -93,7 +137,7 @@ async fn invite_member(
         .identity()
         .own_team(&principal.actor, Role::Admin)
         .await?;
-    invite_to(&projects, &principal, &organisation.id, &body).await
+    invite_to(&projects, &mailer, &principal, &organisation.id, &body).await
 }
 
 /// Invite somebody to an organization
@@ -106,12 +150,13 @@ async fn invite_member(
               (status = 422, description = "Not an e-mail address.")))]
 async fn invite_to_organization(
     projects: Data<Projects>,
+    mailer: Data<Mailer>,
     principal: Principal,
     org_id: Path<String>,
     body: JsonBody<NewInvite>,
 ) -> Result<Json<MadeInvite>, Fault> {
     let organisation = OrganisationId::new(org_id.into_inner());
-    invite_to(&projects, &principal, &organisation, &body).await
+    invite_to(&projects, &mailer, &principal, &organisation, &body).await
 }
 
 /// Invite somebody to an organization (other path)
@@ -123,12 +168,13 @@ async fn invite_to_organization(
               (status = 422, description = "Not an e-mail address.")))]
 async fn invite_to_members(
     projects: Data<Projects>,
+    mailer: Data<Mailer>,
     principal: Principal,
     org_id: Path<String>,
     body: JsonBody<NewInvite>,
 ) -> Result<Json<MadeInvite>, Fault> {
     let organisation = OrganisationId::new(org_id.into_inner());
-    invite_to(&projects, &principal, &organisation, &body).await
+    invite_to(&projects, &mailer, &principal, &organisation, &body).await
 }
 
 /// Accept an invite
@@ -238,20 +284,21 @@ async fn revoke_invite(
               (status = 409, description = "The invite was answered or has expired.")))]
 async fn resend_invite(
     projects: Data<Projects>,
+    mailer: Data<Mailer>,
     principal: Principal,
     path: Path<(String, String)>,
 ) -> Result<Json<Value>, Fault> {
     let (organisation, invite) = path.into_inner();
-    let invite = projects
-        .identity()
+    let identity = projects.identity();
+    let invite = identity
         .resendable_invite(&principal.actor, &OrganisationId::new(organisation), &invite)
-        .await
-        .map_err(|error: TeamError| Fault::from(error))?;
+        .await?;
+    let sent = send_invite(identity, &mailer, &invite, &principal.actor.email).await?;
     Ok(Json(json!({
         "invite_id": invite.id,
         "email": invite.email,
-        "last_emailed_at": optional_timestamp(invite.last_emailed_at),
-        "sent": false,
+        "last_emailed_at": optional_timestamp(sent.or(invite.last_emailed_at)),
+        "sent": sent.is_some(),
     })))
 }
 

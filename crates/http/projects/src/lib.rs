@@ -34,7 +34,7 @@ mod wire;
 use pentad_http_kit::{Endpoint, Surface, SurfaceRoutes};
 
 /// The operations, in the order in which overlapping paths are tried.
-pub fn endpoints() -> Vec<Endpoint> {
+fn endpoints() -> Vec<Endpoint> {
     let by_id = [
         repositories::endpoints(),
         entries::endpoints(),

@@ -72,10 +72,7 @@ impl FromRequest for Raw {
 }
 
 /// Reads a body within the limit of its operation.
-fn read(
-    request: &HttpRequest,
-    payload: &mut Payload,
-) -> impl Future<Output = Result<Bytes, Fault>> + use<> {
+fn read(request: &HttpRequest, payload: &mut Payload) -> impl Future<Output = Result<Bytes, Fault>> + use<> {
     let limit = request
         .extensions()
         .get::<BodyLimit>()
@@ -126,7 +123,10 @@ fn check_head(headers: &HeaderMap, limit: BodyLimit) -> Option<Fault> {
     if length(headers).is_some_and(|length| length > limit.0) {
         return Some(too_large(limit.0));
     }
-    match header(headers, CONTENT_ENCODING).map(str::to_ascii_lowercase).as_deref() {
+    match header(headers, CONTENT_ENCODING)
+        .map(str::to_ascii_lowercase)
+        .as_deref()
+    {
         None | Some("" | "identity" | "gzip" | "zstd") => None,
         Some(_) => Some(Fault::new(
             ErrorKind::UnsupportedMedia,

@@ -382,7 +382,14 @@ pub(crate) async fn read_replay(
     path: Path<(String, String)>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Fault> {
-    send(&api, &principal, &request, &path.0, &below("replay", &path.1, "")?).await
+    send(
+        &api,
+        &principal,
+        &request,
+        &path.0,
+        &below("replay", &path.1, "")?,
+    )
+    .await
 }
 
 /// Read the spans of a run

@@ -43,11 +43,20 @@ pub(crate) async fn read_bundle(
     let name: String = run
         .as_str()
         .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' })
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || "._-".contains(c) {
+                c
+            } else {
+                '_'
+            }
+        })
         .collect();
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "application/zip"))
-        .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}.zip\"")))
+        .insert_header((
+            CONTENT_DISPOSITION,
+            format!("attachment; filename=\"{name}.zip\""),
+        ))
         .streaming(Box::pin(pieces)))
 }
 
@@ -74,7 +83,10 @@ pub(crate) async fn import_bundle(
     body: Raw,
 ) -> Result<HttpResponse, Fault> {
     let run = RunId::parse_at(&path, &["path", "run_id"])?;
-    if !matches!(body.media.as_str(), "" | "application/zip" | "application/octet-stream") {
+    if !matches!(
+        body.media.as_str(),
+        "" | "application/zip" | "application/octet-stream"
+    ) {
         return Err(Fault::new(
             ErrorKind::UnsupportedMedia,
             "the body must be application/zip",
@@ -106,7 +118,10 @@ async fn export(
     run: &str,
     format: Format,
 ) -> Result<HttpResponse, Fault> {
-    let file = api.runs.export(&principal.actor, &run_in_path(run)?, format).await?;
+    let file = api
+        .runs
+        .export(&principal.actor, &run_in_path(run)?, format)
+        .await?;
     Ok(files::made(request, file))
 }
 

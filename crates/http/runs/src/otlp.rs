@@ -170,8 +170,13 @@ fn attributes(pairs: &[KeyValue]) -> BTreeMap<String, Json> {
 const DEPTH: usize = 32;
 
 fn value(given: Option<&AnyValue>, depth: usize) -> Json {
-    use any_value::Value::{ArrayValue, BoolValue, BytesValue, DoubleValue, IntValue, KvlistValue, StringValue};
-    let Some(given) = given.and_then(|given| given.value.as_ref()).filter(|_| depth < DEPTH) else {
+    use any_value::Value::{
+        ArrayValue, BoolValue, BytesValue, DoubleValue, IntValue, KvlistValue, StringValue,
+    };
+    let Some(given) = given
+        .and_then(|given| given.value.as_ref())
+        .filter(|_| depth < DEPTH)
+    else {
         return Json::Null;
     };
     match given {
@@ -179,7 +184,13 @@ fn value(given: Option<&AnyValue>, depth: usize) -> Json {
         BoolValue(flag) => Json::from(*flag),
         IntValue(number) => Json::Number(number.to_string().into()),
         DoubleValue(number) if number.is_finite() => Json::Number(number.to_string().into()),
-        ArrayValue(array) => Json::Array(array.values.iter().map(|each| value(Some(each), depth + 1)).collect()),
+        ArrayValue(array) => Json::Array(
+            array
+                .values
+                .iter()
+                .map(|each| value(Some(each), depth + 1))
+                .collect(),
+        ),
         KvlistValue(list) => list
             .values
             .iter()

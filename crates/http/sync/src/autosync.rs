@@ -2,7 +2,7 @@
 
 use actix_web::web::{Data, Json, Path};
 use pentad_http_kit::{Access, Endpoint, Fault, JsonBody, Principal, endpoint};
-use pentad_session_sync::{AutosyncSettings, Error, Mode, SessionSync, WatchStatus};
+use pentad_session_sync::{AutosyncSettings, Error, Mode, SessionSync, WatchStatus, Watcher};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -239,6 +239,72 @@ async fn set_audit_trigger(
     Ok(Json(json!({"trigger": trigger.name()})))
 }
 
+/// A watcher of a daemon.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = sync::Watcher)]
+struct WatcherBody {
+    /// The tool it watches.
+    name: String,
+    /// How it is, in the daemon's words.
+    health: String,
+    /// Since when it is degraded.
+    degraded_since: Option<String>,
+    /// What went wrong last.
+    last_error: Option<String>,
+    /// Sessions it has seen.
+    #[serde(default)]
+    sessions_tracked: i64,
+}
+
+/// How the watchers of the user's daemons are.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = sync::CaptureHealth, example = json!({"watchers": [{"name": "claude-code", "health": "healthy", "sessions_tracked": 3}]}))]
+struct CaptureHealth {
+    /// The watchers.
+    watchers: Vec<WatcherBody>,
+}
+
+/// Report how the watchers are
+///
+/// What a daemon says of its watchers, at most 100, in place of what it said before. `GET /auth/me` shows it.
+#[utoipa::path(put, path = "/api/v1/sync/health", tag = "sync", request_body = CaptureHealth,
+    responses((status = 200, description = "Noted: `status` and the number of `watchers`.", body = Value),
+              (status = 422, description = "Too many watchers.")))]
+async fn report_health(
+    sync: Data<SessionSync>,
+    principal: Principal,
+    JsonBody(body): JsonBody<CaptureHealth>,
+) -> Result<Json<Value>, Fault> {
+    let watchers = body.watchers.into_iter().map(|watcher| Watcher {
+        name: watcher.name,
+        health: watcher.health,
+        degraded_since: watcher.degraded_since,
+        last_error: watcher.last_error,
+        sessions_tracked: watcher.sessions_tracked,
+    });
+    let noted = sync
+        .set_capture_health(&principal.actor, watchers.collect())
+        .await;
+    Ok(Json(json!({"status": "ok", "watchers": noted.map_err(fault)?})))
+}
+
+/// Read how the watchers are
+#[utoipa::path(get, path = "/api/v1/sync/health", tag = "sync",
+    responses((status = 200, description = "The watchers as last reported.", body = CaptureHealth)))]
+async fn get_health(sync: Data<SessionSync>, principal: Principal) -> Result<Json<CaptureHealth>, Fault> {
+    let watchers = sync.capture_health(&principal.actor).await.map_err(fault)?;
+    let watchers = watchers.into_iter().map(|watcher| WatcherBody {
+        name: watcher.name,
+        health: watcher.health,
+        degraded_since: watcher.degraded_since,
+        last_error: watcher.last_error,
+        sessions_tracked: watcher.sessions_tracked,
+    });
+    Ok(Json(CaptureHealth {
+        watchers: watchers.collect(),
+    }))
+}
+
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
         endpoint!(get_settings, Access::User),
@@ -248,6 +314,8 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         endpoint!(unwatch, Access::User),
         endpoint!(set_watch_status, Access::User),
         endpoint!(get_status, Access::User),
+        endpoint!(report_health, Access::User),
+        endpoint!(get_health, Access::User),
         endpoint!(get_audit_trigger, Access::User),
         endpoint!(set_audit_trigger, Access::User),
     ]

@@ -1,6 +1,8 @@
-//! What is in a session's archive: messages, workspace, tools, provenance.
+//! What is in a session's archive: messages, workspace, tools, provenance, changes of files.
 
+use actix_web::http::header::{ETAG, IF_NONE_MATCH};
 use actix_web::web::{Data, Json, Path};
+use actix_web::{HttpRequest, HttpResponse};
 use pentad_http_kit::{Access, Endpoint, Fault, Principal, Query, endpoint};
 use pentad_session_sync::{MessageOrder, MessageQuery, SessionRef, SessionSync};
 use serde::Serialize;
@@ -159,11 +161,83 @@ async fn provenance(
     }))
 }
 
+/// What was done to one file.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = sync::FileChange)]
+struct FileChangeAnswer {
+    /// The file, as the tools named it.
+    path: String,
+    /// `created`, `edited`, `deleted` or `unknown`.
+    operation: &'static str,
+    /// The hunks in the order in which they were made, as in unified diffs.
+    diff: String,
+    /// Lines added.
+    added_lines: u64,
+    /// Lines removed.
+    removed_lines: u64,
+    /// The lines of `messages.jsonl` that hold the calls, from 0.
+    message_indexes: Vec<u32>,
+    /// Whether the diff was cut.
+    truncated: bool,
+}
+
+/// What a session did to files.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = sync::SessionChanges)]
+struct ChangesAnswer {
+    /// The files, by path.
+    files: Vec<FileChangeAnswer>,
+    /// The commit or branch that the session worked on.
+    git_ref: Option<String>,
+    /// Whether files were left out.
+    truncated: bool,
+}
+
+/// Get what a session did to files
+///
+/// A diff for each file, told by the calls of the session's tools; calls that failed count for nothing.
+#[utoipa::path(get, path = "/api/v1/sessions/{id}/changes", tag = "sessions",
+    params(("id" = String, Path, description = "The session, or its alias.", example = "ses_0123456789abcdef"),
+           ("If-None-Match" = Option<String>, Header, description = "The ETag of an earlier answer.")),
+    responses((status = 200, description = "The files, with `ETag`.", body = ChangesAnswer),
+              (status = 304, description = "As in the earlier answer."),
+              (status = 404, description = "There is no such session.")))]
+async fn changes(
+    sync: Data<SessionSync>,
+    request: HttpRequest,
+    principal: Principal,
+    id: Path<String>,
+) -> Result<HttpResponse, Fault> {
+    let name = SessionRef::parse(&id).map_err(fault)?;
+    let changes = sync.changes(&principal.actor, &name).await.map_err(fault)?;
+    let etag = format!("\"changes-{}\"", changes.etag);
+    let known = request.headers().get(IF_NONE_MATCH);
+    if known.is_some_and(|known| known.as_bytes() == etag.as_bytes()) {
+        return Ok(HttpResponse::NotModified().insert_header((ETAG, etag)).finish());
+    }
+    let files = changes.files.into_iter().map(|file| FileChangeAnswer {
+        path: file.path,
+        operation: file.operation.name(),
+        diff: file.diff,
+        added_lines: file.added_lines,
+        removed_lines: file.removed_lines,
+        message_indexes: file.message_indexes,
+        truncated: file.truncated,
+    });
+    let answer = ChangesAnswer {
+        files: files.collect(),
+        git_ref: changes.git_ref,
+        truncated: changes.truncated,
+    };
+    Ok(HttpResponse::Ok().insert_header((ETAG, etag)).json(answer))
+}
+
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
         endpoint!(messages, Access::User),
         endpoint!(workspace, Access::User),
         endpoint!(tools, Access::User),
         endpoint!(provenance, Access::User),
+        endpoint!(changes, Access::User),
     ]
 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use actix_web::web::{Data, Json, Path};
-use pentad_http_kit::{Access, Endpoint, Fault, Principal, endpoint};
-use pentad_session_sync::{SessionSync, Summary};
-use serde::Serialize;
+use pentad_http_kit::{Access, Endpoint, Fault, JsonBody, Principal, endpoint};
+use pentad_session_sync::{NewJudge, SessionSync, Summary};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::faults::fault;
@@ -33,7 +34,7 @@ struct SummaryAnswer {
     packages_installed: BTreeSet<String>,
     /// The first five.
     errors_encountered: Vec<String>,
-    /// What only a language model can tell is `null` here, as the three after it.
+    /// What only a language model can tell is `null` until one was asked, as the three after it.
     what_happened: Option<String>,
     key_decisions: Option<Vec<String>>,
     outcome: Option<String>,
@@ -49,8 +50,12 @@ impl From<Summary> for SummaryAnswer {
         let Summary {
             session,
             facts,
+            narrative,
             generated_at,
         } = summary;
+        let told = narrative.is_some();
+        let narrative = narrative.unwrap_or_default();
+        let text = |text: String| told.then_some(text);
         Self {
             session_id: session.id,
             title: session.title.unwrap_or_else(|| "Untitled".to_owned()),
@@ -69,11 +74,11 @@ impl From<Summary> for SummaryAnswer {
             tests_failed: facts.tests_failed,
             packages_installed: facts.packages_installed,
             errors_encountered: facts.errors_encountered,
-            what_happened: None,
-            key_decisions: None,
-            outcome: None,
-            open_issues: None,
-            narrative_model: None,
+            what_happened: text(narrative.what_happened),
+            key_decisions: told.then_some(narrative.key_decisions),
+            outcome: text(narrative.outcome),
+            open_issues: told.then_some(narrative.open_issues),
+            narrative_model: text(narrative.model),
             narrative_error: None,
             personas_active: session.persona_name.into_iter().collect(),
             generated_at: generated_at.to_string(),
@@ -115,9 +120,55 @@ async fn generate_summary(
     Ok(Json(summary.into()))
 }
 
+/// The language model to ask.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(as = sync::Narrate, example = json!({}))]
+struct Narrate {
+    /// The model; the saved one when not given.
+    model: Option<String>,
+    /// Whose language model it is; the saved one when not given.
+    provider: Option<String>,
+    /// Its key; the saved one when not given, if provider and address are those it was saved for.
+    llm_api_key: Option<String>,
+    /// Its address, when it is not the provider's own.
+    base_url: Option<String>,
+}
+
+/// Generate narrative summary
+///
+/// A language model tells what happened, what was decided and what is left: the one in the request, or the
+/// judge that the user saved. When it tells nothing, `narrative_error` says why and the facts are there all the
+/// same.
+#[utoipa::path(post, path = "/api/v1/sessions/{id}/summary/narrative", tag = "sessions", request_body = Narrate,
+    params(("id" = String, Path, description = "The session.", example = "ses_0123456789abcdef")),
+    responses((status = 200, description = "The summary with the narrative.", body = SummaryAnswer),
+              (status = 400, description = "No language model is named, or its address is not allowed."),
+              (status = 403, description = "`upgrade_required`"),
+              (status = 404, description = "There is no such session."),
+              (status = 422, description = "The session has no messages.")))]
+async fn generate_narrative(
+    sync: Data<SessionSync>,
+    principal: Principal,
+    id: Path<String>,
+    JsonBody(body): JsonBody<Narrate>,
+) -> Result<Json<SummaryAnswer>, Fault> {
+    let model = NewJudge {
+        provider: body.provider.unwrap_or_default(),
+        model: body.model.unwrap_or_default(),
+        api_key: body.llm_api_key.map(SecretString::from),
+        base_url: body.base_url,
+    };
+    let narrated = sync.narrate(&principal, &id, model).await.map_err(fault)?;
+    Ok(Json(SummaryAnswer {
+        narrative_error: narrated.failure.map(|error| error.to_string()),
+        ..narrated.summary.into()
+    }))
+}
+
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
         endpoint!(get_summary, Access::User),
         endpoint!(generate_summary, Access::User),
+        endpoint!(generate_narrative, Access::User),
     ]
 }

@@ -36,9 +36,6 @@ const MEMBERS: &str = "
     WHERE organisation_id = $1 ORDER BY joined_at, memberships.user_id";
 const ROLE: &str = "SELECT role FROM memberships WHERE organisation_id = $1 AND user_id = $2";
 pub(super) const COUNT: &str = "SELECT COUNT(*) FROM memberships WHERE organisation_id = $1";
-const PLANS: &str = "
-    SELECT plan FROM memberships JOIN organisations ON organisations.id = memberships.organisation_id
-    WHERE memberships.user_id = $1";
 /// Takes the organisation's row, so that changes of its members happen one after the other.
 const LOCK: &str = "UPDATE organisations SET name = name WHERE id = $1";
 const SET_ROLE: &str = "UPDATE memberships SET role = $3 WHERE organisation_id = $1 AND user_id = $2";
@@ -72,19 +69,6 @@ impl Identity {
         Ok(memberships
             .into_iter()
             .find(|membership| !membership.organisation.personal))
-    }
-
-    /// The best plan among the user's organisations: joining one never takes anything away.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn best_plan(&self, user: &UserId) -> TeamResult<PlanName> {
-        let names: Vec<String> = with_reader!(self.db, |conn| sqlx::query_scalar(PLANS)
-            .bind(user.as_str())
-            .fetch_all(conn)
-            .await)?;
-        let best = names.iter().filter_map(|name| PlanName::parse(name).ok()).max();
-        Ok(best.unwrap_or(PlanName::Free))
     }
 
     /// The members of an organisation, in the order of joining.
@@ -183,7 +167,7 @@ impl Identity {
                     .to_owned(),
             });
         }
-        let plan = self.best_plan(&actor.user).await?;
+        let plan = self.effective_plan(&actor.user).await?;
         if !actor.is_admin {
             Upgrade::check(Feature::TeamManagement, plan, "user")?;
         }

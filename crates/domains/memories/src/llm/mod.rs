@@ -4,20 +4,15 @@
 //! it says is checked before it is believed, and a request that brings its own model never silently gets
 //! another.
 
-mod guard;
-mod provider;
 mod tasks;
 
-use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
-use pentad_kernel::{Classify, ErrorKind};
+use pentad_language_model::{Connection, Shape, UrlPolicy, UrlRefused};
+pub use pentad_language_model::{Provider, ProviderError};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
-use tokio::sync::Semaphore;
 
-pub use provider::Provider;
 pub(crate) use tasks::{PROMPT_VERSION, Pair, PairVerdict};
 
 use crate::{Error, Result};
@@ -84,79 +79,9 @@ impl Default for ByoPolicy {
     }
 }
 
-/// What went wrong at a provider.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fault {
-    /// It refused the request or the key.
-    Refused,
-    /// It did not answer, or not with what it was asked for.
-    Failed,
-}
-
-/// A failed call to a language model.
-#[derive(Debug, thiserror::Error)]
-#[error("{provider}: {message}")]
-pub struct ProviderError {
-    provider: &'static str,
-    message: String,
-    fault: Fault,
-}
-
-impl ProviderError {
-    /// The provider's name, as in the request.
-    pub const fn provider(&self) -> &'static str {
-        self.provider
-    }
-
-    /// What the provider said, without secrets.
-    pub fn message(&self) -> &str {
-        &self.message
-    }
-}
-
-impl Classify for ProviderError {
-    fn kind(&self) -> ErrorKind {
-        match self.fault {
-            Fault::Refused => ErrorKind::Invalid,
-            Fault::Failed => ErrorKind::Unavailable,
-        }
-    }
-
-    fn code(&self) -> Option<&'static str> {
-        Some("llm_provider_error")
-    }
-
-    fn details(&self) -> Option<Value> {
-        Some(serde_json::json!({"provider": self.provider, "message": self.message}))
-    }
-
-    fn retry_after(&self) -> Option<Duration> {
-        (self.fault == Fault::Failed).then_some(Duration::from_secs(5))
-    }
-}
-
 /// A model that can be asked.
-#[derive(Clone)]
-pub(crate) struct LanguageModel {
-    client: reqwest::Client,
-    provider: Provider,
-    base_url: String,
-    model: String,
-    api_key: SecretString,
-    extra: Map<String, Value>,
-    timeout: Duration,
-    places: Option<Arc<Semaphore>>,
-}
-
-impl fmt::Debug for LanguageModel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LanguageModel")
-            .field("provider", &self.provider)
-            .field("base_url", &self.base_url)
-            .field("model", &self.model)
-            .finish_non_exhaustive()
-    }
-}
+#[derive(Clone, Debug)]
+pub(crate) struct LanguageModel(pentad_language_model::LanguageModel);
 
 impl LanguageModel {
     /// The model that a request brings.
@@ -180,52 +105,49 @@ impl LanguageModel {
                 allowed: "the name of a model".to_owned(),
             });
         }
-        let base_url = base_url(provider, request.base_url.as_deref())?;
-        if !policy.allow_private_base_url {
-            guard::check(&base_url)?;
-        }
-        Ok(Self {
-            client: guard::client(!policy.allow_private_base_url),
-            provider,
-            base_url,
-            model: request.model.clone(),
-            api_key: request.api_key.clone(),
+        Self::connect(Connection {
+            base_url: request.base_url.clone(),
             extra: request.extra.clone(),
             timeout: policy.timeout,
-            places: None,
+            urls: UrlPolicy {
+                allow_private: policy.allow_private_base_url,
+            },
+            ..Connection::of(provider, &request.model, request.api_key.clone())
         })
     }
 
     /// The server's own model.
     pub(crate) fn of_server(server: &ServerModel) -> Result<Self> {
-        Ok(Self {
-            client: guard::client(false),
-            provider: server.provider,
-            base_url: base_url(server.provider, server.base_url.as_deref())?,
-            model: server.model.clone(),
-            api_key: server.api_key.clone(),
-            extra: Map::new(),
+        Self::connect(Connection {
+            base_url: server.base_url.clone(),
             timeout: server.timeout,
-            places: Some(Arc::new(Semaphore::new(server.max_concurrency.max(1)))),
+            urls: UrlPolicy { allow_private: true },
+            max_concurrency: Some(server.max_concurrency),
+            ..Connection::of(server.provider, &server.model, server.api_key.clone())
+        })
+    }
+
+    fn connect(connection: Connection) -> Result<Self> {
+        let model = pentad_language_model::LanguageModel::connect(connection);
+        model.map(Self).map_err(|refused: UrlRefused| Error::OutOfRange {
+            field: "llm.base_url",
+            allowed: refused.allowed().to_owned(),
         })
     }
 
     /// The same access with another model, where the provider has it.
     pub(crate) fn with_model(&self, model: &str) -> Self {
-        Self {
-            model: model.to_owned(),
-            ..self.clone()
-        }
+        Self(self.0.with_model(model))
     }
 
     /// Whose model it is.
-    pub(crate) const fn provider(&self) -> Provider {
-        self.provider
+    pub(crate) fn provider(&self) -> Provider {
+        self.0.provider()
     }
 
     /// The model's name, for audits.
     pub(crate) fn id(&self) -> &str {
-        &self.model
+        self.0.name()
     }
 
     /// Asks for an answer of a given shape.
@@ -233,92 +155,13 @@ impl LanguageModel {
         &self,
         system: &str,
         prompt: &str,
-        shape: &provider::Shape,
+        shape: &Shape,
     ) -> std::result::Result<Value, ProviderError> {
-        let _place = match &self.places {
-            Some(places) => Some(
-                places
-                    .acquire()
-                    .await
-                    .map_err(|_| self.failed("no place to ask"))?,
-            ),
-            None => None,
-        };
-        let request = self
-            .provider
-            .request(
-                &self.client,
-                &self.base_url,
-                &self.model,
-                &self.api_key,
-                system,
-                prompt,
-                shape,
-                &self.extra,
-            )
-            .timeout(self.timeout);
-        let response = request
-            .send()
-            .await
-            .map_err(|error| self.failed(reason(&error)))?;
-        let status = response.status();
-        let body = guard::body(response)
-            .await
-            .map_err(|reason| self.failed(&reason))?;
-        if status.is_success() {
-            return provider::answer(self.provider, &body).map_err(|reason| self.failed(&reason));
-        }
-        let said = provider::error_message(&body).unwrap_or_else(|| format!("status {}", status.as_u16()));
-        Err(ProviderError {
-            provider: self.provider.name(),
-            message: self.redacted(&said),
-            fault: if matches!(status.as_u16(), 400 | 401 | 403 | 404 | 422) {
-                Fault::Refused
-            } else {
-                Fault::Failed
-            },
-        })
-    }
-
-    fn failed(&self, reason: &str) -> ProviderError {
-        ProviderError {
-            provider: self.provider.name(),
-            message: self.redacted(reason),
-            fault: Fault::Failed,
-        }
-    }
-
-    /// The text without the key and without anything that looks like one, at a bounded length.
-    fn redacted(&self, text: &str) -> String {
-        provider::redact(text, self.api_key.expose_secret())
-    }
-}
-
-fn base_url(provider: Provider, given: Option<&str>) -> Result<String> {
-    let url = given
-        .map(str::trim)
-        .filter(|url| !url.is_empty())
-        .or(provider.default_base_url());
-    let url = url.ok_or_else(|| Error::OutOfRange {
-        field: "llm.base_url",
-        allowed: "given for azure: the address of the deployment".to_owned(),
-    })?;
-    Ok(url.trim_end_matches('/').to_owned())
-}
-
-/// Why a request failed before there was an answer. The error's own text names the address, which is the
-/// caller's business, but not more than it needs.
-fn reason(error: &reqwest::Error) -> &'static str {
-    if error.is_timeout() {
-        "the provider did not answer in time"
-    } else if error.is_connect() {
-        "the provider could not be reached"
-    } else {
-        "the request to the provider failed"
+        self.0.ask(system, prompt, shape).await
     }
 }
 
 /// A client for addresses that the operator names.
 pub(crate) fn trusted_client() -> reqwest::Client {
-    guard::client(false)
+    pentad_language_model::client(UrlPolicy { allow_private: true })
 }

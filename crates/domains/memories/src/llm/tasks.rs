@@ -1,10 +1,10 @@
 //! What models are asked: facts, verdicts, answers. Texts of users stand in JSON, so that they cannot pass for
 //! instructions by their form; what comes back is checked in any case.
 
+use pentad_language_model::Shape;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::provider::Shape;
 use super::{LanguageModel, ProviderError};
 use crate::engine::{CATEGORIES, Fact};
 use crate::write::Message;
@@ -146,7 +146,7 @@ impl LanguageModel {
             }
         }
         let complete: Option<Vec<PairVerdict>> = by_pair.into_iter().collect();
-        complete.ok_or_else(|| self.failed("the provider left pairs without a verdict"))
+        complete.ok_or_else(|| self.0.unusable("the provider left pairs without a verdict"))
     }
 
     /// An answer to the question out of numbered memories, with `[mem-N]` after each statement.
@@ -167,7 +167,7 @@ impl LanguageModel {
         let prompt = json!({"question": question, "memories": listed}).to_string();
         let found: Answer = self.asked(SYSTEM, &prompt, &shape).await?;
         if found.answer.trim().is_empty() {
-            return Err(self.failed("the provider's answer is empty"));
+            return Err(self.0.unusable("the provider's answer is empty"));
         }
         Ok(found.answer.trim().to_owned())
     }
@@ -179,7 +179,9 @@ impl LanguageModel {
         shape: &Shape,
     ) -> Result<T, ProviderError> {
         let value = self.ask(system, prompt, shape).await?;
-        serde_json::from_value(value)
-            .map_err(|_| self.failed("the provider's answer does not have the form that was asked for"))
+        serde_json::from_value(value).map_err(|_| {
+            self.0
+                .unusable("the provider's answer does not have the form that was asked for")
+        })
     }
 }

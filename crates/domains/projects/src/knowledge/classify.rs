@@ -54,7 +54,7 @@ pub(crate) fn section_of(entry_type: &str) -> Option<Section> {
 
 /// Claims that one session may contribute; what it says beyond them stays a note.
 pub(crate) const CLAIMS_PER_SESSION: i64 = 5;
-const CLAIM_CONFIDENCE: f64 = 0.8;
+pub(crate) const CLAIM_CONFIDENCE: f64 = 0.8;
 const CLAIM_CHARACTERS: usize = 50;
 const CLAIM_WORDS: usize = 15;
 

@@ -1,6 +1,7 @@
 //! Compiling: from entries to the context document, in one transaction.
 
 use pentad_kernel::{Actor, Timestamp};
+use pentad_language_model::LanguageModel;
 use pentad_store::{Tx, affected, with_reader, with_tx};
 use serde_json::json;
 
@@ -8,6 +9,7 @@ use super::change::Link;
 use super::entry::entry_columns;
 use super::housekeeping::{Plan, plan};
 use super::merge::{Claim, Merged, merge, without_claims};
+use super::phrase::{self, Phrase};
 use crate::{At, Entry, Error, Json, Level, Project, Projects, Result, word_count};
 
 /// What made a project compile.
@@ -55,7 +57,8 @@ pub struct Compilation {
     pub section_pages_updated: i64,
     /// Concept pages it wrote.
     pub concept_pages_updated: i64,
-    /// `{"entries": [ids], "present": [ids], "dropped": [{"entry", "text"}]}`.
+    /// `{"entries": [ids], "present": [ids], "dropped": [{"entry", "text"}]}`; when a language model phrased
+    /// bullets, also `"model"` and `"phrased": [{"entries": [ids], "text"}]`.
     pub source_manifest: Json<serde_json::Value>,
     /// When.
     pub compiled_at: At,
@@ -118,6 +121,9 @@ const BY_ID: &str = "
            section_pages_updated, concept_pages_updated, source_manifest, compiled_at
     FROM context_compilations WHERE project_id = $1 AND id = $2";
 const ALL_CONTENTS: &str = "SELECT content FROM knowledge_entries WHERE project_id = $1";
+const PHRASED: &str = "
+    SELECT source_manifest FROM context_compilations
+    WHERE project_id = $1 AND source_manifest LIKE '%\"phrased\"%'";
 const UNCOMPILE: &str =
     "UPDATE knowledge_entries SET compiled_at = NULL WHERE project_id = $1 AND compiled_at IS NOT NULL";
 const UNCOMPILE_LATER: &str =
@@ -142,7 +148,38 @@ impl Projects {
     /// As [`Projects::open`] for editing.
     pub async fn compile(&self, actor: &Actor, project: &str) -> Result<Compiled> {
         let granted = self.open(actor, project, Level::Edit).await?;
-        self.compile_as(actor, &granted.project, CompileCause::Manual)
+        self.compile_as(actor, &granted.project, CompileCause::Manual, None)
+            .await
+    }
+
+    /// The same, with a language model that puts claims that say much the same into one bullet. It is asked
+    /// before anything is locked; claims that come in between are compiled as they are.
+    ///
+    /// # Errors
+    /// As [`Projects::compile`]; [`Error::Model`] when it gives nothing that can be used, and nothing is
+    /// compiled then.
+    pub async fn compile_with(
+        &self,
+        actor: &Actor,
+        project: &str,
+        model: &LanguageModel,
+    ) -> Result<Compiled> {
+        let granted = self.open(actor, project, Level::Edit).await?;
+        let waiting: Vec<Entry> = with_reader!(self.db, |conn| sqlx::query_as(LIVE)
+            .bind(project)
+            .fetch_all(conn)
+            .await)?;
+        let waiting = claims_of(waiting);
+        let phrases = if waiting.len() > 1 {
+            phrase::ask(model, &waiting).await?
+        } else {
+            Vec::new()
+        };
+        let phrasing = Phrasing {
+            model: model.name().to_owned(),
+            phrases,
+        };
+        self.compile_as(actor, &granted.project, CompileCause::Manual, Some(phrasing))
             .await
     }
 
@@ -152,11 +189,17 @@ impl Projects {
     /// As [`Projects::open`] for editing.
     pub async fn rebuild(&self, actor: &Actor, project: &str) -> Result<Compiled> {
         let granted = self.open(actor, project, Level::Edit).await?;
-        self.compile_as(actor, &granted.project, CompileCause::Rebuilt)
+        self.compile_as(actor, &granted.project, CompileCause::Rebuilt, None)
             .await
     }
 
-    async fn compile_as(&self, actor: &Actor, project: &Project, cause: CompileCause) -> Result<Compiled> {
+    async fn compile_as(
+        &self,
+        actor: &Actor,
+        project: &Project,
+        cause: CompileCause,
+        phrasing: Option<Phrasing>,
+    ) -> Result<Compiled> {
         let now = self.now();
         let mut tx = self.db.begin().await?;
         self.take_turn(&mut tx, &project.id).await?;
@@ -166,10 +209,11 @@ impl Projects {
             .await)?;
         let mut base = before.clone();
         if cause == CompileCause::Rebuilt {
-            let contents: Vec<String> = with_tx!(tx, |conn| sqlx::query_scalar(ALL_CONTENTS)
+            let mut contents: Vec<String> = with_tx!(tx, |conn| sqlx::query_scalar(ALL_CONTENTS)
                 .bind(&project.id)
                 .fetch_all(conn)
                 .await)?;
+            contents.extend(self.phrased_before(&mut tx, &project.id).await?);
             base = without_claims(&before, &contents);
             with_tx!(tx, |conn| sqlx::query(UNCOMPILE)
                 .bind(&project.id)
@@ -183,22 +227,7 @@ impl Projects {
             .await)?;
         let plan = plan(&mut entries, project.kb_retention_days, now);
         self.carry_out(&mut tx, &project.id, &plan, now).await?;
-        let claims: Vec<Claim> = entries
-            .into_iter()
-            .filter(|entry| {
-                entry.claim_class == "claim"
-                    && entry.compiled_at.is_none()
-                    && !entry.dismissed
-                    && matches!(entry.freshness_class.as_str(), "current" | "aging")
-            })
-            .map(|entry| Claim {
-                id: entry.id,
-                entry_type: entry.entry_type,
-                content: entry.content,
-                confidence: entry.confidence,
-                created_at: entry.created_at.timestamp(),
-            })
-            .collect();
+        let claims = claims_of(entries);
         let freshness_updated = i64::try_from(plan.freshness.len()).unwrap_or(i64::MAX);
         if claims.is_empty() && cause != CompileCause::Rebuilt {
             tx.commit().await?;
@@ -211,7 +240,14 @@ impl Projects {
                 now,
             ));
         }
-        let merged = merge(&base, &claims, project.kb_max_context_words);
+        let (to_merge, phrased) = match phrasing {
+            Some(phrasing) => {
+                let (to_merge, taken) = phrase::apply(claims.clone(), phrasing.phrases);
+                (to_merge, Some((phrasing.model, taken)))
+            }
+            None => (claims.clone(), None),
+        };
+        let merged = merge(&base, &to_merge, project.kb_max_context_words);
         for claim in &claims {
             with_tx!(tx, |conn| sqlx::query(STAMP)
                 .bind(claim.id)
@@ -235,7 +271,7 @@ impl Projects {
             cause: cause.name().to_owned(),
             entries_compiled: i64::try_from(claims.len()).unwrap_or(i64::MAX),
             context_before: before,
-            source_manifest: Json(manifest(&claims, &merged)),
+            source_manifest: Json(manifest(&claims, &merged, phrased)),
             context_after: merged.document,
             section_pages_updated: pages.sections,
             concept_pages_updated: pages.concepts,
@@ -248,6 +284,19 @@ impl Projects {
             noop_reason: None,
             freshness_updated,
         })
+    }
+
+    /// The bullets that language models phrased: what rebuilding takes out besides the entries' own words.
+    async fn phrased_before(&self, tx: &mut Tx, project: &str) -> Result<Vec<String>> {
+        let manifests: Vec<Json<serde_json::Value>> = with_tx!(*tx, |conn| sqlx::query_scalar(PHRASED)
+            .bind(project)
+            .fetch_all(conn)
+            .await)?;
+        let texts = manifests.iter().flat_map(|manifest| {
+            let phrases = manifest.0["phrased"].as_array().into_iter().flatten();
+            phrases.filter_map(|phrase| phrase["text"].as_str().map(str::to_owned))
+        });
+        Ok(texts.collect())
     }
 
     pub(crate) async fn insert_compilation(&self, tx: &mut Tx, compilation: &mut Compilation) -> Result<()> {
@@ -447,7 +496,8 @@ impl Projects {
                 .await?;
             let home = owner.home_organisation.clone();
             let actor = self.identity.web_caller(&owner, &home).await?.actor;
-            self.compile_as(&actor, &project, CompileCause::Scheduled).await?;
+            self.compile_as(&actor, &project, CompileCause::Scheduled, None)
+                .await?;
             pentad_store::with_writer!(self.db, |conn| sqlx::query(SCHEDULED)
                 .bind(&id)
                 .bind(now.as_micros())
@@ -460,14 +510,49 @@ impl Projects {
     }
 }
 
-fn manifest(claims: &[Claim], merged: &Merged) -> serde_json::Value {
+/// What a language model said to some of the claims.
+struct Phrasing {
+    model: String,
+    phrases: Vec<Phrase>,
+}
+
+/// The claims among live entries that wait to be compiled.
+fn claims_of(entries: Vec<Entry>) -> Vec<Claim> {
+    entries
+        .into_iter()
+        .filter(|entry| {
+            entry.claim_class == "claim"
+                && entry.compiled_at.is_none()
+                && !entry.dismissed
+                && matches!(entry.freshness_class.as_str(), "current" | "aging")
+        })
+        .map(|entry| Claim {
+            id: entry.id,
+            entry_type: entry.entry_type,
+            content: entry.content,
+            confidence: entry.confidence,
+            created_at: entry.created_at.timestamp(),
+        })
+        .collect()
+}
+
+fn manifest(claims: &[Claim], merged: &Merged, phrased: Option<(String, Vec<Phrase>)>) -> serde_json::Value {
     let ids: Vec<i64> = claims.iter().map(|claim| claim.id).collect();
     let dropped: Vec<_> = merged
         .dropped
         .iter()
         .map(|dropped| json!({ "entry": dropped.entry, "text": dropped.text }))
         .collect();
-    json!({ "entries": ids, "present": merged.present, "dropped": dropped })
+    let mut manifest = json!({ "entries": ids, "present": merged.present, "dropped": dropped });
+    if let Some((model, phrases)) = phrased {
+        let phrases: Vec<_> = phrases
+            .iter()
+            .map(|phrase| json!({ "entries": phrase.entries, "text": phrase.text }))
+            .collect();
+        manifest["model"] = json!(model);
+        manifest["phrased"] = json!(phrases);
+    }
+    manifest
 }
 
 fn nothing_to_do(

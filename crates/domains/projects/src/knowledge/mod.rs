@@ -1,5 +1,6 @@
 //! Knowledge: entries that people and agents write down, and the document they compile into.
 
+pub(crate) mod bulk;
 pub(crate) mod change;
 pub(crate) mod classify;
 pub(crate) mod compile;
@@ -11,3 +12,4 @@ pub(crate) mod housekeeping;
 pub(crate) mod list;
 pub(crate) mod merge;
 pub(crate) mod pages;
+pub(crate) mod phrase;

@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use pentad_projects::{EntryChange, EntryFilter, Error, NewEntry, PageWrite, SessionFacts, SettingsChange};
+use pentad_language_model::UrlPolicy;
+use pentad_language_model::testing::ScriptedModel;
+use pentad_projects::{
+    BulkPromotion, EntryChange, EntryFilter, Error, ModelRequest, NewEntry, PageWrite, SessionFacts,
+    SettingsChange,
+};
 use pentad_store::{Db, both_engines};
 
 use crate::House;
@@ -47,6 +52,94 @@ both_engines! {
         assert_eq!(projects.compilations(&ada, &project, 10).await.unwrap().len(), 1);
         let health = projects.health(&ada, &project).await.unwrap();
         assert_eq!((health.total_entries, health.compiled_entries, health.uncompiled_notes), (2, 1, 1));
+    }
+
+    async fn a_language_model_says_in_one_bullet_what_several_claims_say_and_loses_none(db: Db) {
+        let house = House::new(db);
+        let ada = house.person("ada").await;
+        let project = house.project(&ada, "acme/widgets").await.id;
+        let projects = house.projects.clone().with_model_urls(UrlPolicy { allow_private: true });
+        projects.set_context(&ada, &project, "# Widgets\n").await.unwrap();
+        let mut ids = Vec::new();
+        for content in [
+            "We decided that src/retry.rs stops after 5 attempts in every case",
+            "For the client we chose a pause of 200 ms between attempts, see src/retry.rs",
+            "Storage is SQLite with rusqlite_pool v3 because nothing else is needed",
+        ] {
+            ids.push(projects.add_entry(&ada, &project, claim(content)).await.unwrap().entry.id);
+        }
+        let phrase = "src/retry.rs stops after 5 attempts, 200 ms apart";
+        let answers = [
+            // One bullet that keeps everything, and one that forgets what it is about.
+            serde_json::json!({"bullets": [{"entries": [ids[0], ids[1]], "text": phrase},
+                {"entries": [ids[2], ids[0]], "text": "Storage is decided"}]}).to_string(),
+        ];
+        let model = ScriptedModel::that_says(&answers.iter().map(String::as_str).collect::<Vec<_>>()).await;
+        let request = || ModelRequest {
+            model: Some("small".to_owned()), base_url: Some(model.url().to_owned()), ..ModelRequest::default()
+        };
+        let connected = projects.language_model(request()).unwrap().unwrap();
+        let compiled = projects.compile_with(&ada, &project, &connected).await.unwrap().compilation;
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(compiled.context_after, @r"
+            # Widgets
+
+            ## Key Decisions
+            - src/retry.rs stops after 5 attempts, 200 ms apart
+            - Storage is SQLite with rusqlite_pool v3 because nothing else is needed
+
+            ## Recent Changes
+            ### 2026-05-07
+            - [decision] Storage is SQLite with rusqlite_pool v3 because nothing else is needed
+            - [decision] src/retry.rs stops after 5 attempts, 200 ms apart
+            ");
+        }
+        let manifest = &compiled.source_manifest.0;
+        assert_eq!(manifest["phrased"], serde_json::json!([{"entries": [ids[0], ids[1]], "text": phrase}]));
+        assert_eq!((compiled.entries_compiled, &manifest["model"]), (3, &serde_json::json!("small")));
+        // Rebuilding takes the phrase out again: the claims say the same themselves.
+        let rebuilt = projects.rebuild(&ada, &project).await.unwrap().compilation;
+        assert!(!rebuilt.context_after.contains(phrase), "{}", rebuilt.context_after);
+        assert!(rebuilt.context_after.contains("a pause of 200 ms"));
+        // A model that fails compiles nothing, and nothing is lost by it.
+        for content in ["Tokens of src/auth.rs live for 15 minutes in all cases", "Logs in src/log.rs are kept for 30 days on disk"] {
+            projects.add_entry(&ada, &project, claim(content)).await.unwrap();
+        }
+        let error = projects.compile_with(&ada, &project, &connected).await.unwrap_err();
+        assert!(matches!(error, Error::Model(_)), "{error:?}");
+        assert_eq!(projects.compile(&ada, &project).await.unwrap().compilation.entries_compiled, 2);
+        assert!(projects.language_model(ModelRequest::default()).unwrap().is_none());
+        let nameless = ModelRequest { model: None, ..request() };
+        assert!(matches!(projects.language_model(nameless), Err(Error::Field { field: "model", .. })));
+        let inside = house.projects.language_model(request()).unwrap_err();
+        assert!(matches!(inside, Error::Field { field: "base_url", .. }), "{inside:?}");
+    }
+
+    async fn many_notes_become_claims_at_once_and_a_dry_run_changes_nothing(db: Db) {
+        let house = House::new(db);
+        let ada = house.person("ada").await;
+        let project = house.project(&ada, "acme/widgets").await.id;
+        let projects = &house.projects;
+        let note = |content: &str, confidence| NewEntry {
+            content: content.to_owned(), confidence: Some(confidence), ..NewEntry::default()
+        };
+        let sure = "The cache of src/cache.rs holds 64 MiB and drops the oldest page first";
+        let unsure = "Perhaps the tokens of src/auth.rs live for fifteen minutes, nobody is certain";
+        projects.add_entry(&ada, &project, note(sure, 0.7)).await.unwrap();
+        projects.add_entry(&ada, &project, note(unsure, 0.4)).await.unwrap();
+        projects.add_entry(&ada, &project, note("short, but twenty characters", 0.7)).await.unwrap();
+        let wanted = BulkPromotion { min_confidence: 0.6, set_confidence: Some(0.9), ..BulkPromotion::default() };
+        let tried = projects.bulk_promote(&ada, &project, &wanted).await.unwrap();
+        assert_eq!((tried.promoted.len(), tried.skipped, tried.reasons.len()), (1, 2, 3), "{tried:?}");
+        assert_eq!(projects.health(&ada, &project).await.unwrap().uncompiled_notes, 3);
+        let done = projects.bulk_promote(&ada, &project, &BulkPromotion { dry_run: false, ..wanted.clone() }).await.unwrap();
+        assert_eq!(done, tried);
+        let entry = projects.entry(&ada, &project, done.promoted[0]).await.unwrap();
+        assert_eq!((entry.claim_class.as_str(), entry.confidence), ("claim", 0.9));
+        let again = projects.bulk_promote(&ada, &project, &BulkPromotion { dry_run: false, ..wanted }).await.unwrap();
+        assert!(again.promoted.is_empty());
+        let wrong = BulkPromotion { min_length: 0, ..BulkPromotion::default() };
+        assert!(matches!(projects.bulk_promote(&ada, &project, &wrong).await, Err(Error::Field { field: "min_length", .. })));
     }
 
     async fn a_restored_document_lets_later_claims_wait_again(db: Db) {

@@ -272,10 +272,7 @@ fn replay_diff(subject: &Subject) -> Vec<Finding> {
         .filter_map(|name| {
             let index: u64 = name.split('_').next()?.parse().ok()?;
             let (_, step) = subject.steps.iter().find(|(known, _)| *known == index)?;
-            let failed = matches!(
-                text(step, &["verdict", "status"]),
-                Some("failed" | "recoverable")
-            );
+            let failed = matches!(text(step, &["verdict", "status"]), Some("failed" | "recoverable"));
             failed.then(|| {
                 let fixture = Evidence {
                     kind: "step",
@@ -427,9 +424,15 @@ mod tests {
 
     #[test]
     fn a_failed_step_that_was_kept_for_a_replay_is_pointed_at() {
-        let step = |status: &str| format!(r#"{{"action":{{"type":"click"}},"verdict":{{"status":"{status}"}}}}"#);
+        let step =
+            |status: &str| format!(r#"{{"action":{{"type":"click"}},"verdict":{{"status":"{status}"}}}}"#);
         let mut subject = subject_of(&[&step("recoverable"), &step("passed")]);
-        for name in ["0000_fixture.json", "0001_fixture.json", "0007_fixture.json", "0000_prior.json"] {
+        for name in [
+            "0000_fixture.json",
+            "0001_fixture.json",
+            "0007_fixture.json",
+            "0000_prior.json",
+        ] {
             subject.replays.insert(name.to_owned());
         }
         assert_eq!(fired(&subject), [("cua.replay_diff", 0)]);

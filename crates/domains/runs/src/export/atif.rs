@@ -13,7 +13,12 @@ pub(super) fn document(subject: &Subject) -> Json {
             ("message", Some(task.clone())),
         ]));
     }
-    steps.extend(subject.steps.iter().map(|(index, body)| step(subject, *index, body)));
+    steps.extend(
+        subject
+            .steps
+            .iter()
+            .map(|(index, body)| step(subject, *index, body)),
+    );
     for (at, step) in steps.iter_mut().enumerate() {
         if let Json::Object(members) = step {
             members.insert("step_id".to_owned(), (at + 1).into());
@@ -80,16 +85,16 @@ fn step(subject: &Subject, index: u64, body: &Json) -> Json {
         ("timestamp", at(&["started_at"])),
         ("source", text("agent")),
         ("model_name", at(&["captured_versions", "model"])),
-        (
-            "message",
-            Some(at(&["intent"]).unwrap_or_else(|| Json::from(""))),
-        ),
+        ("message", Some(at(&["intent"]).unwrap_or_else(|| Json::from("")))),
         (
             "reasoning_content",
             (!thoughts.is_empty()).then(|| Json::from(thoughts.join("\n\n"))),
         ),
         ("tool_calls", call.clone()),
-        ("observation", observation(subject, index, body, id.filter(|_| call.is_some()))),
+        (
+            "observation",
+            observation(subject, index, body, id.filter(|_| call.is_some())),
+        ),
         (
             "metrics",
             body.get("costs").map(|_| {

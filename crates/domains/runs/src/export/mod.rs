@@ -154,7 +154,9 @@ mod tests {
                 ),
             )],
             shots: BTreeMap::from([(3, shots)]),
-            reasoning: vec![json(r#"{"step_index":3,"text":"it is green","format":"adapter_inferred"}"#)],
+            reasoning: vec![json(
+                r#"{"step_index":3,"text":"it is green","format":"adapter_inferred"}"#,
+            )],
             model_calls: vec![(
                 "0003-planner-0.json".to_owned(),
                 json(
@@ -205,7 +207,11 @@ mod tests {
         assert_eq!(spans[1].text_at("endTimeUnixNano"), Some("1779148802500000000"));
         assert_eq!(spans[2].text_at("parentSpanId"), spans[1].text_at("spanId"));
         assert_eq!(spans[0].text_at("traceId").unwrap().len(), 32);
-        assert!(document.to_line().contains(r#"{"key": "error.type", "value": {"stringValue": "no_state_change"}}"#));
+        assert!(
+            document
+                .to_line()
+                .contains(r#"{"key": "error.type", "value": {"stringValue": "no_state_change"}}"#)
+        );
     }
 
     #[test]

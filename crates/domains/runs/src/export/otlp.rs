@@ -16,8 +16,18 @@ const ERROR: u64 = 2;
 pub(super) fn document(subject: &Subject) -> Json {
     let ids = Ids::of(subject);
     let mut spans = vec![root(subject, &ids)];
-    spans.extend(subject.steps.iter().map(|(index, body)| step(subject, &ids, *index, body)));
-    spans.extend(subject.model_calls.iter().map(|(name, call)| model_call(&ids, name, call)));
+    spans.extend(
+        subject
+            .steps
+            .iter()
+            .map(|(index, body)| step(subject, &ids, *index, body)),
+    );
+    spans.extend(
+        subject
+            .model_calls
+            .iter()
+            .map(|(name, call)| model_call(&ids, name, call)),
+    );
     let (client, version) = subject.client();
     let resource = attributes(&[
         ("service.name", string(client)),
@@ -25,7 +35,13 @@ pub(super) fn document(subject: &Subject) -> Json {
         ("augur.run_id", string(&subject.info.run_id)),
     ]);
     let scope = object([
-        ("scope", object([("name", "pentad".into()), ("version", env!("CARGO_PKG_VERSION").into())])),
+        (
+            "scope",
+            object([
+                ("name", "pentad".into()),
+                ("version", env!("CARGO_PKG_VERSION").into()),
+            ]),
+        ),
         ("schemaUrl", CONVENTIONS.into()),
         ("spans", Json::Array(spans)),
     ]);
@@ -107,9 +123,18 @@ fn root(subject: &Subject, ids: &Ids) -> Json {
                 ("gen_ai.operation.name", string("invoke_agent")),
                 ("gen_ai.agent.name", string(client)),
                 ("gen_ai.conversation.id", string(&subject.info.run_id)),
-                ("gen_ai.usage.input_tokens", whole(session.at(&["costs", "tokens_in"]))),
-                ("gen_ai.usage.output_tokens", whole(session.at(&["costs", "tokens_out"]))),
-                ("error.type", (status == "failed").then_some("failed").and_then(string)),
+                (
+                    "gen_ai.usage.input_tokens",
+                    whole(session.at(&["costs", "tokens_in"])),
+                ),
+                (
+                    "gen_ai.usage.output_tokens",
+                    whole(session.at(&["costs", "tokens_out"])),
+                ),
+                (
+                    "error.type",
+                    (status == "failed").then_some("failed").and_then(string),
+                ),
             ]),
             status: outcome(status, None),
         },
@@ -122,7 +147,10 @@ fn step(subject: &Subject, ids: &Ids, index: u64, body: &Json) -> Json {
         .and_then(Json::text)
         .or_else(|| body.text_at("step_type"))
         .unwrap_or("step");
-    let from = body.text_at("started_at").and_then(nanos).unwrap_or_else(|| ids.from.clone());
+    let from = body
+        .text_at("started_at")
+        .and_then(nanos)
+        .unwrap_or_else(|| ids.from.clone());
     let ended = body.text_at("ended_at").and_then(nanos);
     let status = body.text_at("status").unwrap_or_default();
     let text = |path: &[&str]| body.at(path).and_then(Json::text).and_then(string);
@@ -141,12 +169,16 @@ fn step(subject: &Subject, ids: &Ids, index: u64, body: &Json) -> Json {
                 ("gen_ai.tool.call.id", text(&["step_id"])),
                 (
                     "gen_ai.tool.call.arguments",
-                    body.at(&["action", "params"]).and_then(|params| string(&params.to_line())),
+                    body.at(&["action", "params"])
+                        .and_then(|params| string(&params.to_line())),
                 ),
                 ("augur.step_index", whole(Some(&index.into()))),
                 ("augur.intent", text(&["intent"])),
                 ("augur.verdict", text(&["verdict", "status"])),
-                ("augur.screenshot", subject.screenshot(index).and_then(|path| string(&path))),
+                (
+                    "augur.screenshot",
+                    subject.screenshot(index).and_then(|path| string(&path)),
+                ),
                 ("error.type", text(&["failure_class"])),
             ]),
             status: outcome(status, body.at(&["verdict", "reason"]).and_then(Json::text)),
@@ -155,8 +187,14 @@ fn step(subject: &Subject, ids: &Ids, index: u64, body: &Json) -> Json {
 }
 
 fn model_call(ids: &Ids, name: &str, call: &Json) -> Json {
-    let model = call.at(&["request", "model"]).and_then(Json::text).unwrap_or("model");
-    let from = call.text_at("ts").and_then(nanos).unwrap_or_else(|| ids.from.clone());
+    let model = call
+        .at(&["request", "model"])
+        .and_then(Json::text)
+        .unwrap_or("model");
+    let from = call
+        .text_at("ts")
+        .and_then(nanos)
+        .unwrap_or_else(|| ids.from.clone());
     let parent = match name.split('-').next().and_then(|step| step.parse::<u64>().ok()) {
         Some(index) => format!("step/{index}"),
         None => "run".to_owned(),

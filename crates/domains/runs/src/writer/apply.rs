@@ -262,7 +262,8 @@ impl RunState {
     }
 
     fn clear(&mut self, kind: Kind, first: &str, before: &str) {
-        let goes = |(known, key): &(Kind, String)| *known == kind && key.as_str() >= first && key.as_str() < before;
+        let goes =
+            |(known, key): &(Kind, String)| *known == kind && key.as_str() >= first && key.as_str() < before;
         self.records.retain(|key, _| !goes(key));
         self.changed.retain(|key| !goes(key));
         self.cleared.push((kind, first.to_owned(), before.to_owned()));

@@ -1,6 +1,7 @@
 //! Recorded runs on both engines.
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
+mod interchange;
 mod order;
 mod recording;
 mod records;

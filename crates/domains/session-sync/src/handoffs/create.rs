@@ -156,7 +156,7 @@ impl SessionSync {
         };
         let names = self.check_parts(&new, project.as_deref()).await?;
         let now = self.clock.now();
-        let most = if caller.actor.is_admin || caller.plan_name >= PlanName::Enterprise {
+        let most = if caller.effective_plan >= PlanName::Enterprise {
             MAX_HOURS
         } else {
             MAX_HOURS_BELOW_ENTERPRISE
@@ -187,7 +187,7 @@ impl SessionSync {
             .bind(&new.persona_name)
             .bind(&names.persona)
             .bind(&names.ticket)
-            .bind(caller.plan_name.name())
+            .bind(caller.effective_plan.name())
             .bind(&project)
             .bind(now.as_micros())
             .bind(expires_at.as_micros())

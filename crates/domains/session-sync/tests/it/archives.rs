@@ -6,7 +6,7 @@ use pentad_store::{Db, both_engines};
 use serde_json::{Value, json};
 use tar::EntryType;
 
-use crate::forge::{World, forged, in_chunks, new_session, noise, session, tar_gz, to};
+use crate::forge::{World, forged, in_chunks, named_by_extension, new_session, noise, session, tar_gz, to};
 
 /// Limits that make a bomb of a few megabytes.
 fn small() -> Settings {
@@ -79,6 +79,12 @@ fn corpus() -> Vec<(&'static str, Vec<u8>, ErrorKind)> {
             tar_gz(&[("manifest.json", b"{}"), ("./manifest.json", b"{}")]),
             Invalid,
         ),
+        ("NUL in a name", named_by_extension(b"a\0b"), Invalid),
+        (
+            "upwards in an extended name",
+            named_by_extension(b"../evil"),
+            Invalid,
+        ),
         ("too many files", tar_gz(&many), TooLarge),
         (
             "too large a file",
@@ -103,6 +109,56 @@ both_engines! {
         let page = world.sync.list(&ada.actor, &ListQuery::default()).await.unwrap();
         assert_eq!(page.total, 0);
         world.push(&ada, &new_session(), &session("fine", &["hello"])).await.unwrap();
+    }
+
+    async fn an_archive_that_unpacks_to_far_more_than_it_is_is_refused_for_that(db: Db) {
+        let settings = Settings { archives: ArchiveLimits { ratio: 50, ..ArchiveLimits::default() }, ..Settings::default() };
+        let world = World::with(db, settings);
+        let ada = world.person("ada").await;
+        let zeros = vec![0_u8; 40 << 20];
+        let archive = tar_gz(&[("context/zeros", &zeros)]);
+        assert!(archive.len() < 1 << 20);
+        let id = new_session();
+        let error = world.push(&ada, &id, &archive).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
+        assert!(world.sync.session_by_id(&ada, &id).await.is_err());
+    }
+
+    async fn secrets_are_gone_from_everything_that_is_stored_when_they_are_redacted(db: Db) {
+        let settings = Settings { secret_scan: pentad_session_sync::SecretScan::Redact, ..Settings::default() };
+        let world = World::with(db, settings);
+        let ada = world.person("ada").await;
+        let key = "AKIAIOSFODNN7EXAMPLE";
+        let message = json!({"role": "user", "content": format!("{key} is the key of the quokka")}).to_string();
+        let notes = format!("password = \"hunter2hunter2\"\n{key}\n");
+        let archive = tar_gz(&[("manifest.json", br#"{"title": "Keys"}"#), ("messages.jsonl", message.as_bytes()),
+            ("context/notes.md", notes.as_bytes()), ("context/image.png", &noise(10_000))]);
+        let id = new_session();
+        let pushed = world.push(&ada, &id, &archive).await.unwrap();
+        let stored = world.archive(&ada, &id).await;
+        assert_eq!(pushed.etag, pentad_kernel::secret::sha256_hex(&stored), "the etag is that of what is stored");
+        assert_ne!(stored, archive);
+        let mut kept = std::collections::BTreeMap::new();
+        let caps = pentad_archive::Caps::default();
+        pentad_archive::read_tar_gz(&stored[..], &caps, |member, bytes| {
+            let mut content = Vec::new();
+            std::io::Read::read_to_end(bytes, &mut content)?;
+            kept.insert(member.path.as_str().to_owned(), content);
+            Ok::<_, pentad_archive::Error>(())
+        }).unwrap();
+        assert_eq!(kept["context/notes.md"], b"password = \"[redacted]\"\n[redacted]\n");
+        assert_eq!(kept["context/image.png"], noise(10_000), "what holds no secret stays as it is");
+        let shown: Value = serde_json::from_slice(&kept["messages.jsonl"]).unwrap();
+        assert_eq!(shown["content"], "[redacted] is the key of the quokka");
+        let noted = world.sync.session_by_id(&ada, &id).await.unwrap().dlp_scan_results.unwrap();
+        let noted: Value = serde_json::from_str(&noted).unwrap();
+        assert_eq!((&noted["mode"], &noted["complete"]), (&json!("redact"), &json!(true)));
+        assert_eq!(noted["findings"][0], json!({"kind": "assigned_secret", "messages": 0, "lines_of_other_files": 1}));
+        assert_eq!(noted["findings"][1], json!({"kind": "aws_access_key", "messages": 1, "lines_of_other_files": 1}));
+        world.sync.index_sessions().await.unwrap();
+        let clean = session("plain", &["no secret here"]);
+        let pushed = world.push(&ada, &new_session(), &clean).await.unwrap();
+        assert_eq!(pushed.etag, pentad_kernel::secret::sha256_hex(&clean), "without a secret the bytes stay");
     }
 
     async fn an_archive_over_its_limit_is_refused_before_it_is_all_read(db: Db) {
@@ -182,7 +238,7 @@ both_engines! {
         world.push(&ada, &id, &session("keys", &["use AKIAIOSFODNN7EXAMPLE", "plain"])).await.unwrap();
         let noted = world.sync.session_by_id(&ada, &id).await.unwrap().dlp_scan_results.unwrap();
         let noted: Value = serde_json::from_str(&noted).unwrap();
-        assert_eq!(noted["findings"], json!([{"kind": "aws_access_key", "messages": 1}]));
+        assert_eq!(noted["findings"], json!([{"kind": "aws_access_key", "messages": 1, "lines_of_other_files": 0}]));
         assert_eq!(noted["complete"], json!(true));
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use pentad_blob::Blobs;
 use pentad_identity::{Caller, Identity, PlanName, PlanTable};
 use pentad_kernel::{ManualClock, Timestamp, id};
@@ -56,6 +56,14 @@ impl World {
 
     pub(crate) async fn push(&self, who: &Caller, session: &str, archive: &[u8]) -> Result<Pushed> {
         self.push_as(who, to(session), archive).await
+    }
+
+    /// The archive as it is stored.
+    pub(crate) async fn archive(&self, who: &Caller, session: &str) -> Vec<u8> {
+        let session = self.sync.session_by_id(who, session).await.unwrap();
+        let archive = self.sync.archive(&session, None).await.unwrap();
+        let chunks: Vec<Bytes> = archive.bytes.map(|chunk| chunk.unwrap()).collect().await;
+        chunks.concat()
     }
 
     pub(crate) async fn push_as(&self, who: &Caller, push: Push, archive: &[u8]) -> Result<Pushed> {
@@ -109,6 +117,29 @@ pub(crate) fn forged(name: &[u8], kind: tar::EntryType, link: Option<&str>) -> V
     header.set_cksum();
     let mut builder = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
     builder.append(&header, io::empty()).unwrap();
+    builder.into_inner().unwrap().finish().unwrap()
+}
+
+/// A `.tar.gz` whose one member has its name in an extended header (POSIX pax), where any byte can stand.
+pub(crate) fn named_by_extension(name: &[u8]) -> Vec<u8> {
+    // The length in front of a record counts itself.
+    let length = name.len() + "00 path=\n".len();
+    let mut record = format!("{length} path=").into_bytes();
+    record.extend_from_slice(name);
+    record.push(b'\n');
+    assert_eq!(record.len(), length);
+    let mut builder = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+    for (kind, name, content) in [
+        (tar::EntryType::XHeader, "pax", &record[..]),
+        (tar::EntryType::Regular, "plain", b"x"),
+    ] {
+        let mut header = tar::Header::new_ustar();
+        header.set_path(name).unwrap();
+        header.set_entry_type(kind);
+        header.set_size(content.len() as u64);
+        header.set_cksum();
+        builder.append(&header, content).unwrap();
+    }
     builder.into_inner().unwrap().finish().unwrap()
 }
 

@@ -3,7 +3,9 @@
 
 mod archives;
 mod forge;
+mod handoff_model;
 mod handoffs;
+mod judge;
 mod races;
 mod sessions;
 mod uploads;

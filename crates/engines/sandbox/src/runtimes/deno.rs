@@ -36,7 +36,11 @@ pub(super) fn discover(search: &RuntimeSearch) -> Result<Runtime, String> {
     })
 }
 
-pub(super) fn command(runtime: &Runtime, limits: &Limits) -> (Vec<String>, Vec<(&'static str, String)>) {
+pub(super) fn command(
+    runtime: &Runtime,
+    limits: &Limits,
+    listen: &[u16],
+) -> (Vec<String>, Vec<(&'static str, String)>) {
     // No lower than the sandbox's own limit, whose end is the one that is reported.
     let heap = limits.memory_bytes / (1 << 20);
     let v8 = format!("--v8-flags=--max-old-space-size={}", heap.max(64));
@@ -54,6 +58,10 @@ pub(super) fn command(runtime: &Runtime, limits: &Limits) -> (Vec<String>, Vec<(
     ];
     let mut argv = vec![runtime.program.clone()];
     argv.extend(fixed.map(str::to_owned));
+    if !listen.is_empty() {
+        let ports: Vec<String> = listen.iter().map(|port| format!("127.0.0.1:{port}")).collect();
+        argv.push(format!("--allow-net={}", ports.join(",")));
+    }
     argv.push(v8);
     argv.push(format!("data:application/javascript,{boot}"));
     let env = vec![

@@ -229,12 +229,19 @@ pub(crate) enum Start {
 }
 
 impl Runtime {
-    /// The interpreter that reads its program from standard input, for every language but Go.
-    pub(crate) fn interpreter(&self, limits: &Limits, env: &[(String, String)], start: Start) -> Interpreter {
+    /// The interpreter that reads its program from standard input, for every language but Go. It may connect to
+    /// the ports that the caller answers.
+    pub(crate) fn interpreter(
+        &self,
+        limits: &Limits,
+        env: &[(String, String)],
+        listen: &[u16],
+        start: Start,
+    ) -> Interpreter {
         let (mut argv, own_env) = match self.kind {
             RuntimeKind::Python => python::command(self, env),
             RuntimeKind::Node => node::command(self, limits),
-            RuntimeKind::Deno => deno::command(self, limits),
+            RuntimeKind::Deno => deno::command(self, limits, listen),
             RuntimeKind::Go => (vec![self.program.clone()], vec![]),
         };
         // Deno's start is the same either way, and its arguments are the program's.

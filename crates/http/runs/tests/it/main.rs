@@ -4,6 +4,7 @@
 mod accounts;
 mod client;
 mod ingest;
+mod interchange;
 mod reading;
 mod replay;
 

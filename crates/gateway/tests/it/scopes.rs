@@ -8,291 +8,11 @@ use pentad_identity::{KeyFamily, NewKey, PlanName};
 use pentad_kernel::{Clock as _, OrganisationId, Scope, ScopeSet};
 use pentad_testkit::TestGateway;
 use reqwest::Method;
+use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 
-/// Who an operation is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum For {
-    /// People, never service keys.
-    People,
-    /// People, and service keys with this scope.
-    Scope(Scope),
-    /// Platform administrators.
-    Administrators,
-}
-
-use For::{Administrators, People};
-
-const KNOW_READ: For = For::Scope(Scope::KnowledgeRead);
-const KNOW_WRITE: For = For::Scope(Scope::KnowledgeWrite);
-const TICKETS_READ: For = For::Scope(Scope::TicketsRead);
-const TICKETS_WRITE: For = For::Scope(Scope::TicketsWrite);
-const PERSONAS_READ: For = For::Scope(Scope::PersonasRead);
-const PERSONAS_WRITE: For = For::Scope(Scope::PersonasWrite);
-const RUNS_READ: For = For::Scope(Scope::AgentRunsRead);
-const RUNS_WRITE: For = For::Scope(Scope::AgentRunsWrite);
-
-/// Every operation with whom it is for (seed 002, table of scopes).
-const ROWS: &[(&str, &str, For)] = &[
-    ("POST", "/api/v1/org", People),
-    ("GET", "/api/v1/org", People),
-    ("PUT", "/api/v1/org/members/{user_id}/role", People),
-    ("DELETE", "/api/v1/org/members/{user_id}", People),
-    ("GET", "/api/v1/orgs/{org_id}/settings", People),
-    ("PUT", "/api/v1/orgs/{org_id}/settings", People),
-    ("POST", "/api/v1/org/invite", People),
-    ("POST", "/api/v1/orgs/{org_id}/invite", People),
-    ("POST", "/api/v1/orgs/{org_id}/members/invite", People),
-    ("POST", "/api/v1/org/invite/{invite_id}/accept", People),
-    ("POST", "/api/v1/org/invite/{invite_id}/decline", People),
-    ("GET", "/api/v1/org/invites", People),
-    ("GET", "/api/v1/org/invites/me", People),
-    ("DELETE", "/api/v1/org/invites/{invite_id}", People),
-    ("POST", "/api/v1/orgs/{org_id}/invites/{invite_id}/resend", People),
-    ("POST", "/api/v1/orgs/{org_id}/service-keys", People),
-    ("GET", "/api/v1/orgs/{org_id}/service-keys", People),
-    ("DELETE", "/api/v1/orgs/{org_id}/service-keys/{key_id}", People),
-    (
-        "POST",
-        "/api/v1/orgs/{org_id}/service-keys/{key_id}/rotate",
-        People,
-    ),
-    ("GET", "/api/v1/settings/github", People),
-    ("PUT", "/api/v1/settings/github", People),
-    ("GET", "/api/v1/settings/gitlab", People),
-    ("PUT", "/api/v1/settings/gitlab", People),
-    ("DELETE", "/api/v1/settings/gitlab", People),
-    ("POST", "/api/v1/admin/users/{user_id}/api-keys", Administrators),
-    (
-        "POST",
-        "/api/v1/admin/projects/{project_id}/restore-from-compilation",
-        Administrators,
-    ),
-    ("GET", "/api/v1/billing/status", People),
-    ("POST", "/api/v1/billing/checkout", People),
-    ("POST", "/api/v1/billing/portal", People),
-    (
-        "GET",
-        "/api/v1/retrieval-audit-contexts/{context_id}/events",
-        People,
-    ),
-    ("GET", "/api/v1/sessions/{session_id}/retrieval-log", People),
-    ("GET", "/api/v1/projects/{project_id}/repos", People),
-    ("POST", "/api/v1/projects/{project_id}/repos", People),
-    ("DELETE", "/api/v1/projects/{project_id}/repos/{repo_id}", People),
-    ("GET", "/api/v1/projects/{project_id}/entries", KNOW_READ),
-    ("POST", "/api/v1/projects/{project_id}/entries/add", KNOW_WRITE),
-    (
-        "POST",
-        "/api/v1/projects/{project_id}/entries/dismiss-stale",
-        People,
-    ),
-    (
-        "GET",
-        "/api/v1/projects/{project_id}/entries/{entry_id}",
-        KNOW_READ,
-    ),
-    (
-        "PUT",
-        "/api/v1/projects/{project_id}/entries/{entry_id}",
-        KNOW_WRITE,
-    ),
-    (
-        "PUT",
-        "/api/v1/projects/{project_id}/entries/{entry_id}/refresh",
-        KNOW_WRITE,
-    ),
-    (
-        "PUT",
-        "/api/v1/projects/{project_id}/entries/{entry_id}/promote",
-        KNOW_WRITE,
-    ),
-    (
-        "PUT",
-        "/api/v1/projects/{project_id}/entries/{entry_id}/supersede",
-        KNOW_WRITE,
-    ),
-    (
-        "PUT",
-        "/api/v1/projects/{project_id}/entries/{entry_id}/confidence",
-        People,
-    ),
-    ("POST", "/api/v1/projects/{project_id}/compile", People),
-    ("POST", "/api/v1/projects/{project_id}/rebuild", People),
-    ("GET", "/api/v1/projects/{project_id}/compilations", People),
-    ("GET", "/api/v1/projects/{project_id}/health", People),
-    ("GET", "/api/v1/projects/{project_id}/pages", People),
-    ("GET", "/api/v1/projects/{project_id}/pages/{slug}", People),
-    ("PUT", "/api/v1/projects/{project_id}/pages/{slug}", People),
-    ("DELETE", "/api/v1/projects/{project_id}/pages/{slug}", People),
-    (
-        "POST",
-        "/api/v1/projects/{project_id}/pages/{slug}/regenerate",
-        People,
-    ),
-    (
-        "GET",
-        "/api/v1/projects/{project_id}/pages/{slug}/history",
-        People,
-    ),
-    (
-        "GET",
-        "/api/v1/projects/{project_id}/links/{target_type}/{target_id}",
-        People,
-    ),
-    ("GET", "/api/v1/projects/{project_id}/personas", PERSONAS_READ),
-    ("POST", "/api/v1/projects/{project_id}/personas", PERSONAS_WRITE),
-    (
-        "GET",
-        "/api/v1/projects/{project_id}/personas/{name}",
-        PERSONAS_READ,
-    ),
-    (
-        "PUT",
-        "/api/v1/projects/{project_id}/personas/{name}",
-        PERSONAS_WRITE,
-    ),
-    (
-        "DELETE",
-        "/api/v1/projects/{project_id}/personas/{name}",
-        PERSONAS_WRITE,
-    ),
-    ("GET", "/api/v1/projects/{project_id}/tickets", TICKETS_READ),
-    ("POST", "/api/v1/projects/{project_id}/tickets", TICKETS_WRITE),
-    (
-        "GET",
-        "/api/v1/projects/{project_id}/tickets/{ticket_id}",
-        TICKETS_READ,
-    ),
-    (
-        "PUT",
-        "/api/v1/projects/{project_id}/tickets/{ticket_id}",
-        TICKETS_WRITE,
-    ),
-    (
-        "POST",
-        "/api/v1/projects/{project_id}/tickets/{ticket_id}/start",
-        TICKETS_WRITE,
-    ),
-    (
-        "POST",
-        "/api/v1/projects/{project_id}/tickets/{ticket_id}/complete",
-        TICKETS_WRITE,
-    ),
-    (
-        "POST",
-        "/api/v1/projects/{project_id}/tickets/{ticket_id}/resolve",
-        TICKETS_WRITE,
-    ),
-    (
-        "POST",
-        "/api/v1/projects/{project_id}/tickets/{ticket_id}/accept",
-        TICKETS_WRITE,
-    ),
-    (
-        "POST",
-        "/api/v1/projects/{project_id}/tickets/{ticket_id}/close",
-        TICKETS_WRITE,
-    ),
-    (
-        "POST",
-        "/api/v1/projects/{project_id}/tickets/{ticket_id}/approve",
-        TICKETS_WRITE,
-    ),
-    (
-        "POST",
-        "/api/v1/projects/{project_id}/tickets/{ticket_id}/escalate",
-        TICKETS_WRITE,
-    ),
-    (
-        "POST",
-        "/api/v1/projects/{project_id}/tickets/{ticket_id}/reopen",
-        People,
-    ),
-    (
-        "POST",
-        "/api/v1/projects/{project_id}/tickets/{ticket_id}/block",
-        People,
-    ),
-    (
-        "POST",
-        "/api/v1/projects/{project_id}/tickets/{ticket_id}/unblock",
-        People,
-    ),
-    (
-        "POST",
-        "/api/v1/projects/{project_id}/tickets/{ticket_id}/dismiss",
-        People,
-    ),
-    (
-        "POST",
-        "/api/v1/projects/{project_id}/tickets/{ticket_id}/comments",
-        TICKETS_WRITE,
-    ),
-    (
-        "GET",
-        "/api/v1/projects/{project_id}/tickets/{ticket_id}/comments",
-        TICKETS_READ,
-    ),
-    (
-        "GET",
-        "/api/v1/projects/{project_id}/tickets/{ticket_id}/review-state",
-        TICKETS_READ,
-    ),
-    ("POST", "/api/v1/projects/{project_id}/agent-runs", RUNS_WRITE),
-    ("GET", "/api/v1/projects/{project_id}/agent-runs", RUNS_READ),
-    (
-        "GET",
-        "/api/v1/projects/{project_id}/agent-runs/{run_id}",
-        RUNS_READ,
-    ),
-    (
-        "POST",
-        "/api/v1/projects/{project_id}/agent-runs/{run_id}/start",
-        People,
-    ),
-    (
-        "POST",
-        "/api/v1/projects/{project_id}/agent-runs/{run_id}/complete",
-        RUNS_WRITE,
-    ),
-    (
-        "POST",
-        "/api/v1/projects/{project_id}/agent-runs/{run_id}/cancel",
-        People,
-    ),
-    (
-        "POST",
-        "/api/v1/projects/{project_id}/agent-runs/{run_id}/replay",
-        RUNS_WRITE,
-    ),
-    (
-        "POST",
-        "/api/v1/projects/{project_id}/retrieval-audit-contexts",
-        People,
-    ),
-    (
-        "POST",
-        "/api/v1/projects/{project_id}/retrieval-audit-events",
-        People,
-    ),
-    ("GET", "/api/v1/projects/{project_id}/rules", People),
-    ("PUT", "/api/v1/projects/{project_id}/rules", People),
-    ("POST", "/api/v1/projects/{project_id}/rules/compile", People),
-    ("GET", "/api/v1/projects/{project_id}/rules/versions", People),
-    (
-        "GET",
-        "/api/v1/projects/{project_id}/rules/versions/{version}",
-        People,
-    ),
-    ("PUT", "/api/v1/projects/{project_id}/settings", People),
-    ("GET", "/api/v1/projects", People),
-    ("POST", "/api/v1/projects", People),
-    ("GET", "/api/v1/projects/{remote}", People),
-    ("PUT", "/api/v1/projects/{remote}/context", People),
-    ("DELETE", "/api/v1/projects/{project_id}", People),
-    ("PATCH", "/api/v1/projects/{project_id}", People),
-];
+use crate::scope_rows::For::{self, Administrators, Everybody, People};
+use crate::scope_rows::ROWS;
 
 /// A body with every field that any operation requires, so that none is refused before its boundary.
 fn body() -> Value {
@@ -302,12 +22,15 @@ fn body() -> Value {
         "context_document": "# D", "content": "something that has more than twenty characters", "title": "t",
         "notes": "n", "status": "passed", "persona_name": "atlas", "context_id": "ra_0", "tool_name": "t",
         "superseding_id": 1, "confidence": 0.5, "instance_url": "https://gitlab.com", "access_token": "t",
-        "compilation_id": 1, "tier": "team",
+        "compilation_id": 1, "tier": "team", "session_id": "ses_0123456789abcdef",
+        "recipient_email": "somebody@example.com", "reason": "r", "alias": "an-alias", "provider": "openai",
+        "model": "m", "trigger": "manual", "mode": "off", "watchers": [], "total_size": 1, "sha256": "0".repeat(64),
     })
 }
 
 fn access_of(row: For) -> Access {
     match row {
+        Everybody => Access::Public,
         People => Access::User,
         Administrators => Access::Admin,
         For::Scope(scope) => Access::Key(match scope {
@@ -317,6 +40,8 @@ fn access_of(row: For) -> Access {
             Scope::TicketsWrite => &[Scope::TicketsWrite],
             Scope::PersonasRead => &[Scope::PersonasRead],
             Scope::PersonasWrite => &[Scope::PersonasWrite],
+            Scope::HandoffsRead => &[Scope::HandoffsRead],
+            Scope::HandoffsWrite => &[Scope::HandoffsWrite],
             Scope::AgentRunsRead => &[Scope::AgentRunsRead],
             _ => &[Scope::AgentRunsWrite],
         }),
@@ -329,8 +54,23 @@ fn every_operation_has_a_row_and_every_row_an_operation() {
         .iter()
         .map(|(method, path, row)| (format!("{method} {path}"), format!("{:?}", access_of(*row))))
         .collect();
-    let operations: BTreeMap<String, String> = pentad_http_projects::endpoints()
+    // Those that other surfaces have too are tried by themselves, with the other surfaces.
+    let several = pentad_gateway::gateway_routes();
+    let of_several: Vec<_> = several
+        .endpoints()
         .iter()
+        .map(|endpoint| (endpoint.method().clone(), endpoint.path()))
+        .collect();
+    let parts = [
+        pentad_http_identity::routes(),
+        pentad_http_sync::routes(),
+        pentad_http_projects::routes(),
+    ];
+    let operations: BTreeMap<String, String> = parts
+        .iter()
+        .flat_map(pentad_http_kit::SurfaceRoutes::endpoints)
+        .filter(|endpoint| !of_several.contains(&(endpoint.method().clone(), endpoint.path())))
+        // What answers for paths that lead nowhere is no operation.
         .filter(|endpoint| endpoint.access() != Access::Credential)
         .map(|endpoint| {
             let name = format!("{} {}", endpoint.method(), endpoint.path());
@@ -491,6 +231,14 @@ async fn everybody_gets_as_far_as_the_row_says() {
         let what = format!("{method} {pattern}");
         let path = matrix.path(pattern, &matrix.project);
         let at = async |key: Option<&str>, path: &str| matrix.call(method, path, key, &body).await;
+        if row == Everybody {
+            let (status, answer) = at(None, &path).await;
+            assert!(
+                !matches!(status, 403 | 405 | 500),
+                "{what}: anonymous: {status} {answer}"
+            );
+            continue;
+        }
 
         let (status, answer) = at(None, &path).await;
         assert_eq!((status, code(&answer)), (401, "401"), "{what}: anonymous");
@@ -511,7 +259,7 @@ async fn everybody_gets_as_far_as_the_row_says() {
 
         let (status, answer) = at(Some(&unscoped), &path).await;
         let expected = match row {
-            People => "service_key_not_allowed",
+            People | Everybody => "service_key_not_allowed",
             Administrators => "403",
             For::Scope(_) => "insufficient_scope",
         };
@@ -528,6 +276,9 @@ async fn everybody_gets_as_far_as_the_row_says() {
                 !matches!(status, 401 | 403 | 500),
                 "{what}: service key with the scope: {status} {answer}"
             );
+            if !pattern.contains("/projects/{") {
+                continue;
+            }
             let (status, answer) = at(Some(&scoped), &matrix.path(pattern, &matrix.personal)).await;
             assert_eq!(
                 (status, code(&answer)),
@@ -558,6 +309,69 @@ async fn everybody_gets_as_far_as_the_row_says() {
                 !matches!(status, 401 | 403 | 405 | 500),
                 "{what}: owner: {status} {answer}"
             );
+        }
+    }
+}
+
+/// Pushes a session that was captured in a remote; its identifier.
+async fn pushed(matrix: &Matrix, number: usize, remote: Option<&str>) -> String {
+    let session = format!("ses_{number:016x}");
+    let archive = crate::examples_of_sync::archive_of("Captured", remote);
+    let form = Form::new().part("file", Part::bytes(archive).file_name("session.tar.gz"));
+    let url = matrix.gateway.url(&format!("/api/v1/sessions/{session}/sync"));
+    let request = matrix
+        .gateway
+        .client()
+        .put(url)
+        .bearer_auth(&matrix.founder)
+        .multipart(form);
+    assert_eq!(request.send().await.unwrap().status(), 201);
+    session
+}
+
+#[tokio::test]
+async fn a_service_key_hands_over_what_its_projects_hold_and_nothing_else() {
+    let matrix = Matrix::new().await;
+    let key = matrix.service_key(&["handoffs:write", "handoffs:read"]).await;
+    let cases = [
+        (Some("acme/widgets"), 201, "-"),
+        (Some("acme/gadgets"), 403, "project_not_in_allowlist"),
+        (Some("ada/mine"), 403, "cross_org_denied"),
+        (Some("acme/unknown"), 403, "service_key_project_not_registered"),
+        (None, 403, "service_key_project_not_registered"),
+    ];
+    for (number, (remote, expected, expected_code)) in cases.into_iter().enumerate() {
+        let session = pushed(&matrix, number, remote).await;
+        let body = json!({"session_id": session, "recipient_email": "grace@example.com"});
+        let (status, answer) = matrix.call("POST", "/api/v1/handoffs", Some(&key), &body).await;
+        assert_eq!(
+            (status, code(&answer)),
+            (expected, expected_code),
+            "{remote:?}: {answer}"
+        );
+        // The same of a handoff that a person made.
+        let (status, handoff) = matrix
+            .call("POST", "/api/v1/handoffs", Some(&matrix.founder), &body)
+            .await;
+        assert_eq!(status, 201, "{handoff}");
+        let handoff = format!("/api/v1/handoffs/{}", handoff["id"].as_str().unwrap());
+        let comment = json!({"content": "on it"});
+        for (method, path, body) in [
+            ("POST", format!("{handoff}/comments"), &comment),
+            ("GET", format!("{handoff}/comments"), &comment),
+            ("GET", format!("{handoff}/events"), &comment),
+            ("POST", format!("{handoff}/revoke"), &json!({"reason": "mistake"})),
+        ] {
+            let (status, answer) = matrix.call(method, &path, Some(&key), body).await;
+            if expected == 201 {
+                assert!(matches!(status, 200 | 201), "{method} {path}: {status} {answer}");
+            } else {
+                assert_eq!(
+                    (status, code(&answer)),
+                    (expected, expected_code),
+                    "{method} {path} {remote:?}"
+                );
+            }
         }
     }
 }

@@ -28,11 +28,11 @@ const AZURE_API_VERSION: &str = "2024-10-21";
 
 /// The form that an answer must have.
 #[derive(Debug)]
-pub(super) struct Shape {
+pub struct Shape {
     /// What the answer is called.
-    pub(super) name: &'static str,
+    pub name: &'static str,
     /// Its JSON schema.
-    pub(super) schema: Value,
+    pub schema: Value,
 }
 
 impl Provider {
@@ -60,7 +60,7 @@ impl Provider {
         Self::ALL.into_iter().find(|provider| provider.name() == name)
     }
 
-    pub(super) const fn default_base_url(self) -> Option<&'static str> {
+    pub(crate) const fn default_base_url(self) -> Option<&'static str> {
         match self {
             Self::Anthropic => Some("https://api.anthropic.com"),
             Self::OpenAi => Some("https://api.openai.com/v1"),
@@ -70,12 +70,12 @@ impl Provider {
         }
     }
 
-    /// The request for an answer of one shape.
+    /// The request for an answer: of one shape, or in words.
     #[expect(
         clippy::too_many_arguments,
         reason = "these are the parts of a request, used nowhere else"
     )]
-    pub(super) fn request(
+    pub(crate) fn request(
         self,
         client: &reqwest::Client,
         base_url: &str,
@@ -83,7 +83,7 @@ impl Provider {
         api_key: &SecretString,
         system: &str,
         prompt: &str,
-        shape: &Shape,
+        shape: Option<&Shape>,
         extra: &Map<String, Value>,
     ) -> reqwest::RequestBuilder {
         let key = api_key.expose_secret();
@@ -95,15 +95,17 @@ impl Provider {
                     .post(format!("{base_url}/v1/messages"))
                     .header("x-api-key", key)
                     .header("anthropic-version", "2023-06-01");
-                let body = json!({
+                let mut body = json!({
                     "model": model,
                     "max_tokens": MAX_TOKENS,
                     "system": system,
                     "messages": [{"role": "user", "content": prompt}],
-                    // A tool that must be used is how this interface guarantees a schema.
-                    "tools": [{"name": shape.name, "description": "The answer.", "input_schema": shape.schema}],
-                    "tool_choice": {"type": "tool", "name": shape.name},
                 });
+                if let Some(shape) = shape {
+                    // A tool that must be used is how this interface guarantees a schema.
+                    body["tools"] = json!([{"name": shape.name, "description": "The answer.", "input_schema": shape.schema}]);
+                    body["tool_choice"] = json!({"type": "tool", "name": shape.name});
+                }
                 (request, body)
             }
             Self::OpenAi | Self::Gemini | Self::Grok | Self::Azure => {
@@ -124,14 +126,16 @@ impl Provider {
                         request.bearer_auth(key)
                     }
                 };
-                let body = json!({
+                let mut body = json!({
                     "model": model,
                     "messages": [{"role": "system", "content": system}, {"role": "user", "content": prompt}],
-                    "response_format": {
+                });
+                if let Some(shape) = shape {
+                    body["response_format"] = json!({
                         "type": "json_schema",
                         "json_schema": {"name": shape.name, "strict": true, "schema": shape.schema},
-                    },
-                });
+                    });
+                }
                 (request, body)
             }
         };
@@ -157,7 +161,7 @@ fn azure_endpoint(base_url: &str, version: &str) -> String {
 }
 
 /// The answer of the asked shape in a provider's response.
-pub(super) fn answer(provider: Provider, body: &[u8]) -> Result<Value, String> {
+pub(crate) fn answer(provider: Provider, body: &[u8]) -> Result<Value, String> {
     let unreadable = || "the provider's answer does not have the form that was asked for".to_owned();
     let response: Value = serde_json::from_slice(body).map_err(|_| unreadable())?;
     if provider == Provider::Anthropic {
@@ -173,8 +177,37 @@ pub(super) fn answer(provider: Provider, body: &[u8]) -> Result<Value, String> {
     serde_json::from_str(text).map_err(|_| unreadable())
 }
 
+/// The words in a provider's response.
+pub(crate) fn text(provider: Provider, body: &[u8]) -> Result<String, String> {
+    let unreadable = || "the provider's answer holds no text".to_owned();
+    let response: Value = serde_json::from_slice(body).map_err(|_| unreadable())?;
+    let text = if provider == Provider::Anthropic {
+        let blocks = response["content"].as_array().ok_or_else(unreadable)?;
+        blocks.iter().find_map(|block| block["text"].as_str())
+    } else {
+        response["choices"][0]["message"]["content"].as_str()
+    };
+    text.map(str::to_owned).ok_or_else(unreadable)
+}
+
+/// The models in a provider's list, with whom each belongs to: at most 1,000.
+pub(crate) fn models(body: &[u8]) -> Result<Vec<(String, String)>, String> {
+    let unreadable = || "the provider's answer is no list of models".to_owned();
+    let response: Value = serde_json::from_slice(body).map_err(|_| unreadable())?;
+    let items = response.get("data").or_else(|| response.get("models"));
+    let items = items.and_then(Value::as_array).ok_or_else(unreadable)?;
+    let models = items.iter().filter_map(|item| {
+        let id = item["id"].as_str().or(item["name"].as_str())?;
+        Some((
+            id.to_owned(),
+            item["owned_by"].as_str().unwrap_or_default().to_owned(),
+        ))
+    });
+    Ok(models.take(1_000).collect())
+}
+
 /// What a provider says went wrong.
-pub(super) fn error_message(body: &[u8]) -> Option<String> {
+pub(crate) fn error_message(body: &[u8]) -> Option<String> {
     let response: Value = serde_json::from_slice(body).ok()?;
     // Gemini wraps its error in a list.
     let response = if response.is_array() {
@@ -196,7 +229,7 @@ static SECRETS: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 /// The text without the key and without what looks like one, at a bounded length.
-pub(super) fn redact(text: &str, key: &str) -> String {
+pub(crate) fn redact(text: &str, key: &str) -> String {
     let text = if key.is_empty() {
         text.to_owned()
     } else {
@@ -269,6 +302,24 @@ mod tests {
             for provider in Provider::ALL {
                 assert!(answer(provider, body.as_bytes()).is_err(), "{body}");
             }
+        }
+    }
+
+    #[test]
+    fn words_and_lists_are_read_and_anything_else_is_an_error() {
+        let words = br#"{"choices": [{"message": {"content": "hello"}}]}"#;
+        assert_eq!(text(Provider::OpenAi, words).as_deref(), Ok("hello"));
+        let words = br#"{"content": [{"type": "thinking"}, {"type": "text", "text": "hello"}]}"#;
+        assert_eq!(text(Provider::Anthropic, words).as_deref(), Ok("hello"));
+        let list = br#"{"data": [{"id": "small", "owned_by": "me"}, {"name": "large"}, 7]}"#;
+        let read = models(list).unwrap();
+        assert_eq!(
+            read,
+            [("small".into(), "me".into()), ("large".into(), String::new())]
+        );
+        for body in ["", "7", "[]", "{}", "<html>"] {
+            assert!(models(body.as_bytes()).is_err(), "{body}");
+            assert!(text(Provider::OpenAi, body.as_bytes()).is_err(), "{body}");
         }
     }
 

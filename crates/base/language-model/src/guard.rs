@@ -1,0 +1,304 @@
+//! Outgoing requests to addresses that strangers name: no way into the server's own network (SSRF).
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::LazyLock;
+
+use futures_util::StreamExt as _;
+use reqwest::Url;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+
+use crate::Fault;
+
+/// The largest answer that is read.
+const BODY_LIMIT: usize = 4 << 20;
+/// The longest address.
+const URL_BYTES: usize = 2_048;
+
+static GUARDED: LazyLock<reqwest::Client> = LazyLock::new(|| build(true));
+static TRUSTED: LazyLock<reqwest::Client> = LazyLock::new(|| build(false));
+
+/// Which addresses may be called.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UrlPolicy {
+    /// Also addresses of this machine and of private networks, and without TLS. For a gateway of one's own
+    /// with a language model beside it.
+    pub allow_private: bool,
+}
+
+/// An address that may not be called. Shown as what would be allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{allowed}")]
+pub struct UrlRefused {
+    allowed: &'static str,
+}
+
+impl UrlRefused {
+    pub(crate) const fn new(allowed: &'static str) -> Self {
+        Self { allowed }
+    }
+
+    /// What would be allowed.
+    pub const fn allowed(&self) -> &'static str {
+        self.allowed
+    }
+}
+
+impl UrlPolicy {
+    /// Refuses an address for what it says: its scheme, its credentials, a private machine by its number or
+    /// name. Where a name leads is checked when the connection is made, so that it cannot change in between.
+    ///
+    /// # Errors
+    /// [`UrlRefused`].
+    pub fn check(self, url: &str) -> Result<(), UrlRefused> {
+        self.parsed(url).map(|_| ())
+    }
+
+    /// The same, and looks up where a name leads now.
+    ///
+    /// # Errors
+    /// [`UrlRefused`].
+    pub async fn check_and_look_up(self, url: &str) -> Result<(), UrlRefused> {
+        let url = self.parsed(url)?;
+        let (Some(host), false) = (url.host_str(), self.allow_private) else {
+            return Ok(());
+        };
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let port = url.port_or_known_default().unwrap_or(443);
+        let found = tokio::net::lookup_host((host, port)).await;
+        let mut found = found.map_err(|_| UrlRefused::new("a host that can be found"))?;
+        if found.all(|address| !is_public(address.ip())) {
+            return Err(UrlRefused::new("a public address"));
+        }
+        Ok(())
+    }
+
+    fn parsed(self, url: &str) -> Result<Url, UrlRefused> {
+        if url.len() > URL_BYTES {
+            return Err(UrlRefused::new("a URL of at most 2048 bytes"));
+        }
+        let url = Url::parse(url).map_err(|_| UrlRefused::new("a URL"))?;
+        if url.scheme() != "https" && !(self.allow_private && url.scheme() == "http") {
+            return Err(UrlRefused::new("an https URL"));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(UrlRefused::new("a URL without credentials"));
+        }
+        let host = url.host_str().ok_or(UrlRefused::new("a URL with a host"))?;
+        let number = host
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .parse::<IpAddr>();
+        let public = match number {
+            Ok(address) => is_public(address),
+            Err(_) => {
+                let host = host.trim_end_matches('.').to_ascii_lowercase();
+                host.contains('.') && !host.ends_with(".localhost")
+            }
+        };
+        if !public && !self.allow_private {
+            return Err(UrlRefused::new("a public address"));
+        }
+        Ok(url)
+    }
+}
+
+/// A client that keeps to a policy; by default it connects to public addresses only. It follows no redirects,
+/// which would lead past every check, and uses no proxy, which would resolve names for itself.
+pub fn client(urls: UrlPolicy) -> reqwest::Client {
+    if urls.allow_private {
+        TRUSTED.clone()
+    } else {
+        GUARDED.clone()
+    }
+}
+
+fn build(guarded: bool) -> reqwest::Client {
+    // Only the first provider chosen in a process counts; the program may have chosen already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let builder = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy();
+    let builder = if guarded {
+        builder.https_only(true).dns_resolver(PublicOnly)
+    } else {
+        builder
+    };
+    builder
+        .build()
+        .expect("a client with a chosen TLS provider and no files to read can be built")
+}
+
+/// Looks names up and keeps only public addresses.
+#[derive(Clone, Copy, Debug)]
+struct PublicOnly;
+
+impl Resolve for PublicOnly {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let public: Vec<SocketAddr> = found.filter(|address| is_public(address.ip())).collect();
+            if public.is_empty() {
+                return Err("the name has no public address".into());
+            }
+            Ok(Box::new(public.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// Whether the address is one that the whole Internet shares (IANA's special-purpose registries).
+fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => is_public_v4(address),
+        IpAddr::V6(address) => is_public_v6(address),
+    }
+}
+
+fn is_public_v4(address: Ipv4Addr) -> bool {
+    let [a, b, c, _] = address.octets();
+    let special = address.is_private()
+        || address.is_loopback()
+        || address.is_link_local()
+        || address.is_documentation()
+        || address.is_multicast()
+        || a == 0
+        || a >= 240
+        || (a == 100 && (64..128).contains(&b))
+        || (a == 192 && b == 0 && c == 0)
+        || (a == 192 && b == 88 && c == 99)
+        || (a == 198 && (b == 18 || b == 19));
+    !special
+}
+
+fn is_public_v6(address: Ipv6Addr) -> bool {
+    let segments = address.segments();
+    // Addresses that carry an IPv4 address lead to that one: mapped, NAT64, 6to4.
+    let embedded = match segments {
+        [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some((high, low)),
+        [0x2002, high, low, ..] => Some((high, low)),
+        _ => None,
+    };
+    if let Some((high, low)) = embedded {
+        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+        return is_public_v4(Ipv4Addr::new(a, b, c, d));
+    }
+    let global_unicast = segments[0] & 0xe000 == 0x2000;
+    let special =
+        (segments[0] == 0x2001 && (segments[1] < 0x200 || segments[1] == 0xdb8)) || segments[0] == 0x3fff;
+    global_unicast && !special
+}
+
+/// The body of an answer, as far as it is not absurdly long.
+pub(crate) async fn body(response: reqwest::Response) -> Result<Vec<u8>, (String, Fault)> {
+    let mut body = Vec::new();
+    let mut stream = response.bytes_stream();
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.map_err(|error| {
+            if error.is_timeout() {
+                ("the provider did not answer in time".to_owned(), Fault::TimedOut)
+            } else {
+                ("the provider's answer broke off".to_owned(), Fault::Failed)
+            }
+        })?;
+        if body.len() + chunk.len() > BODY_LIMIT {
+            let reason = format!("the provider's answer is longer than {BODY_LIMIT} bytes");
+            return Err((reason, Fault::Failed));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_addresses_of_the_whole_internet_are_public() {
+        for address in [
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "224.0.0.1",
+            "255.255.255.255",
+            "198.18.0.1",
+            "192.0.0.8",
+            "::1",
+            "::",
+            "fe80::1",
+            "fc00::1",
+            "fd12::1",
+            "::ffff:127.0.0.1",
+            "::ffff:10.0.0.1",
+            "64:ff9b::7f00:1",
+            "2002:7f00:1::",
+            "ff02::1",
+            "2001:db8::1",
+            "::127.0.0.1",
+        ] {
+            assert!(!is_public(address.parse().unwrap()), "{address}");
+        }
+        for address in ["1.1.1.1", "93.184.216.34", "2606:4700::1111", "::ffff:1.1.1.1"] {
+            assert!(is_public(address.parse().unwrap()), "{address}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_refused_for_its_scheme_its_credentials_or_its_number() {
+        let strict = UrlPolicy::default();
+        for url in [
+            "http://api.example.com/v1",
+            "https://127.0.0.1/v1",
+            "https://0x7f.1/v1",
+            "https://2130706433/",
+            "https://017700000001/",
+            "https://10.1.2.3/",
+            "https://169.254.169.254/latest",
+            "https://[::1]/v1",
+            "https://[::ffff:10.0.0.1]/",
+            "https://[fd00::1]/",
+            "https://[2002:a00:1::]/",
+            "https://localhost:8080",
+            "https://localhost.",
+            "https://metadata.localhost",
+            "https://metadata",
+            "https://user:password@api.example.com",
+            "ftp://api.example.com/",
+            "file:///etc/passwd",
+            "api.example.com",
+        ] {
+            assert!(strict.check(url).is_err(), "{url}");
+        }
+        for url in [
+            "https://api.example.com/v1",
+            "https://1.1.1.1",
+            "https://[2606:4700::1111]/",
+        ] {
+            assert!(strict.check(url).is_ok(), "{url}");
+        }
+        let open = UrlPolicy { allow_private: true };
+        assert!(open.check("http://127.0.0.1:11434/v1").is_ok());
+        assert!(open.check("file:///etc/passwd").is_err());
+        assert!(
+            open.check(&format!("https://x.org/{}", "x".repeat(URL_BYTES)))
+                .is_err()
+        );
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_to_this_machine_is_not_connected_to() {
+        let error = client(UrlPolicy::default())
+            .get("https://localhost:9/")
+            .send()
+            .await
+            .unwrap_err();
+        assert!(error.is_connect(), "{error:?}");
+        let looked_up = UrlPolicy::default()
+            .check_and_look_up("https://localhost.localdomain/")
+            .await;
+        assert!(looked_up.is_err());
+    }
+}

@@ -1,0 +1,40 @@
+//! Storage, as programs reach it from a sandbox that has neither a network nor a key.
+
+use std::net::TcpStream;
+
+use pentad_kernel::Actor;
+use pentad_sandbox::{InputFile, Language, WorkspacePath};
+
+use crate::Exec;
+use crate::workspace::{PYTHON_MODULE, SCRIPT_MODULE};
+
+/// What answers when a program connects to the storage port of its sandbox.
+pub trait Storage: Send + Sync {
+    /// Serves one connection of a program of this actor: HTTP, the storage routes alone. The connection itself
+    /// says who is asking; it returns at once.
+    fn connect(&self, actor: &Actor, connection: TcpStream);
+
+    /// The module by which Python programs use it.
+    fn python_module(&self) -> &'static str;
+
+    /// The same for Node and Deno.
+    fn script_module(&self) -> &'static str;
+}
+
+impl Exec {
+    /// The modules that a program of the language finds beside it.
+    pub(crate) fn modules(&self, language: Language) -> Vec<InputFile> {
+        let Some(storage) = self.storage() else {
+            return Vec::new();
+        };
+        let (name, text) = match language {
+            Language::Python => (PYTHON_MODULE, storage.python_module()),
+            Language::Node | Language::TypeScript | Language::Deno => (SCRIPT_MODULE, storage.script_module()),
+            Language::Go => return Vec::new(),
+        };
+        WorkspacePath::parse(name)
+            .map(|path| InputFile::injected(path, text.as_bytes()))
+            .into_iter()
+            .collect()
+    }
+}

@@ -1,0 +1,122 @@
+//! Language models: audits that follow a push, narratives, and models that fail.
+
+use std::time::Duration;
+
+use pentad_language_model::testing::ScriptedModel;
+use pentad_session_sync::{AuditStatus, AuditTrigger, Error, NewJudge, Settings, UrlPolicy};
+use pentad_store::{Db, both_engines};
+
+use crate::forge::{World, new_session, session};
+
+fn judge(model: &ScriptedModel) -> NewJudge {
+    NewJudge {
+        provider: "openai".into(),
+        model: "small".into(),
+        api_key: Some("sk-test".to_owned().into()),
+        base_url: Some(model.url().to_owned()),
+    }
+}
+
+fn with_models(db: Db) -> World {
+    World::with(
+        db,
+        Settings {
+            judge_urls: UrlPolicy { allow_private: true },
+            ..Settings::default()
+        },
+    )
+}
+
+const NARRATIVE: &str = r#"{"what_happened": "A quokka was sought.", "key_decisions": ["Look in src/zoo.rs"],
+    "outcome": "Found.", "open_issues": []}"#;
+
+both_engines! {
+    async fn a_push_is_audited_once_when_its_owner_wants_that(db: Db) {
+        let world = with_models(db);
+        let ada = world.person("ada").await;
+        let model = ScriptedModel::that_says(&["[]", "[]", "[]"]).await;
+        world.sync.set_judge(&ada, judge(&model)).await.unwrap();
+        world.sync.set_audit_trigger(&ada.actor, AuditTrigger::OnSync).await.unwrap();
+        let id = new_session();
+        let archive = session("work", &["find the quokka"]);
+        world.push(&ada, &id, &archive).await.unwrap();
+        assert_eq!(world.sync.run_audits().await.unwrap(), 0, "a device is given time to audit by itself");
+        world.clock.advance(Duration::from_secs(61));
+        assert_eq!(world.sync.run_audits().await.unwrap(), 1);
+        assert_eq!(world.sync.audit_status(&ada, &id).await.unwrap(), AuditStatus::Completed);
+        assert_eq!(world.sync.past_audits(&ada, &id).await.unwrap().len(), 1);
+        // The same archive again is nothing new.
+        world.push(&ada, &id, &archive).await.unwrap();
+        world.clock.advance(Duration::from_secs(61));
+        assert_eq!(world.sync.run_audits().await.unwrap(), 0);
+        // A device that audits by itself leaves nothing to do.
+        world.push(&ada, &id, &session("work", &["find the quokka", "again"])).await.unwrap();
+        world.sync.audit(&ada, &id, NewJudge::default()).await.unwrap();
+        world.clock.advance(Duration::from_secs(61));
+        assert_eq!(world.sync.run_audits().await.unwrap(), 0);
+        assert_eq!(model.asked().len(), 2);
+    }
+
+    async fn nothing_is_audited_by_itself_without_a_judge_or_the_wish(db: Db) {
+        let world = with_models(db);
+        let (ada, grace) = (world.person("ada").await, world.person("grace").await);
+        world.sync.set_audit_trigger(&ada.actor, AuditTrigger::OnSync).await.unwrap();
+        let model = ScriptedModel::that_says(&[]).await;
+        world.sync.set_judge(&grace, judge(&model)).await.unwrap();
+        for who in [&ada, &grace] {
+            let id = new_session();
+            world.push(who, &id, &session("work", &["hello"])).await.unwrap();
+            world.clock.advance(Duration::from_secs(61));
+            assert_eq!(world.sync.run_audits().await.unwrap(), 0);
+            assert_eq!(world.sync.audit_status(who, &id).await.unwrap(), AuditStatus::NotStarted);
+        }
+    }
+
+    async fn a_narrative_is_kept_until_the_next_push(db: Db) {
+        let world = with_models(db);
+        let ada = world.person("ada").await;
+        let model = ScriptedModel::that_says(&[NARRATIVE]).await;
+        let id = new_session();
+        world.push(&ada, &id, &session("work", &["find the quokka, key AKIAIOSFODNN7EXAMPLE"])).await.unwrap();
+        let told = world.sync.narrate(&ada, &id, judge(&model)).await.unwrap().summary.narrative.unwrap();
+        assert_eq!((told.model.as_str(), told.key_decisions.as_slice()), ("small", &["Look in src/zoo.rs".to_owned()][..]));
+        assert!(!model.asked()[0].contains("AKIAIOSFODNN7EXAMPLE"), "no secret leaves");
+        assert_eq!(world.sync.summary(&ada, &id).await.unwrap().narrative, Some(told));
+        assert!(world.sync.summarise(&ada, &id).await.unwrap().narrative.is_some());
+        world.push(&ada, &id, &session("work", &["something else"])).await.unwrap();
+        assert_eq!(world.sync.summary(&ada, &id).await.unwrap().narrative, None);
+    }
+
+    async fn a_model_that_fails_leaves_the_facts(db: Db) {
+        let world = with_models(db);
+        let ada = world.person("ada").await;
+        let id = new_session();
+        world.push(&ada, &id, &session("work", &["hello"])).await.unwrap();
+        for answers in [&[][..], &["no JSON"], &["7"], &["[]"], &["{}"], &[r#"{"what_happened": 7}"#]] {
+            let model = ScriptedModel::that_says(answers).await;
+            let narrated = world.sync.narrate(&ada, &id, judge(&model)).await.unwrap();
+            assert!(matches!(narrated.failure, Some(Error::Judge(_))), "{answers:?}: {:?}", narrated.failure);
+            assert_eq!((narrated.summary.facts.message_count, narrated.summary.narrative), (2, None));
+        }
+        let error = world.sync.narrate(&ada, &id, NewJudge::default()).await.unwrap_err();
+        assert!(matches!(error, Error::NoJudge), "{error}");
+        let inside = NewJudge { base_url: Some("file:///etc/passwd".into()), ..judge(&ScriptedModel::that_says(&[]).await) };
+        let error = world.sync.narrate(&ada, &id, inside).await.unwrap_err();
+        assert!(matches!(error, Error::UrlNotAllowed(_)), "{error}");
+    }
+
+    async fn a_project_has_its_sessions_told_by_the_model_their_owner_saved(db: Db) {
+        let world = with_models(db);
+        let (ada, grace) = (world.person("ada").await, world.person("grace").await);
+        let model = ScriptedModel::that_says(&[NARRATIVE]).await;
+        world.sync.set_judge(&ada, judge(&model)).await.unwrap();
+        let (told, untold) = (new_session(), new_session());
+        world.push(&ada, &told, &session("work", &["hello"])).await.unwrap();
+        world.push(&grace, &untold, &session("work", &["hello"])).await.unwrap();
+        assert!(world.sync.narrate_unasked(&ada.actor.user, &told).await.unwrap().is_some());
+        assert!(world.sync.narrate_unasked(&ada.actor.user, &told).await.unwrap().is_none(), "once");
+        assert!(world.sync.narrate_unasked(&grace.actor.user, &untold).await.unwrap().is_none());
+        let learned = world.sync.recent_facts(&ada.actor.user, "acme/widgets", 5).await.unwrap();
+        assert_eq!(learned[0].narrative.as_ref().unwrap().outcome, "Found.");
+    }
+}

@@ -1,0 +1,213 @@
+//! `/proxy/{id}/{port}/…`: requests that reach into a session.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::web::{Data, Path, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
+use pentad_exec::{Error, Relayed, SessionRun, Target};
+use pentad_http_kit::{Fault, Visitor};
+use serde_json::{Map, Value};
+
+use crate::Api;
+use crate::faults::fault;
+use crate::gone::Client;
+use crate::port::{Passed, isolate, pass, stays_behind};
+
+/// Bytes of a body that is passed on to a port.
+const BODY: usize = 8 << 20;
+/// Bytes of a body that stored code is given, in a variable.
+const CODE_BODY: usize = 96 << 10;
+
+async fn read(mut body: Payload, most: usize) -> Result<Bytes, Fault> {
+    let mut bytes = BytesMut::new();
+    while let Some(chunk) = body.next().await {
+        let chunk = chunk.map_err(|error| Fault::invalid(format!("the body broke off: {error}")))?;
+        if bytes.len() + chunk.len() > most {
+            return Err(fault(Error::TooLarge {
+                what: "the body",
+                limit: most as u64,
+                name: "exec proxy body",
+            }));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes.freeze())
+}
+
+async fn relay(
+    api: Data<Api>,
+    visitor: Visitor,
+    request: HttpRequest,
+    path: Path<(String, String, String)>,
+    body: Payload,
+) -> Result<HttpResponse, Fault> {
+    let (id, port, path) = path.into_inner();
+    let port: u16 = port
+        .parse()
+        .ok()
+        .filter(|port| *port > 0)
+        .ok_or_else(|| Fault::invalid("the port must be from 1 to 65535"))?;
+    let actor = visitor.0.as_ref().map(|principal| &principal.actor);
+    let target = api.exec.target(actor, &id).await.map_err(fault)?;
+    match api.exec.reach(&target, port).await.map_err(fault)? {
+        Relayed::Port(connection) => {
+            let body = read(body, BODY).await?;
+            let passed = Passed {
+                method: request.method().clone(),
+                target: with_query(&encoded_path(&request), request.query_string()),
+                headers: headers(&request).collect(),
+                body,
+            };
+            pass(connection, passed).await.map_err(fault)
+        }
+        Relayed::Code => {
+            let body = read(body, CODE_BODY).await?;
+            let variables = variables(&request, &path, &body);
+            let work = api.exec.answer_request(&target, variables);
+            let run = Client::of(&request).wait_for(work).await.map_err(fault)?;
+            answer(&target, run)
+        }
+    }
+}
+
+/// The path behind the port as it was sent.
+fn encoded_path(request: &HttpRequest) -> String {
+    // "", "proxy", the id, the port, and the rest.
+    let rest = request.uri().path().splitn(5, '/').nth(4).unwrap_or_default();
+    format!("/{rest}")
+}
+
+fn with_query(path: &str, query: &str) -> String {
+    if query.is_empty() {
+        path.to_owned()
+    } else {
+        format!("{path}?{query}")
+    }
+}
+
+/// What the caller says, without what identifies it here.
+fn headers(request: &HttpRequest) -> impl Iterator<Item = (String, String)> {
+    request
+        .headers()
+        .iter()
+        .filter(|(name, _)| !stays_behind(name.as_str()))
+        .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())))
+}
+
+fn variables(request: &HttpRequest, path: &str, body: &Bytes) -> Vec<(String, String)> {
+    let headers: Map<String, Value> = headers(request)
+        .map(|(name, value)| (name, Value::String(value)))
+        .collect();
+    let path = if path.starts_with('/') {
+        path.to_owned()
+    } else {
+        format!("/{path}")
+    };
+    // A variable holds no NUL.
+    [
+        ("ERA_REQUEST_MODE", "proxy".to_owned()),
+        ("ERA_HTTP_METHOD", request.method().to_string()),
+        ("ERA_HTTP_PATH", path),
+        ("ERA_HTTP_QUERY", request.query_string().to_owned()),
+        ("ERA_HTTP_HEADERS", Value::Object(headers).to_string()),
+        ("ERA_HTTP_BODY", String::from_utf8_lossy(body).into_owned()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.replace('\0', "\u{fffd}")))
+    .into()
+}
+
+/// What the code printed: `{"status", "contentType", "headers", "data"}`, or else its text.
+fn answer(target: &Target, run: SessionRun) -> Result<HttpResponse, Fault> {
+    let execution = run.execution;
+    if execution.timed_out() || execution.exit_code != 0 {
+        let last = execution.stderr.text.lines().last().unwrap_or_default().to_owned();
+        return Err(fault(Error::ProxyUnreachable(format!(
+            "the code of session {} ended with exit code {}: {last}",
+            target.session().id,
+            execution.exit_code
+        ))));
+    }
+    let Ok(Value::Object(told)) = serde_json::from_str::<Value>(execution.stdout.text.trim()) else {
+        let mut plain = HttpResponse::Ok();
+        isolate(&mut plain);
+        return Ok(plain
+            .content_type("text/plain; charset=utf-8")
+            .body(execution.stdout.text));
+    };
+    let status = told
+        .get("status")
+        .and_then(Value::as_u64)
+        .and_then(|status| StatusCode::from_u16(u16::try_from(status).ok()?).ok())
+        .filter(|status| status.as_u16() >= 200)
+        .unwrap_or(StatusCode::OK);
+    let mut answer = HttpResponse::build(status);
+    for (name, value) in told.get("headers").and_then(Value::as_object).into_iter().flatten() {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        if let (false, Ok(name), Ok(value)) = (
+            stays_behind(name),
+            HeaderName::from_bytes(name.as_bytes()),
+            HeaderValue::from_str(&value),
+        ) {
+            answer.insert_header((name, value));
+        }
+    }
+    let data = told.get("data").or_else(|| told.get("body"));
+    let (usual, body) = match data {
+        Some(Value::String(text)) => ("text/plain; charset=utf-8", text.clone()),
+        Some(Value::Null) | None => ("text/plain; charset=utf-8", String::new()),
+        Some(other) => ("application/json", other.to_string()),
+    };
+    let content_type = told.get("contentType").and_then(Value::as_str).unwrap_or(usual);
+    if let Ok(content_type) = HeaderValue::from_str(content_type) {
+        answer.insert_header(("Content-Type", content_type));
+    }
+    isolate(&mut answer);
+    Ok(answer.body(body))
+}
+
+/// One operation a method: they differ in nothing else.
+macro_rules! relays {
+    ($($(#[$meta:meta])* $method:ident $name:ident;)+) => {
+        $(
+            $(#[$meta])*
+            ///
+            /// While a program runs in the session, the request goes to that port of it; else the stored code runs
+            /// with the request in `ERA_HTTP_METHOD`, `ERA_HTTP_PATH`, `ERA_HTTP_QUERY`, `ERA_HTTP_HEADERS` and
+            /// `ERA_HTTP_BODY`, and prints `{"status", "contentType", "headers", "data"}`. `{id}` is the key that
+            /// `/host` shows, or to its owner the session's id. `Authorization` and `Cookie` are not passed on.
+            #[utoipa::path($method, path = "/proxy/{id}/{port}/{path}", tag = "exec",
+                params(("id" = String, Path, description = "The session."),
+                       ("port" = u16, Path, description = "The port.", example = 3000),
+                       ("path" = String, Path, description = "The path; may hold slashes, or be empty.")),
+                responses((status = 200, description = "Whatever the program answers.", body = String, content_type = "*/*"),
+                          (status = 400, description = "The port is none, or there is no stored code: `NO_CODE`."),
+                          (status = 403, description = "The session takes no requests: `PUBLIC_ACCESS_DISABLED`."),
+                          (status = 404, description = "There is no such session."),
+                          (status = 502, description = "Nothing listens there, or the code failed: `PROXY_UNREACHABLE`.")))]
+            pub(crate) async fn $name(
+                api: Data<Api>,
+                visitor: Visitor,
+                request: HttpRequest,
+                path: Path<(String, String, String)>,
+                body: Payload,
+            ) -> Result<HttpResponse, Fault> {
+                relay(api, visitor, request, path, body).await
+            }
+        )+
+    };
+}
+
+relays! {
+    /// Reach into a session
+    get relay_get;
+    /// Send something into a session
+    post relay_post;
+    /// Put something into a session
+    put relay_put;
+    /// Change something in a session
+    patch relay_patch;
+    /// Delete something in a session
+    delete relay_delete;
+}
