@@ -2,9 +2,9 @@
 
 use crate::steps::Steps;
 use crate::workspace::{self, Workspace};
-use crate::{layers, openapi};
+use crate::{configuration, layers, openapi};
 
-/// Check everything that needs no test run: format, layers, lints, OpenAPI documents.
+/// Check everything that needs no test run: format, layers, lints, OpenAPI documents, configuration.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {}
 

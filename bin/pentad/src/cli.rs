@@ -63,8 +63,7 @@ pub(crate) enum Command {
     /// Print an OpenAPI document, or write all of them.
     Openapi(OpenapiArguments),
     /// Check what the gateway depends on, and say what to do about each failure.
-<<<<<<< HEAD
-    Doctor(StorageArguments),
+    Doctor(DoctorArguments),
     /// Print what a shell needs to complete pentad's commands and options.
     ///
     /// For bash: pentad completions bash > ~/.local/share/bash-completion/completions/pentad
@@ -75,9 +74,6 @@ pub(crate) enum Command {
     /// Print the reference of commands and options as Markdown; `cargo xtask configuration` calls it.
     #[command(hide = true)]
     Reference,
-=======
-    Doctor(DoctorArguments),
->>>>>>> main
 }
 
 /// Where everything is stored. The same for every command, so that commands work beside a running server.

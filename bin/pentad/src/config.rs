@@ -46,12 +46,10 @@ pub(crate) struct File {
     plans: BTreeMap<String, Plan>,
     /// How temporal memories are set up.
     memory: MemoryFile,
-<<<<<<< HEAD
     /// The bounds of key-value, SQL and object storage.
-=======
-    exec: ExecFile,
->>>>>>> main
     storage: pentad_storage::Limits,
+    /// How code is executed.
+    exec: ExecFile,
 }
 
 impl File {

@@ -104,7 +104,8 @@ fn row(text: &mut String, option: &Arg) -> std::fmt::Result {
         .filter(|value| !value.is_hide_set())
         .map(|value| format!("`{}`", value.get_name()))
         .collect();
-    if !possible.is_empty() && option.get_action().takes_values() {
+    let yes_or_no = possible == ["`true`", "`false`"];
+    if !possible.is_empty() && !yes_or_no && option.get_action().takes_values() {
         write!(help, " ({})", possible.join(", "))?;
     }
     let default: Vec<String> = option
