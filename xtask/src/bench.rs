@@ -1,5 +1,6 @@
 //! `cargo xtask bench`.
 
+mod execution;
 mod original_sync;
 
 use std::path::{Path, PathBuf};
@@ -35,14 +36,22 @@ enum What {
     GrepHttp,
     /// A thousand grep sessions for ten minutes, every answer checked: bench grep-soak -- SECONDS SESSIONS
     GrepSoak,
+    /// Recording runs through the whole program, beside a bare web server, a bare disk and Arize Phoenix:
+    /// bench runs -- --seconds 10
+    Runs,
     /// Memories on both time axes, on SQLite and, where `PENTAD_TEST_POSTGRES` names a server, on PostgreSQL:
     /// bench memories -- COUNT
     Memories,
+    /// Programs in five languages over HTTP beside bare processes, then sandboxes beside bwrap: bench exec -- ROUNDS
+    Exec,
     /// Session sync and projects, beside the original server of seed 002, on SQLite and, where
     /// `PENTAD_TEST_POSTGRES` names a server, on PostgreSQL: bench sync -- --only push. `PENTAD_BENCH_PYTHON`
     /// names an interpreter that has the original server; without it, it is installed from its package.
     Sync,
 }
+
+/// What runs are recorded beside.
+const PHOENIX: &str = "arize-phoenix==20.26.1";
 
 /// A benchmark that is a program in a workspace of its own.
 struct Benchmark {
@@ -70,7 +79,15 @@ impl What {
     /// The benchmark, where it is a program of its own.
     const fn benchmark(self) -> Option<Benchmark> {
         match self {
-            Self::Memories => None,
+            Self::Memories | Self::Exec => None,
+            Self::Runs => Some(Benchmark {
+                manifest: "crates/domains/runs/bench/Cargo.toml",
+                program: "pentad-runs-bench",
+                features: &[],
+                beside: &[],
+                always: beside_phoenix,
+                default: |_| Ok(Vec::new()),
+            }),
             Self::Sync => Some(Benchmark {
                 manifest: "bin/pentad/bench/Cargo.toml",
                 program: "pentad-sync-bench",
@@ -115,6 +132,9 @@ impl What {
 }
 
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<()> {
+    if matches!(arguments.what, What::Exec) {
+        return execution::run(workspace, &arguments.arguments);
+    }
     let Some(benchmark) = arguments.what.benchmark() else {
         let mut command = workspace.cargo(&["bench", "-p", "pentad-memories", "--bench", "memories", "--"]);
         return workspace::run(command.args(&arguments.arguments));
@@ -140,6 +160,26 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
 fn pentad_program(workspace: &Workspace) -> anyhow::Result<Vec<String>> {
     workspace::run(&mut workspace.cargo(&["build", "--package", "pentad", "--profile", "fast"]))?;
     Ok(vec![workspace.target().join("fast/pentad").display().to_string()])
+}
+
+/// The program, and Arize Phoenix beside it.
+fn beside_phoenix(workspace: &Workspace) -> anyhow::Result<Vec<String>> {
+    let mut arguments = vec!["--pentad".to_owned()];
+    arguments.extend(pentad_program(workspace)?);
+    arguments.extend(["--phoenix".to_owned(), phoenix(workspace)?.display().to_string()]);
+    Ok(arguments)
+}
+
+/// Arize Phoenix in a Python environment of its own, made once.
+fn phoenix(workspace: &Workspace) -> anyhow::Result<PathBuf> {
+    let home = folder(workspace).join("phoenix");
+    let program = home.join("bin/phoenix");
+    if !program.is_file() {
+        workspace::run(Command::new("python3").args(["-m", "venv"]).arg(&home))?;
+        let mut install = Command::new(home.join("bin/python"));
+        workspace::run(install.args(["-m", "pip", "install", "--quiet", PHOENIX]))?;
+    }
+    Ok(program)
 }
 
 fn folder(workspace: &Workspace) -> PathBuf {

@@ -42,6 +42,7 @@ const TABLES: &[(&str, &str, &[(&str, &str)])] = &[
         &[],
     ),
     ("ExecFile", "bin/pentad/src/exec.rs", &[]),
+    ("RunsFile", "bin/pentad/src/runs.rs", &[]),
 ];
 
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<()> {
@@ -153,13 +154,15 @@ fn write_table(
     write!(text, "\n### `[{title}]`\n\n{about}\n\n| setting | |\n|---|---|\n")?;
     for setting in settings {
         let option = format!("--{}-{}", title, setting.name).replace('_', "-");
-        let meaning = match setting.meaning.as_str() {
-            "" if commands.contains(&format!("`{option} ")) => format!("as `{option}`"),
-            "" => bail!(
+        let meaning = if commands.contains(&format!("`{option} ")) {
+            format!("as `{option}`")
+        } else if setting.meaning.is_empty() {
+            bail!(
                 "the setting {title}.{} has no meaning: document its field",
                 setting.name
-            ),
-            meaning => meaning.to_owned(),
+            );
+        } else {
+            setting.meaning.clone()
         };
         writeln!(text, "| `{}` | {} |", setting.name, meaning.replace('|', "\\|"))?;
     }

@@ -226,6 +226,8 @@ pub(crate) struct ServeArguments {
     /// Megabytes of memory that grep sessions may hold together [default: half of the machine's]
     #[arg(long, env = "PENTAD_GREP_MEMORY_MB", value_name = "N")]
     pub(crate) grep_memory_mb: Option<u64>,
+    #[command(flatten)]
+    pub(crate) runs: crate::runs::RunsFile,
     /// The administrator's address at the first start.
     #[arg(
         long,

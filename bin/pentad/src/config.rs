@@ -15,6 +15,7 @@ use serde::Deserialize;
 use crate::cli::{DurabilityChoice, SecretScanChoice, ServeArguments, StorageArguments};
 use crate::exec::ExecFile;
 use crate::memory::MemoryFile;
+use crate::runs::RunsFile;
 use crate::setup;
 
 /// The file that is read when none is named.
@@ -50,6 +51,8 @@ pub(crate) struct File {
     storage: pentad_storage::Limits,
     /// How code is executed.
     exec: ExecFile,
+    /// The bounds of recorded runs.
+    runs: RunsFile,
 }
 
 impl File {
@@ -138,6 +141,7 @@ pub(crate) struct Server {
     mail_from: Option<String>,
     verify_email: bool,
     sign_ups: u32,
+    runs: RunsFile,
 }
 
 impl Server {
@@ -212,6 +216,13 @@ impl Server {
     }
 }
 
+impl Server {
+    /// The limits of recorded runs.
+    pub(crate) fn run_limits(&self) -> anyhow::Result<pentad_runs::Limits> {
+        self.runs.limits()
+    }
+}
+
 impl ServeArguments {
     pub(crate) fn resolve(&self) -> anyhow::Result<Server> {
         let mut storage = self.storage.resolve()?;
@@ -238,6 +249,7 @@ impl ServeArguments {
             mail_from: self.mail_from.clone().or(file.mail_from),
             verify_email: self.verify_email.or(file.verify_email).unwrap_or(false),
             sign_ups: self.sign_ups.or(file.sign_ups).unwrap_or(100),
+            runs: self.runs.over(file.runs),
             storage,
         })
     }

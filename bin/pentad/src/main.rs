@@ -13,6 +13,7 @@ mod exec;
 mod logging;
 mod memory;
 mod reference;
+mod runs;
 mod serve;
 mod setup;
 

@@ -12,7 +12,7 @@ use pentad_grep_sessions::GrepSessions;
 use pentad_http_kit::{Gate, OpenExec, RefusalLimit};
 use pentad_identity::{Bootstrapped, Limiter};
 use pentad_kernel::{SharedClock, SystemClock};
-use pentad_runs::{Limits, Runs};
+use pentad_runs::Runs;
 use pentad_session_sync::SessionSync;
 use pentad_storage::Storage;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -82,7 +82,7 @@ pub(crate) async fn run(arguments: Box<ServeArguments>, engine: Option<Engine>) 
         pentad_gateway::with_storage(exec, &storage).context("storage cannot be served to programs")?;
     exec.recover().await?;
     exec::announce(exec.engine());
-    let runs = Runs::start(db.clone(), blobs, clock, Limits::default());
+    let runs = Runs::start(db.clone(), blobs, clock, server.run_limits()?);
     let deps = Deps {
         gate: Gate {
             identity,

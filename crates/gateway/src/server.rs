@@ -13,7 +13,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::background::Background;
 use crate::documents::{Document, documents};
 use crate::pages::{self, Published};
-use crate::{Deps, gateway_routes, surfaces};
+use crate::surfaces::surfaces_within;
+use crate::{Deps, gateway_routes};
 
 /// How long runs may take to be written down when the server stops.
 const EXEC_END: Duration = Duration::from_secs(5);
@@ -101,7 +102,7 @@ fn configure(deps: &Deps, documents: &[Document], published: &Data<Published>, c
         identity: deps.gate.identity.clone(),
     }));
     let others = [gateway_routes(), pentad_http_viewer::routes()];
-    for routes in surfaces().into_iter().chain(others) {
+    for routes in surfaces_within(deps.runs.limits()).into_iter().chain(others) {
         routes.mount(&gate, config);
     }
     pages::mount(documents, published, config);

@@ -1,16 +1,22 @@
 //! The five surfaces and the gateway's own operations.
 
 use pentad_http_kit::{Surface, SurfaceRoutes};
+use pentad_runs::Limits;
 
 use crate::{crossroads, operations};
 
 /// The surfaces, in the order in which their paths are tried.
 pub fn surfaces() -> Vec<SurfaceRoutes> {
+    surfaces_within(&Limits::default())
+}
+
+/// The same, with other limits for recorded runs.
+pub(crate) fn surfaces_within(runs: &Limits) -> Vec<SurfaceRoutes> {
     vec![
         pentad_http_grep::routes(),
         pentad_http_memories::routes(),
         sync(),
-        pentad_http_runs::routes(),
+        pentad_http_runs::routes_within(runs),
         exec(),
     ]
 }

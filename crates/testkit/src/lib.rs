@@ -36,8 +36,8 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 pub use browser::Browser;
-pub use pentad_mail::testing::{Mail, SmtpServer};
 pub use engine::{engine, exec_settings};
+pub use pentad_mail::testing::{Mail, SmtpServer};
 
 /// What a test gateway runs on. The default is SQLite and objects in memory.
 #[derive(Debug, Default)]

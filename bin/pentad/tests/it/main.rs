@@ -3,8 +3,10 @@
 
 mod blocks;
 mod documentation;
+mod kill;
 mod memory_of_a_push;
 mod output;
+mod program;
 mod programs;
 mod python;
 mod server;

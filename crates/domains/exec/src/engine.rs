@@ -81,7 +81,10 @@ impl Engine {
                 tracing::warn!(error = %Chain(&error), "go programs cannot be compiled");
             }
         };
-        if let Err(error) = std::thread::Builder::new().name("prepare-go".into()).spawn(prepare) {
+        if let Err(error) = std::thread::Builder::new()
+            .name("prepare-go".into())
+            .spawn(prepare)
+        {
             tracing::warn!(%error, "the first go program will wait for its standard library");
         }
     }
@@ -97,7 +100,9 @@ impl Engine {
         let executor = self.executor()?;
         let mut placed = match work {
             Work::Job(job) => executor.place(*job)?,
-            Work::Tool(tool) => executor.place_program(tool.program, tool.workspace, &tool.limits, tool.run)?,
+            Work::Tool(tool) => {
+                executor.place_program(tool.program, tool.workspace, &tool.limits, tool.run)?
+            }
         };
         if let Some(control) = placed.control() {
             let listeners = Listeners {

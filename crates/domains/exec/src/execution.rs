@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pentad_kernel::Actor;
-use pentad_sandbox::{Captured, Control, InputFile, Job, KilledBy, Language, Limits, Outcome, RunLimits, Usage, Workspace};
+use pentad_sandbox::{
+    Captured, Control, InputFile, Job, KilledBy, Language, Limits, Outcome, RunLimits, Usage, Workspace,
+};
 
 use crate::egress::Egress;
 use crate::engine::{EGRESS_PORT, Listeners, Output, STORAGE_PORT, Watch, Work};
@@ -261,7 +263,9 @@ impl Exec {
         let least = |asked: Option<u64>, most: u64, floor: u64, name: &str| match asked {
             None => Ok(most),
             Some(asked) if (floor..=most).contains(&asked) => Ok(asked),
-            Some(_) => Err(Error::Invalid(format!("limits: {name} must be from {floor} to {most}"))),
+            Some(_) => Err(Error::Invalid(format!(
+                "limits: {name} must be from {floor} to {most}"
+            ))),
         };
         let processes = least(
             tighter.processes.map(u64::from),
@@ -300,8 +304,12 @@ impl Exec {
 
     /// How programs reach storage, where there is some.
     pub(crate) fn storage_environment(&self) -> Option<(String, String)> {
-        self.storage()
-            .map(|_| ("ERA_STORAGE_URL".to_owned(), format!("http://127.0.0.1:{STORAGE_PORT}")))
+        self.storage().map(|_| {
+            (
+                "ERA_STORAGE_URL".to_owned(),
+                format!("http://127.0.0.1:{STORAGE_PORT}"),
+            )
+        })
     }
 
     /// Answers what the program connects to.
@@ -368,8 +376,17 @@ async fn accept<W: Future<Output = ()> + Send + 'static>(
 /// The variables that lead programs to the proxy.
 pub(crate) fn proxy_environment() -> impl Iterator<Item = (String, String)> {
     let proxy = format!("http://127.0.0.1:{EGRESS_PORT}");
-    ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"]
-        .map(|name| (name.to_owned(), proxy.clone()))
-        .into_iter()
-        .chain([("NO_PROXY".to_owned(), "127.0.0.1,localhost".to_owned()), ("no_proxy".to_owned(), "127.0.0.1,localhost".to_owned())])
+    [
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "http_proxy",
+        "https_proxy",
+        "ALL_PROXY",
+    ]
+    .map(|name| (name.to_owned(), proxy.clone()))
+    .into_iter()
+    .chain([
+        ("NO_PROXY".to_owned(), "127.0.0.1,localhost".to_owned()),
+        ("no_proxy".to_owned(), "127.0.0.1,localhost".to_owned()),
+    ])
 }

@@ -118,7 +118,11 @@ impl Live {
     }
 
     pub(crate) fn stop_all(&self) {
-        let all: Vec<Interest> = self.running.iter().map(|running| running.interest.clone()).collect();
+        let all: Vec<Interest> = self
+            .running
+            .iter()
+            .map(|running| running.interest.clone())
+            .collect();
         all.iter().for_each(Interest::lose);
     }
 
@@ -190,7 +194,12 @@ impl Exec {
         self.run_in(actor, session, request).await
     }
 
-    pub(crate) async fn run_in(&self, actor: &Actor, session: Session, request: RunRequest) -> Result<SessionRun> {
+    pub(crate) async fn run_in(
+        &self,
+        actor: &Actor,
+        session: Session,
+        request: RunRequest,
+    ) -> Result<SessionRun> {
         let (interest, waiting) = Interest::new();
         let task = self.start_run(actor, session, request, interest, Output::Kept, None)?;
         let outcome = task.await?;
@@ -263,8 +272,16 @@ impl Exec {
     }
 
     /// Waits until the session belongs to this run and there is a place for it.
-    pub(crate) async fn turn(&self, key: &str, id: &SessionId, ticket: Ticket, interest: &Interest) -> Result<Turn> {
-        let lock = interest.or_lost(async { Ok(self.live().lock(key).await) }).await?;
+    pub(crate) async fn turn(
+        &self,
+        key: &str,
+        id: &SessionId,
+        ticket: Ticket,
+        interest: &Interest,
+    ) -> Result<Turn> {
+        let lock = interest
+            .or_lost(async { Ok(self.live().lock(key).await) })
+            .await?;
         let deadline = Instant::now() + self.settings().longest_wait;
         let epoch = loop {
             let now = self.now();
@@ -303,7 +320,10 @@ impl Exec {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of one run, none of which belong together")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of one run, none of which belong together"
+    )]
     async fn run_now(
         &self,
         turn: &Turn,
@@ -331,7 +351,11 @@ impl Exec {
             None => repository::code(self.db(), key).await?.ok_or(Error::NoCode)?.code,
         };
         let (mut workspace, in_use) = self.files_for_run(&session).await?;
-        self.equip(&mut workspace, &session, asked_data.as_ref().unwrap_or(&session.data))?;
+        self.equip(
+            &mut workspace,
+            &session,
+            asked_data.as_ref().unwrap_or(&session.data),
+        )?;
         let timeout = self.timeout(request.timeout, session.default_timeout)?;
         let mut env = self.environment(request.env, session.id.as_str(), session.language);
         env.extend(self.storage_environment());

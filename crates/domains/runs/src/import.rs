@@ -284,7 +284,8 @@ impl<'a> Bundle<'a> {
                     (text, 0)
                 };
                 let name = canonical_log(&name);
-                let before = format!("{name}\0");
+                // Names have no character that sorts before this one: the range holds the log itself.
+                let before = format!("{name}!");
                 changes.push(Change::new(
                     Kind::Log,
                     name.clone(),

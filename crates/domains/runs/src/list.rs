@@ -35,7 +35,7 @@ pub struct Filter {
     pub parent: Option<String>,
     /// Active at or after this instant.
     pub since: Option<Timestamp>,
-    /// Also runs that are branches of others; a filter by parent includes them anyway.
+    /// Also runs that are branches of recorded ones; a filter by parent includes them anyway.
     pub include_branches: bool,
 }
 
@@ -242,7 +242,11 @@ impl Runs {
             if let Some(parent) = &filter.parent {
                 query.push(" AND parent_run_id = ").push_bind(parent);
             } else if !filter.include_branches {
-                query.push(" AND parent_run_id IS NULL");
+                // A branch whose parent was never recorded, or is gone, stands for itself.
+                query.push(
+                    " AND (parent_run_id IS NULL OR NOT EXISTS (SELECT 1 FROM runs AS parents
+                      WHERE parents.organisation_id = runs.organisation_id AND parents.run_id = runs.parent_run_id))",
+                );
             }
             if let Some(since) = filter.since {
                 query

@@ -43,7 +43,9 @@ impl Access {
             | Self::Ingest(scopes)
             | Self::Browser(scopes)
             | Self::Page(scopes) => scopes,
-            Self::Public | Self::Visitor | Self::User | Self::Admin | Self::Operator | Self::Credential => &[],
+            Self::Public | Self::Visitor | Self::User | Self::Admin | Self::Operator | Self::Credential => {
+                &[]
+            }
         }
     }
 

@@ -66,13 +66,17 @@ const CHANGE: Access = Access::Browser(&[Scope::RunsWrite]);
 /// A person in a browser, or a key that may do everything.
 const MANAGE: Access = Access::Browser(&[Scope::AdminAll]);
 
-/// The operations of the surface.
+/// The operations of the surface, within the default limits.
 pub fn routes() -> SurfaceRoutes {
-    SurfaceRoutes::new(Surface::Ingest, endpoints())
+    routes_within(&Limits::default())
 }
 
-fn endpoints() -> Vec<Endpoint> {
-    let limits = Limits::default();
+/// The operations of the surface, which read no more of a body than these limits allow.
+pub fn routes_within(limits: &Limits) -> SurfaceRoutes {
+    SurfaceRoutes::new(Surface::Ingest, endpoints(limits))
+}
+
+fn endpoints(limits: &Limits) -> Vec<Endpoint> {
     let record = |endpoint: Endpoint| endpoint.body_limit(limits.record_bytes);
     vec![
         endpoint!(login, Access::Public),

@@ -176,6 +176,8 @@ both_engines! {
         assert_eq!(second.runs.iter().map(|run| run.run_id.as_str()).collect::<Vec<_>>(), ["one"]);
         assert_eq!((second.next_cursor, second.runs[0].child_count), (None, 1));
         assert!(matches!(runs.list(&actor("acme"), &all, 2, Some("?")).await, Err(Error::Cursor)));
+        runs.delete(&actor("acme"), &id("one")).await.unwrap();
+        assert_eq!(listed(Filter::default()).await, ["branch", "two"], "a branch outlives its parent in the list");
     }
 
     async fn a_client_is_listed_for_a_minute_and_once(db: Db) {

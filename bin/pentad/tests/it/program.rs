@@ -1,0 +1,81 @@
+//! `pentad serve` as a process of its own.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, ChildStdout, Command};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_pentad");
+
+/// A running server.
+pub(crate) struct Server {
+    process: Child,
+    /// Kept, so that the server can go on printing.
+    _output: BufReader<ChildStdout>,
+    pub(crate) address: String,
+    /// From the start of the process to its first answer.
+    pub(crate) start_up: Duration,
+}
+
+impl Server {
+    /// Starts the server on a free port and waits until it answers.
+    pub(crate) async fn start(data: &Path) -> Self {
+        let begun = Instant::now();
+        let mut process = Command::new(PROGRAM)
+            .args(["serve", "--listen", "127.0.0.1:0", "--log", "error", "--data-dir"])
+            .arg(data)
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut output = BufReader::new(process.stdout.take().unwrap());
+        let mut line = String::new();
+        let address = loop {
+            line.clear();
+            assert!(output.read_line(&mut line).await.unwrap() > 0, "the server ended");
+            if let Some(at) = line.find("http://") {
+                break line[at..].split_whitespace().next().unwrap().to_owned();
+            }
+        };
+        // It listens already: the request waits until it is served.
+        let answer = reqwest::get(format!("{address}/api/v1/healthz")).await.unwrap();
+        assert_eq!(answer.status(), 200);
+        Self {
+            process,
+            _output: output,
+            address,
+            start_up: begun.elapsed(),
+        }
+    }
+
+    /// Kills the process where it stands.
+    pub(crate) async fn kill(mut self) {
+        self.process.kill().await.unwrap();
+    }
+}
+
+/// A key of the organisation `default`.
+pub(crate) async fn key(data: &Path, family: &str) -> String {
+    let output = Command::new(PROGRAM)
+        .args([
+            "keys",
+            "create",
+            "--org",
+            "default",
+            "--family",
+            family,
+            "--data-dir",
+        ])
+        .arg(data)
+        .output()
+        .await
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
