@@ -188,18 +188,20 @@ fn settings(source: &str, kind: &str) -> anyhow::Result<Vec<Setting>> {
     for line in body.0.lines().map(str::trim) {
         if let Some(words) = line.strip_prefix("///") {
             meaning.push(words.trim());
-        } else if line.starts_with("#[") {
-        } else {
-            if let Some((name, kind)) = line.trim_end_matches(',').split_once(": ") {
-                let name = name.trim_start_matches("pub(crate) ").trim_start_matches("pub ");
-                settings.push(Setting {
-                    name: name.to_owned(),
-                    kind: kind.to_owned(),
-                    meaning: without_links(&meaning.join(" ")),
-                });
-            }
-            meaning.clear();
+            continue;
         }
+        if line.starts_with("#[") {
+            continue;
+        }
+        if let Some((name, kind)) = line.trim_end_matches(',').split_once(": ") {
+            let name = name.trim_start_matches("pub(crate) ").trim_start_matches("pub ");
+            settings.push(Setting {
+                name: name.to_owned(),
+                kind: kind.to_owned(),
+                meaning: without_links(&meaning.join(" ")),
+            });
+        }
+        meaning.clear();
     }
     settings.retain(|setting| !setting.meaning.starts_with("Table:"));
     Ok(settings)
