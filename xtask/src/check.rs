@@ -2,9 +2,9 @@
 
 use crate::steps::Steps;
 use crate::workspace::{self, Workspace};
-use crate::{layers, openapi};
+use crate::{configuration, layers, openapi};
 
-/// Check everything that needs no test run: format, layers, lints, OpenAPI documents.
+/// Check everything that needs no test run: format, layers, lints, OpenAPI documents, configuration.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {}
 
@@ -12,6 +12,9 @@ pub(crate) fn run(workspace: &Workspace, _: &Arguments) -> anyhow::Result<()> {
     let mut steps = Steps::default();
     before_building(workspace, &mut steps);
     steps.run("OpenAPI documents (openapi/)", || openapi::check(workspace));
+    steps.run("configuration (docs/configuration.md)", || {
+        configuration::check_built(workspace)
+    });
     steps.finish()
 }
 

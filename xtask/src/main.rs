@@ -7,6 +7,7 @@
 mod assets;
 mod bench;
 mod check;
+mod configuration;
 mod distill_embedder;
 mod layers;
 mod openapi;
@@ -42,6 +43,7 @@ enum Command {
     Check(check::Arguments),
     Layers(layers::Arguments),
     Openapi(openapi::Arguments),
+    Configuration(configuration::Arguments),
     Postgres(postgres::Arguments),
     Bench(bench::Arguments),
     Assets(assets::Arguments),
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&workspace, arguments),
         Command::Layers(arguments) => layers::run(&workspace, arguments),
         Command::Openapi(arguments) => openapi::run(&workspace, arguments),
+        Command::Configuration(arguments) => configuration::run(&workspace, arguments),
         Command::Postgres(arguments) => postgres::run(&workspace, arguments),
         Command::Bench(arguments) => bench::run(&workspace, arguments),
         Command::Assets(arguments) => assets::run(&workspace, arguments),

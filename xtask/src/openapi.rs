@@ -47,7 +47,8 @@ pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<()> {
     check_built(workspace)
 }
 
-fn build(workspace: &Workspace) -> anyhow::Result<()> {
+/// Builds the program that knows its documents.
+pub(crate) fn build(workspace: &Workspace) -> anyhow::Result<()> {
     workspace::run(&mut workspace.cargo(&["build", "--package", "pentad", "--locked"]))
 }
 

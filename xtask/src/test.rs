@@ -11,7 +11,7 @@ use crate::postgres::{self, TestServer};
 use crate::programs::{self, find};
 use crate::steps::Steps;
 use crate::workspace::{Workspace, shown};
-use crate::{check, openapi, runtimes};
+use crate::{check, configuration, openapi, runtimes};
 use tally::Tally;
 
 /// Check and test everything, as CI does.
@@ -40,6 +40,9 @@ pub(crate) fn run(workspace: &Workspace, _: &Arguments) -> anyhow::Result<()> {
     });
     if built.is_some() {
         steps.run("OpenAPI documents (openapi/)", || openapi::check_built(workspace));
+        steps.run("configuration (docs/configuration.md)", || {
+            configuration::check_built(workspace)
+        });
         if let Some(server) = steps.run("PostgreSQL", Server::for_tests) {
             steps.run("tests (SQLite and PostgreSQL)", || {
                 tested(workspace, &mut tests(workspace), &server, &mut tally)

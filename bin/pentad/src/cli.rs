@@ -64,6 +64,16 @@ pub(crate) enum Command {
     Openapi(OpenapiArguments),
     /// Check what the gateway depends on, and say what to do about each failure.
     Doctor(DoctorArguments),
+    /// Print what a shell needs to complete pentad's commands and options.
+    ///
+    /// For bash: pentad completions bash > ~/.local/share/bash-completion/completions/pentad
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the reference of commands and options as Markdown; `cargo xtask configuration` calls it.
+    #[command(hide = true)]
+    Reference,
 }
 
 /// Where everything is stored. The same for every command, so that commands work beside a running server.

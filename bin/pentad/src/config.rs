@@ -45,9 +45,13 @@ pub(crate) struct File {
     sign_ups: Option<u32>,
     /// Plans by name; a named plan replaces the built-in one as a whole.
     plans: BTreeMap<String, Plan>,
+    /// How temporal memories are set up.
     memory: MemoryFile,
-    exec: ExecFile,
+    /// The bounds of key-value, SQL and object storage.
     storage: pentad_storage::Limits,
+    /// How code is executed.
+    exec: ExecFile,
+    /// The bounds of recorded runs.
     runs: RunsFile,
 }
 

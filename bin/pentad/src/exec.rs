@@ -19,6 +19,7 @@ use crate::config::Storage;
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ExecFile {
+    /// Whether code is executed, as `--exec`.
     on: Option<bool>,
     unguarded: Option<bool>,
     runtimes: Vec<PathBuf>,

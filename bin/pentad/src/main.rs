@@ -12,13 +12,14 @@ mod doctor;
 mod exec;
 mod logging;
 mod memory;
+mod reference;
 mod runs;
 mod serve;
 mod setup;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 use crate::cli::{Cli, Command};
 
@@ -57,6 +58,10 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
                 println!("schema version {}", pentad_store::Db::known_schema_version());
             }
             Command::Openapi(arguments) => openapi(&arguments)?,
+            Command::Completions { shell } => {
+                clap_complete::generate(shell, &mut Cli::command(), "pentad", &mut std::io::stdout());
+            }
+            Command::Reference => print!("{}", reference::markdown()),
             Command::Doctor(arguments) => return doctor::run(&arguments).await,
         }
         Ok(ExitCode::SUCCESS)

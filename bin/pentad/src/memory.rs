@@ -17,8 +17,11 @@ pub(crate) struct MemoryFile {
     foreign_ids: ForeignIdsChoice,
     /// Bytes that search indexes of recently used tenants may take in memory.
     index_bytes: Option<usize>,
+    /// Table: below.
     embedder: EmbedderFile,
+    /// Table: below.
     llm: Option<LlmFile>,
+    /// Table: below.
     byo: ByoFile,
 }
 
@@ -30,7 +33,8 @@ enum ForeignIdsChoice {
     NotFound,
 }
 
-/// Where vectors come from.
+/// Where vectors come from: `kind` is `static` (default: the English table that is part of the program),
+/// `none` (memories are found by their words alone) or `http`, which has further settings.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 enum EmbedderFile {
@@ -41,9 +45,13 @@ enum EmbedderFile {
     None,
     /// A server that speaks OpenAI's embeddings.
     Http {
+        /// The address, up to `/v1`.
         base_url: String,
+        /// The model.
         model: String,
+        /// The environment variable that holds the key. Default: no key.
         api_key_env: Option<String>,
+        /// Seconds to wait for an answer. Default 10.
         #[serde(default = "embedder_timeout")]
         timeout_s: u64,
     },
@@ -53,19 +61,25 @@ const fn embedder_timeout() -> u64 {
     10
 }
 
-/// The server's own language model.
+/// The server's own language model. Without this table, memories are read by rules.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LlmFile {
+    /// `anthropic`, `openai` (also everything that speaks its protocol), `gemini`, `grok` or `azure`.
     provider: String,
+    /// The address. Default: the provider's own.
     base_url: Option<String>,
+    /// The model.
     model: String,
     /// The environment variable that holds the key: keys do not belong in files.
     api_key_env: Option<String>,
+    /// Seconds to wait for an answer. Default 60.
     #[serde(default = "llm_timeout")]
     timeout_s: u64,
+    /// Requests to it at once. Default 8.
     #[serde(default = "llm_concurrency")]
     max_concurrency: usize,
+    /// When it fails: `fallback` (default) to the rules, or `fail` with 503.
     #[serde(default)]
     on_error: OnErrorChoice,
 }
@@ -90,7 +104,9 @@ enum OnErrorChoice {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct ByoFile {
+    /// Also models on this machine and in private networks. Default false.
     allow_private_base_url: bool,
+    /// Seconds to wait for an answer. Default 60.
     timeout_s: Option<u64>,
 }
 

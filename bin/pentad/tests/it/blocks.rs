@@ -22,7 +22,7 @@ pub(crate) enum Language {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Mark {
     None,
-    /// `needs=WORD`: run where this is there.
+    /// `needs=PACKAGE`: run where this client can be installed.
     Needs(String),
     /// `by-hand="REASON"`: not run by the test.
     ByHand(String),

@@ -71,7 +71,7 @@ fn run(name: &str) {
     let text = std::fs::read_to_string(root().join(name)).unwrap();
     let mut blocks = blocks::parse(&text);
     let server = Server::start();
-    blocks.retain(|block| is_run(name, block, &server));
+    blocks.retain(|block| is_run(name, block));
     link_repository(&server.work());
     let script = script(&blocks, &server);
     let ended = server
@@ -102,26 +102,19 @@ fn run(name: &str) {
 }
 
 /// The package of this name, with its version.
-fn client(name: &str) -> Option<&'static str> {
-    CLIENTS
+fn client(name: &str) -> &'static str {
+    let known = CLIENTS
         .iter()
-        .copied()
-        .find(|client| client.split("==").next() == Some(name))
+        .find(|client| client.split("==").next() == Some(name));
+    known.unwrap_or_else(|| panic!("needs={name} is none of the clients"))
 }
 
 /// Whether the block can be run here: a package that the registry does not give is no failure of ours.
-fn is_run(document: &str, block: &Block, server: &Server) -> bool {
+fn is_run(document: &str, block: &Block) -> bool {
     let missing = match &block.mark {
         Mark::None => return true,
         Mark::ByHand(_) => return false,
-        Mark::Needs(what) => match client(what) {
-            Some(package) => python::with(&[package]).err(),
-            // A path of the API.
-            None => {
-                let there = server.pentad(&["openapi"]).contains(&format!("\"{what}\": {{"));
-                (!there).then(|| format!("the program has no {what}"))
-            }
-        },
+        Mark::Needs(package) => python::with(&[client(package)]).err(),
     };
     if let Some(missing) = &missing {
         eprintln!("SKIPPED {document}:{}: {missing}", block.line);
@@ -151,17 +144,6 @@ fn script(blocks: &[Block], server: &Server) -> String {
             .commands
             .replace("http://127.0.0.1:8080", &server.base)
             .replace("KEY=…", &format!("KEY={}", server.key));
-        let commands = match &block.mark {
-            // Each client has a Python of its own: they do not agree on what they depend on.
-            Mark::Needs(what) => match client(what) {
-                Some(package) => {
-                    let bin = python::with(&[package]).unwrap();
-                    format!("PATH={}:$PATH\n{commands}", bin.display())
-                }
-                None => commands,
-            },
-            Mark::None | Mark::ByHand(_) => commands,
-        };
         let commands = match block.language {
             Language::Shell => commands,
             Language::Python => {
@@ -170,11 +152,17 @@ fn script(blocks: &[Block], server: &Server) -> String {
                 format!("python3 {}\n", program.display())
             }
         };
+        // Each client has a Python of its own: they do not agree on what they depend on.
+        let path = match &block.mark {
+            Mark::Needs(package) => Some(python::with(&[client(package)]).unwrap()),
+            Mark::None | Mark::ByHand(_) => None,
+        };
+        let path = path.map_or_else(String::new, |bin| format!("PATH={}:$PATH\n", bin.display()));
         let file = server.beside(&number.to_string());
         let file = file.display();
         write!(
             script,
-            "{{\n{commands}}} >{file}.out 2>{file}.err\ntouch {file}.done\n"
+            "{path}{{\n{commands}}} >{file}.out 2>{file}.err\ntouch {file}.done\n"
         )
         .unwrap();
     }

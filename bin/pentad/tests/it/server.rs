@@ -39,6 +39,8 @@ impl Server {
             line.split_whitespace().next_back().unwrap().to_owned()
         };
         let (base, key) = (after("pentad "), after("  key "));
+        // It may have more to say, and nobody else listens.
+        std::thread::spawn(move || printed.for_each(drop));
         Self {
             process,
             folder,
