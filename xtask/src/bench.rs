@@ -125,7 +125,9 @@ fn exec(workspace: &Workspace, arguments: &[String]) -> anyhow::Result<()> {
             _ => {}
         }
     }
-    let address = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+    let address = std::net::TcpListener::bind("127.0.0.1:0")?
+        .local_addr()?
+        .to_string();
     let mut server = Command::new(workspace.target().join("fast/pentad"))
         .args(["--log", "warn", "serve", "--listen", &address, "--data-dir"])
         .arg(&data)

@@ -109,7 +109,10 @@ fn sandbox(report: &mut Report, arguments: &DoctorArguments, storage: &Storage) 
         let remedy = guard.remedy.unwrap_or_default();
         match guard.guard.fallback() {
             Some(fallback) if !guard.guard.required() => {
-                println!("none  {name:<14} {}; instead: {fallback}\n      {:<14} {remedy}", guard.detail, "");
+                println!(
+                    "none  {name:<14} {}; instead: {fallback}\n      {:<14} {remedy}",
+                    guard.detail, ""
+                );
             }
             _ => report.line(&name, Err((guard.detail, remedy))),
         }
@@ -117,7 +120,10 @@ fn sandbox(report: &mut Report, arguments: &DoctorArguments, storage: &Storage) 
     let runtimes = Runtimes::discover(&arguments.exec.search(&storage.exec));
     for runtime in runtimes.iter() {
         let name = format!("{:?}", runtime.kind);
-        report.line::<String>(&name, Ok(format!("{} {}", runtime.version, runtime.host.display())));
+        report.line::<String>(
+            &name,
+            Ok(format!("{} {}", runtime.version, runtime.host.display())),
+        );
     }
     // A language that nobody uses is no failure.
     for (kind, reason) in runtimes.refused() {

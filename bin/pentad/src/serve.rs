@@ -78,7 +78,8 @@ pub(crate) async fn run(arguments: Box<ServeArguments>, engine: Option<Engine>) 
     };
     let exec = Exec::new(db.clone(), blobs.clone(), Arc::clone(&clock), engine, settings)
         .context("code execution cannot be set up")?;
-    let exec = pentad_gateway::with_storage(exec, &storage).context("storage cannot be served to programs")?;
+    let exec =
+        pentad_gateway::with_storage(exec, &storage).context("storage cannot be served to programs")?;
     exec.recover().await?;
     exec::announce(exec.engine());
     let runs = Runs::start(db.clone(), blobs, clock, Limits::default());

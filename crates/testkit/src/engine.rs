@@ -1,6 +1,9 @@
 //! Sandboxes for tests: one engine for all tests of a program.
 
-#![expect(clippy::print_stderr, reason = "a skipped part has to be seen by whoever runs the tests")]
+#![expect(
+    clippy::print_stderr,
+    reason = "a skipped part has to be seen by whoever runs the tests"
+)]
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -36,8 +39,8 @@ fn start() -> Option<Engine> {
         directories: std::env::split_paths(&directories).collect(),
         ..RuntimeSearch::default()
     };
-    let state = std::env::var_os(STATE)
-        .map_or_else(|| std::env::temp_dir().join("pentad-test-state"), PathBuf::from);
+    let state =
+        std::env::var_os(STATE).map_or_else(|| std::env::temp_dir().join("pentad-test-state"), PathBuf::from);
     let options = ExecutorOptions {
         // Every test is a process of its own, which should not start what it does not need.
         pool: PoolSizes::none(),

@@ -254,7 +254,13 @@ mod tests {
         let third = admission.enter(&organisation("a")).unwrap().place().await;
         assert!(matches!(third, Err(Error::Busy { .. })));
         let _other = place(&admission, "b").await;
-        assert_eq!(admission.load(), Load { running: 3, waiting: 0 });
+        assert_eq!(
+            admission.load(),
+            Load {
+                running: 3,
+                waiting: 0
+            }
+        );
         drop(second);
         let _again = place(&admission, "a").await;
     }
@@ -292,7 +298,13 @@ mod tests {
         drop(tickets);
         assert!(admission.enter(&a).is_ok());
         drop(other);
-        assert_eq!(admission.load(), Load { running: 0, waiting: 0 });
+        assert_eq!(
+            admission.load(),
+            Load {
+                running: 0,
+                waiting: 0
+            }
+        );
     }
 
     #[tokio::test]
@@ -308,6 +320,12 @@ mod tests {
         assert!(given_up.await.is_err());
         drop(permit);
         let _next = place(&admission, "c").await;
-        assert_eq!(admission.load(), Load { running: 1, waiting: 0 });
+        assert_eq!(
+            admission.load(),
+            Load {
+                running: 1,
+                waiting: 0
+            }
+        );
     }
 }

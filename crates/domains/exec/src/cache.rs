@@ -95,7 +95,9 @@ impl Cache {
             .unwrap_or_default();
         if had.0.is_empty() {
             // Never completed: what is there is of no known state.
-            fs::remove_dir_all(&tree).and_then(|()| fs::create_dir(&tree)).map_err(making())?;
+            fs::remove_dir_all(&tree)
+                .and_then(|()| fs::create_dir(&tree))
+                .map_err(making())?;
             readable(&tree, 0o755).map_err(making())?;
         }
         let wanted: BTreeMap<String, String> = entries
@@ -112,7 +114,10 @@ impl Cache {
         for path in had.0.keys().filter(|path| !wanted.contains_key(*path)) {
             remove(&tree, path).map_err(making())?;
         }
-        for entry in entries.iter().filter(|entry| had.0.get(&entry.path) != Some(&mark(entry))) {
+        for entry in entries
+            .iter()
+            .filter(|entry| had.0.get(&entry.path) != Some(&mark(entry)))
+        {
             let at = tree.join(&entry.path);
             if had.0.contains_key(&entry.path) {
                 fs::remove_file(&at).map_err(making())?;

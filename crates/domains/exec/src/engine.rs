@@ -22,7 +22,7 @@ pub const EGRESS_PORT: u16 = 3128;
 pub struct Engine(Arc<State>);
 
 enum State {
-    Ready(Executor),
+    Ready(Box<Executor>),
     Unavailable(String),
 }
 
@@ -47,7 +47,7 @@ impl Engine {
         let backend: Arc<dyn Backend> = Arc::new(backend);
         match Executor::start(backend, runtimes, options) {
             Ok(executor) => {
-                let engine = Self(Arc::new(State::Ready(executor)));
+                let engine = Self(Arc::new(State::Ready(Box::new(executor))));
                 engine.prepare_go();
                 engine
             }
@@ -81,7 +81,10 @@ impl Engine {
                 tracing::warn!(error = %Chain(&error), "go programs cannot be compiled");
             }
         };
-        if let Err(error) = std::thread::Builder::new().name("prepare-go".into()).spawn(prepare) {
+        if let Err(error) = std::thread::Builder::new()
+            .name("prepare-go".into())
+            .spawn(prepare)
+        {
             tracing::warn!(%error, "the first go program will wait for its standard library");
         }
     }
@@ -97,7 +100,9 @@ impl Engine {
         let executor = self.executor()?;
         let mut placed = match work {
             Work::Job(job) => executor.place(*job)?,
-            Work::Tool(tool) => executor.place_program(tool.program, tool.workspace, &tool.limits, tool.run)?,
+            Work::Tool(tool) => {
+                executor.place_program(tool.program, tool.workspace, &tool.limits, tool.run)?
+            }
         };
         if let Some(control) = placed.control() {
             let listeners = Listeners {

@@ -27,7 +27,9 @@ pub enum Error {
     #[error("{0:?} is a name that every run fills itself: choose another")]
     ReservedPath(String),
     /// A directory would have to be a file too, or the other way round.
-    #[error("{path:?} cannot be stored beside {other:?}: one of them would be a file and a directory at once")]
+    #[error(
+        "{path:?} cannot be stored beside {other:?}: one of them would be a file and a directory at once"
+    )]
     PathConflict {
         /// What was to be stored.
         path: String,

@@ -4,12 +4,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pentad_kernel::Actor;
-use pentad_sandbox::{Captured, Control, InputFile, Job, KilledBy, Language, Limits, Outcome, RunLimits, Usage, Workspace};
+use pentad_sandbox::{
+    Captured, Control, InputFile, Job, KilledBy, Language, Limits, Outcome, RunLimits, Usage, Workspace,
+};
 
 use crate::egress::Egress;
 use crate::engine::{EGRESS_PORT, Listeners, Output, STORAGE_PORT, Watch, Work};
 use crate::interest::Interest;
 use crate::session::Env;
+use crate::workspace::RESERVED;
 use crate::{Error, Exec, Result};
 use tokio::task::JoinHandle;
 
@@ -112,6 +115,7 @@ impl Exec {
         self.check_code(&request.code)?;
         self.check_env(&request.env)?;
         self.available(request.language)?;
+        check_files(&request.files)?;
         let label = pentad_kernel::id::prefixed("exec_", 20);
         let timeout = self.timeout(request.timeout, None)?;
         let mut env = self.environment(request.env, &label, request.language);
@@ -261,7 +265,9 @@ impl Exec {
         let least = |asked: Option<u64>, most: u64, floor: u64, name: &str| match asked {
             None => Ok(most),
             Some(asked) if (floor..=most).contains(&asked) => Ok(asked),
-            Some(_) => Err(Error::Invalid(format!("limits: {name} must be from {floor} to {most}"))),
+            Some(_) => Err(Error::Invalid(format!(
+                "limits: {name} must be from {floor} to {most}"
+            ))),
         };
         let processes = least(
             tighter.processes.map(u64::from),
@@ -300,8 +306,12 @@ impl Exec {
 
     /// How programs reach storage, where there is some.
     pub(crate) fn storage_environment(&self) -> Option<(String, String)> {
-        self.storage()
-            .map(|_| ("ERA_STORAGE_URL".to_owned(), format!("http://127.0.0.1:{STORAGE_PORT}")))
+        self.storage().map(|_| {
+            (
+                "ERA_STORAGE_URL".to_owned(),
+                format!("http://127.0.0.1:{STORAGE_PORT}"),
+            )
+        })
     }
 
     /// Answers what the program connects to.
@@ -365,11 +375,41 @@ async fn accept<W: Future<Output = ()> + Send + 'static>(
     }
 }
 
+/// Refuses files of which one would have to be a directory, or that a run fills itself.
+fn check_files(files: &[InputFile]) -> Result<()> {
+    let mut paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
+    if let Some(reserved) = paths.iter().find(|path| RESERVED.contains(path)) {
+        return Err(Error::ReservedPath((*reserved).to_owned()));
+    }
+    paths.sort_unstable();
+    let is_file = |path: &str| paths.binary_search(&path).is_ok();
+    for path in &paths {
+        for (end, _) in path.match_indices('/') {
+            if is_file(&path[..end]) {
+                return Err(Error::PathConflict {
+                    path: (*path).to_owned(),
+                    other: path[..end].to_owned(),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The variables that lead programs to the proxy.
 pub(crate) fn proxy_environment() -> impl Iterator<Item = (String, String)> {
     let proxy = format!("http://127.0.0.1:{EGRESS_PORT}");
-    ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"]
-        .map(|name| (name.to_owned(), proxy.clone()))
-        .into_iter()
-        .chain([("NO_PROXY".to_owned(), "127.0.0.1,localhost".to_owned()), ("no_proxy".to_owned(), "127.0.0.1,localhost".to_owned())])
+    [
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "http_proxy",
+        "https_proxy",
+        "ALL_PROXY",
+    ]
+    .map(|name| (name.to_owned(), proxy.clone()))
+    .into_iter()
+    .chain([
+        ("NO_PROXY".to_owned(), "127.0.0.1,localhost".to_owned()),
+        ("no_proxy".to_owned(), "127.0.0.1,localhost".to_owned()),
+    ])
 }

@@ -129,7 +129,9 @@ impl Exec {
             .ok_or_else(missing)?;
         let body = match entry.content {
             Content::Inline(bytes) => FileBody::Bytes(bytes),
-            Content::Blob(blob) => FileBody::Parts(self.objects().download(&session.organisation, &blob).await?),
+            Content::Blob(blob) => {
+                FileBody::Parts(self.objects().download(&session.organisation, &blob).await?)
+            }
             Content::Link(_) => return Err(missing()),
         };
         Ok(File {
@@ -242,6 +244,9 @@ impl Exec {
         self.session(actor, id).await?;
         let settings = self.settings().clone();
         let unpacked = tokio::task::spawn_blocking(move || unpack(&upload, &settings)).await??;
+        if unpacked.is_empty() {
+            return Err(Error::Invalid("the archive holds no file".to_owned()));
+        }
         let mut entries = Vec::with_capacity(unpacked.len());
         let now = self.now();
         for (name, bytes) in unpacked {
@@ -305,11 +310,17 @@ fn unpack(upload: &Upload, settings: &crate::Settings) -> Result<Vec<(String, Ve
             .for_each(|path, content| keep(path.as_str(), content))
             .map_err(refused)?;
     } else if magic[..read].starts_with(&[0x1f, 0x8b]) {
-        read_tar_gz(upload.open()?, &caps, |member, content| keep(member.path.as_str(), content)).map_err(refused)?;
+        read_tar_gz(upload.open()?, &caps, |member, content| {
+            keep(member.path.as_str(), content)
+        })
+        .map_err(refused)?;
     } else {
         // A bare tar goes through the same reader, wrapped.
         let wrapped = flate2::read::GzEncoder::new(upload.open()?, flate2::Compression::none());
-        read_tar_gz(wrapped, &caps, |member, content| keep(member.path.as_str(), content)).map_err(refused)?;
+        read_tar_gz(wrapped, &caps, |member, content| {
+            keep(member.path.as_str(), content)
+        })
+        .map_err(refused)?;
     }
     Ok(files)
 }

@@ -58,7 +58,11 @@ impl Interest {
 
     /// The run is over: there is nothing left to end.
     pub(crate) fn end(&self) {
-        self.0.control.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.0
+            .control
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
     }
 
     pub(crate) async fn lost(&self) {

@@ -82,7 +82,9 @@ impl Exec {
     pub async fn sessions(&self, actor: &Actor, limit: Option<u32>, after: Option<&str>) -> Result<Page> {
         let limit = limit.unwrap_or(PAGE).min(PAGE);
         let position: (i64, String) = match after {
-            Some(text) => cursor::decode(text).ok_or_else(|| Error::Invalid("the cursor is none of ours".to_owned()))?,
+            Some(text) => {
+                cursor::decode(text).ok_or_else(|| Error::Invalid("the cursor is none of ours".to_owned()))?
+            }
             None => (i64::MAX, String::new()),
         };
         let organisation = &actor.organisation;

@@ -26,7 +26,8 @@ const ROOT: &str = "exec";
 pub(crate) struct Objects(Blobs);
 
 fn namespace(organisation: &OrganisationId) -> Result<Prefix> {
-    Prefix::parse(&format!("{ROOT}/{organisation}")).map_err(|_| Error::Damaged("an organisation's identifier"))
+    Prefix::parse(&format!("{ROOT}/{organisation}"))
+        .map_err(|_| Error::Damaged("an organisation's identifier"))
 }
 
 fn hash(blob: &str) -> Result<BlobId> {
@@ -89,7 +90,12 @@ impl Objects {
     }
 
     /// The bytes of a small file or of a file that is known to fit.
-    pub(crate) async fn get(&self, organisation: &OrganisationId, content: &Content, size: u64) -> Result<Bytes> {
+    pub(crate) async fn get(
+        &self,
+        organisation: &OrganisationId,
+        content: &Content,
+        size: u64,
+    ) -> Result<Bytes> {
         match content {
             Content::Inline(bytes) => Ok(bytes.clone()),
             Content::Blob(blob) => Ok(self
@@ -118,7 +124,8 @@ impl Objects {
                 let mut orphans = Vec::new();
                 for key in keys {
                     let mut parts = key.as_str().split('/').skip(1);
-                    let (Some(organisation), _, Some(blob)) = (parts.next(), parts.next(), parts.next()) else {
+                    let (Some(organisation), _, Some(blob)) = (parts.next(), parts.next(), parts.next())
+                    else {
                         continue;
                     };
                     if !manifest::is_in_use(db, blob, organisation).await? {

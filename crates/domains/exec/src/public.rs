@@ -77,7 +77,11 @@ impl Exec {
     ///
     /// # Errors
     /// As [`Exec::run`]; [`Error::NoCode`] when there is no code.
-    pub async fn answer_request(&self, target: &Target, variables: Vec<(String, String)>) -> Result<SessionRun> {
+    pub async fn answer_request(
+        &self,
+        target: &Target,
+        variables: Vec<(String, String)>,
+    ) -> Result<SessionRun> {
         let request = RunRequest {
             request: variables,
             ..RunRequest::default()

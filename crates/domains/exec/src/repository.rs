@@ -36,7 +36,9 @@ impl TryFrom<SessionRow> for Session {
     type Error = Error;
 
     fn try_from(row: SessionRow) -> Result<Self> {
-        let object = |text: &str| serde_json::from_str::<Object>(text).map_err(|_| Error::Damaged("JSON of a session"));
+        let object = |text: &str| {
+            serde_json::from_str::<Object>(text).map_err(|_| Error::Damaged("JSON of a session"))
+        };
         Ok(Self {
             metadata: object(&row.metadata)?,
             data: object(&row.data)?,
@@ -107,7 +109,8 @@ const COPY_CODE: &str = "
         code_description = (SELECT code_description FROM exec_sessions AS source WHERE source.id = $2),
         code_updated_at = (SELECT code_updated_at FROM exec_sessions AS source WHERE source.id = $2)
     WHERE id = $1";
-const SET_SETUP: &str = "UPDATE exec_sessions SET setup_status = $2, setup_result = $3, updated_at = $4 WHERE id = $1";
+const SET_SETUP: &str =
+    "UPDATE exec_sessions SET setup_status = $2, setup_result = $3, updated_at = $4 WHERE id = $1";
 const DELETE: &str = "DELETE FROM exec_sessions WHERE organisation_id = $1 AND name = $2";
 const DELETE_ALL: &str = "DELETE FROM exec_sessions WHERE organisation_id = $1 RETURNING id, name";
 const BEGIN_RUN: &str = "
@@ -180,7 +183,8 @@ pub(crate) async fn find(db: &Db, organisation: &OrganisationId, id: &SessionId)
         .bind(id.as_str())
         .fetch_optional(conn)
         .await)?;
-    row.ok_or_else(|| Error::SessionNotFound(id.to_string()))?.try_into()
+    row.ok_or_else(|| Error::SessionNotFound(id.to_string()))?
+        .try_into()
 }
 
 /// The session as it is now; `None` when it was deleted.

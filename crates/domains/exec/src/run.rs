@@ -118,7 +118,11 @@ impl Live {
     }
 
     pub(crate) fn stop_all(&self) {
-        let all: Vec<Interest> = self.running.iter().map(|running| running.interest.clone()).collect();
+        let all: Vec<Interest> = self
+            .running
+            .iter()
+            .map(|running| running.interest.clone())
+            .collect();
         all.iter().for_each(Interest::lose);
     }
 
@@ -190,7 +194,13 @@ impl Exec {
         self.run_in(actor, session, request).await
     }
 
-    pub(crate) async fn run_in(&self, actor: &Actor, session: Session, request: RunRequest) -> Result<SessionRun> {
+    pub(crate) async fn run_in(
+        &self,
+        actor: &Actor,
+        session: Session,
+        request: RunRequest,
+    ) -> Result<SessionRun> {
+        self.check_has_code(&session, &request).await?;
         let (interest, waiting) = Interest::new();
         let task = self.start_run(actor, session, request, interest, Output::Kept, None)?;
         let outcome = task.await?;
@@ -204,6 +214,7 @@ impl Exec {
     /// As [`run`](Self::run).
     pub async fn stream(&self, actor: &Actor, id: &SessionId, request: RunRequest) -> Result<Streaming> {
         let session = repository::find(self.db(), &actor.organisation, id).await?;
+        self.check_has_code(&session, &request).await?;
         let (interest, waiting) = Interest::new();
         let (sender, pieces) = mpsc::unbounded_channel();
         let (begun, begins) = oneshot::channel();
@@ -231,6 +242,14 @@ impl Exec {
             end: End::Come(Box::new(run)),
             _waiting: waiting,
         })
+    }
+
+    /// Refuses a run without code at once, not when its turn comes.
+    async fn check_has_code(&self, session: &Session, request: &RunRequest) -> Result<()> {
+        match request.code {
+            None if repository::code(self.db(), &session.key).await?.is_none() => Err(Error::NoCode),
+            _ => Ok(()),
+        }
     }
 
     fn start_run(
@@ -263,8 +282,16 @@ impl Exec {
     }
 
     /// Waits until the session belongs to this run and there is a place for it.
-    pub(crate) async fn turn(&self, key: &str, id: &SessionId, ticket: Ticket, interest: &Interest) -> Result<Turn> {
-        let lock = interest.or_lost(async { Ok(self.live().lock(key).await) }).await?;
+    pub(crate) async fn turn(
+        &self,
+        key: &str,
+        id: &SessionId,
+        ticket: Ticket,
+        interest: &Interest,
+    ) -> Result<Turn> {
+        let lock = interest
+            .or_lost(async { Ok(self.live().lock(key).await) })
+            .await?;
         let deadline = Instant::now() + self.settings().longest_wait;
         let epoch = loop {
             let now = self.now();
@@ -303,7 +330,10 @@ impl Exec {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of one run, none of which belong together")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of one run, none of which belong together"
+    )]
     async fn run_now(
         &self,
         turn: &Turn,
@@ -331,7 +361,11 @@ impl Exec {
             None => repository::code(self.db(), key).await?.ok_or(Error::NoCode)?.code,
         };
         let (mut workspace, in_use) = self.files_for_run(&session).await?;
-        self.equip(&mut workspace, &session, asked_data.as_ref().unwrap_or(&session.data))?;
+        self.equip(
+            &mut workspace,
+            &session,
+            asked_data.as_ref().unwrap_or(&session.data),
+        )?;
         let timeout = self.timeout(request.timeout, session.default_timeout)?;
         let mut env = self.environment(request.env, session.id.as_str(), session.language);
         env.extend(self.storage_environment());

@@ -36,7 +36,10 @@ impl SessionId {
         let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b':' | b'-');
         let fits = text.len() <= Self::MAX_BYTES
             && text.bytes().all(good)
-            && text.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric());
+            && text
+                .bytes()
+                .next()
+                .is_some_and(|first| first.is_ascii_alphanumeric());
         if fits {
             Ok(Self(text.to_owned()))
         } else {
@@ -186,7 +189,9 @@ impl Env {
     pub fn new(variables: BTreeMap<String, String>) -> Result<Self> {
         for (name, value) in &variables {
             let mut bytes = name.bytes();
-            let first = bytes.next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
+            let first = bytes
+                .next()
+                .is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
             if !first || !bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
                 let shown: String = name.chars().take(80).collect();
                 return Err(Error::Invalid(format!(
@@ -205,7 +210,10 @@ impl Env {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.0.iter().map(|(name, value)| name.len() + value.len() + 2).sum()
+        self.0
+            .iter()
+            .map(|(name, value)| name.len() + value.len() + 2)
+            .sum()
     }
 
     /// The variables without those that every run is given, which win.

@@ -3,9 +3,7 @@
 use std::time::{Duration, Instant};
 
 use pentad_kernel::Actor;
-use pentad_sandbox::{
-    Limits, Outcome, Program, RunLimits, RuntimeKind,
-};
+use pentad_sandbox::{Limits, Outcome, Program, RunLimits, RuntimeKind};
 use serde_json::{Value, json};
 
 use crate::egress::Egress;
@@ -71,17 +69,24 @@ impl Setup {
     pub(crate) fn check(&self) -> Result<()> {
         for (kind, names) in [("pip", &self.pip), ("npm", &self.npm), ("go", &self.go)] {
             if names.len() > MOST_PACKAGES {
-                return Err(Error::Invalid(format!("setup: more than {MOST_PACKAGES} packages of {kind}")));
+                return Err(Error::Invalid(format!(
+                    "setup: more than {MOST_PACKAGES} packages of {kind}"
+                )));
             }
             if let Some(wrong) = names.iter().find(|name| !is_package(name)) {
                 let shown: String = wrong.chars().take(100).collect();
-                return Err(Error::Invalid(format!("setup: {shown:?} is no name of a package of {kind}")));
+                return Err(Error::Invalid(format!(
+                    "setup: {shown:?} is no name of a package of {kind}"
+                )));
             }
         }
         if self.commands.len() > MOST_COMMANDS {
-            return Err(Error::Invalid(format!("setup: more than {MOST_COMMANDS} commands")));
+            return Err(Error::Invalid(format!(
+                "setup: more than {MOST_COMMANDS} commands"
+            )));
         }
-        let wrong = |command: &&String| command.is_empty() || command.len() > LONGEST || command.contains('\0');
+        let wrong =
+            |command: &&String| command.is_empty() || command.len() > LONGEST || command.contains('\0');
         if self.commands.iter().any(|command| wrong(&command)) {
             return Err(Error::Invalid(format!(
                 "setup: a command has 1 to {LONGEST} bytes and no NUL"
@@ -105,7 +110,12 @@ impl Setup {
             Some(text) => json!({ "goMod": text }),
             None => json!(self.go),
         };
-        for (name, value) in [("pip", pip), ("npm", npm), ("go", go), ("commands", json!(self.commands))] {
+        for (name, value) in [
+            ("pip", pip),
+            ("npm", npm),
+            ("go", go),
+            ("commands", json!(self.commands)),
+        ] {
             if value.as_array().is_none_or(|items| !items.is_empty()) {
                 told.insert(name.to_owned(), value);
             }
@@ -122,14 +132,29 @@ impl Setup {
                 .ok_or_else(|| Error::LanguageUnavailable(kind.remedy().to_owned()))
         };
         let words = |fixed: &[&str], names: &[String]| -> Vec<String> {
-            fixed.iter().map(|word| (*word).to_owned()).chain(names.iter().cloned()).collect()
+            fixed
+                .iter()
+                .map(|word| (*word).to_owned())
+                .chain(names.iter().cloned())
+                .collect()
         };
         let mut steps = Vec::new();
         if !self.pip.is_empty() || self.requirements.is_some() {
             let python = program(RuntimeKind::Python)?;
             let mut argv = words(
-                &[&python, "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--no-cache-dir",
-                  "--no-warn-script-location", "--target", PYTHON_PACKAGES, "--upgrade"],
+                &[
+                    &python,
+                    "-m",
+                    "pip",
+                    "install",
+                    "--no-input",
+                    "--disable-pip-version-check",
+                    "--no-cache-dir",
+                    "--no-warn-script-location",
+                    "--target",
+                    PYTHON_PACKAGES,
+                    "--upgrade",
+                ],
                 &self.pip,
             );
             let mut files = Vec::new();
@@ -137,7 +162,11 @@ impl Setup {
                 argv.extend(["-r".to_owned(), "requirements.txt".to_owned()]);
                 files.push(("requirements.txt", text.clone()));
             }
-            steps.push(Step { what: "pip", argv, files });
+            steps.push(Step {
+                what: "pip",
+                argv,
+                files,
+            });
         }
         if !self.npm.is_empty() || self.package_json.is_some() {
             let node = program(RuntimeKind::Node)?;
@@ -145,17 +174,35 @@ impl Setup {
                 Some(prefix) => format!("{prefix}/bin/npm"),
                 None => "npm".to_owned(),
             };
-            let files = self.package_json.iter().map(|text| ("package.json", text.clone()));
+            let files = self
+                .package_json
+                .iter()
+                .map(|text| ("package.json", text.clone()));
             steps.push(Step {
                 what: "npm",
-                argv: words(&[&npm, "install", "--no-audit", "--no-fund", "--cache", "/tmp/npm", "--"], &self.npm),
+                argv: words(
+                    &[
+                        &npm,
+                        "install",
+                        "--no-audit",
+                        "--no-fund",
+                        "--cache",
+                        "/tmp/npm",
+                        "--",
+                    ],
+                    &self.npm,
+                ),
                 files: files.collect(),
             });
         }
         if !self.go.is_empty() || self.go_mod.is_some() {
             let go = program(RuntimeKind::Go)?;
             let text = self.go_mod.clone().unwrap_or_else(|| "module main\n".to_owned());
-            let names = if self.go.is_empty() { vec!["all".to_owned()] } else { self.go.clone() };
+            let names = if self.go.is_empty() {
+                vec!["all".to_owned()]
+            } else {
+                self.go.clone()
+            };
             let imports: String = self
                 .go
                 .iter()
@@ -164,14 +211,29 @@ impl Setup {
             // Only what is imported is vendored, and there is no program yet that imports it.
             let files = vec![
                 ("go.mod", text),
-                ("packages.go", format!("//go:build packages\n\npackage main\n\n{imports}")),
+                (
+                    "packages.go",
+                    format!("//go:build packages\n\npackage main\n\n{imports}"),
+                ),
             ];
-            steps.push(Step { what: "go", argv: words(&[&go, "get", "--"], &names), files });
-            steps.push(Step { what: "go", argv: words(&[&go, "mod", "vendor"], &[]), files: Vec::new() });
+            steps.push(Step {
+                what: "go",
+                argv: words(&[&go, "get", "--"], &names),
+                files,
+            });
+            steps.push(Step {
+                what: "go",
+                argv: words(&[&go, "mod", "vendor"], &[]),
+                files: Vec::new(),
+            });
         }
         for command in &self.commands {
             let argv = words(&["/bin/sh", "-c"], std::slice::from_ref(command));
-            steps.push(Step { what: "command", argv, files: Vec::new() });
+            steps.push(Step {
+                what: "command",
+                argv,
+                files: Vec::new(),
+            });
         }
         Ok(steps)
     }
@@ -179,7 +241,10 @@ impl Setup {
 
 /// Whether a text can be a package with its version, and neither an option nor a path.
 fn is_package(name: &str) -> bool {
-    let first = name.chars().next().is_some_and(|first| first.is_ascii_alphanumeric() || first == '@');
+    let first = name
+        .chars()
+        .next()
+        .is_some_and(|first| first.is_ascii_alphanumeric() || first == '@');
     let usual = |c: char| c.is_ascii_alphanumeric() || "._-@/^~<>=!,[]*+ ".contains(c);
     first && name.len() <= 214 && name.chars().all(usual) && !name.contains("..")
 }
@@ -194,14 +259,22 @@ impl Exec {
             let outcome = exec.set_up(&actor, &session, &setup, &mut report).await;
             let error = outcome.err().map(|error| Chain(&error).to_string());
             let status = if error.is_none() { "completed" } else { "failed" };
-            let result = report.finish(&setup, error, started.elapsed());
-            if let Err(error) = repository::set_setup(exec.db(), &key, status, Some(&result), exec.now()).await {
+            let result = report.finish(&setup, error.as_deref(), started.elapsed());
+            if let Err(error) =
+                repository::set_setup(exec.db(), &key, status, Some(&result), exec.now()).await
+            {
                 tracing::warn!(%error, "the end of a setup could not be written down");
             }
         }));
     }
 
-    async fn set_up(&self, actor: &Actor, session: &Session, setup: &Setup, report: &mut Report) -> Result<()> {
+    async fn set_up(
+        &self,
+        actor: &Actor,
+        session: &Session,
+        setup: &Setup,
+        report: &mut Report,
+    ) -> Result<()> {
         let steps = setup.steps(self)?;
         let _one_of_few = self.setups().enter(&session.organisation)?.place().await?;
         repository::set_setup(self.db(), &session.key, "running", None, self.now()).await?;
@@ -245,8 +318,13 @@ impl Exec {
         report.take(&mut outcome);
         match (outcome.exit_code, outcome.killed_by) {
             (0, None) => Ok(()),
-            (_, Some(limit)) if outcome.stopped => Err(Error::Invalid(format!("{} was stopped: {limit}", step.what))),
-            (code, _) => Err(Error::Invalid(format!("{} ended with exit code {code}", step.what))),
+            (_, Some(limit)) if outcome.stopped => {
+                Err(Error::Invalid(format!("{} was stopped: {limit}", step.what)))
+            }
+            (code, _) => Err(Error::Invalid(format!(
+                "{} ended with exit code {code}",
+                step.what
+            ))),
         }
     }
 
@@ -286,7 +364,7 @@ impl Exec {
             .launch(Launch {
                 actor: actor.clone(),
                 work: Work::Tool(Box::new(tool)),
-                egress: Some(Egress::new(&REGISTRIES.map(str::to_owned))),
+                egress: Some(self.registries()),
                 interest,
                 output: Output::Kept,
                 begun: Box::new(|_| {}),
@@ -312,6 +390,13 @@ impl Exec {
         }
     }
 
+    fn registries(&self) -> Egress {
+        match self.settings().registries.as_slice() {
+            [] => Egress::new(&REGISTRIES.map(str::to_owned)),
+            named => Egress::trusted(named),
+        }
+    }
+
     fn setup_environment(&self, setup: &Setup, session: &Session) -> Vec<(String, String)> {
         let mut env = self.environment(setup.env.clone(), session.id.as_str(), session.language);
         env.extend(proxy_environment());
@@ -329,9 +414,16 @@ impl Exec {
 
     /// How programs of a session find its packages.
     pub(crate) fn package_environment(&self, session: &Session) -> Option<(String, String)> {
-        let has_python = session.setup.as_ref().is_some_and(|setup| setup.contains_key("pip"));
-        (has_python && session.language == pentad_sandbox::Language::Python)
-            .then(|| ("PYTHONPATH".to_owned(), format!("{}/{PYTHON_PACKAGES}", pentad_sandbox::WORKSPACE)))
+        let has_python = session
+            .setup
+            .as_ref()
+            .is_some_and(|setup| setup.contains_key("pip"));
+        (has_python && session.language == pentad_sandbox::Language::Python).then(|| {
+            (
+                "PYTHONPATH".to_owned(),
+                format!("{}/{PYTHON_PACKAGES}", pentad_sandbox::WORKSPACE),
+            )
+        })
     }
 }
 
@@ -348,7 +440,7 @@ impl Report {
         self.stderr.push_str(&outcome.stderr.text);
     }
 
-    fn finish(self, setup: &Setup, error: Option<String>, took: Duration) -> Value {
+    fn finish(&self, setup: &Setup, error: Option<&str>, took: Duration) -> Value {
         json!({
             "success": error.is_none(),
             "duration_ms": u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
@@ -379,12 +471,34 @@ mod tests {
 
     #[test]
     fn packages_are_names_and_nothing_else() {
-        for good in ["requests", "requests==2.31.0", "numpy>=1.2,<2", "uvicorn[standard]", "@types/node@20", "lodash@^4.17",
-                     "github.com/google/uuid@v1.6.0", "left-pad@1.x"] {
+        for good in [
+            "requests",
+            "requests==2.31.0",
+            "numpy>=1.2,<2",
+            "uvicorn[standard]",
+            "@types/node@20",
+            "lodash@^4.17",
+            "github.com/google/uuid@v1.6.0",
+            "left-pad@1.x",
+        ] {
             assert!(is_package(good), "{good}");
         }
-        for bad in ["", "-r/etc/passwd", "--index-url=http://x", "../x", "a; rm -rf /", "$(id)", "a|b", "./x", "/x", "git+https://x",
-                    "a&b", "x\ny", "`id`", "file:x"] {
+        for bad in [
+            "",
+            "-r/etc/passwd",
+            "--index-url=http://x",
+            "../x",
+            "a; rm -rf /",
+            "$(id)",
+            "a|b",
+            "./x",
+            "/x",
+            "git+https://x",
+            "a&b",
+            "x\ny",
+            "`id`",
+            "file:x",
+        ] {
             assert!(!is_package(bad), "{bad}");
         }
     }

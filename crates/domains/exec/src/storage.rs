@@ -29,7 +29,9 @@ impl Exec {
         };
         let (name, text) = match language {
             Language::Python => (PYTHON_MODULE, storage.python_module()),
-            Language::Node | Language::TypeScript | Language::Deno => (SCRIPT_MODULE, storage.script_module()),
+            Language::Node | Language::TypeScript | Language::Deno => {
+                (SCRIPT_MODULE, storage.script_module())
+            }
             Language::Go => return Vec::new(),
         };
         WorkspacePath::parse(name)

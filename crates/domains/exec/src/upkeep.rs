@@ -48,7 +48,9 @@ impl Exec {
     /// # Errors
     /// When the database or the object store fails; what was removed before stays removed.
     pub async fn sweep_objects(&self) -> Result<u64> {
-        self.objects().sweep(self.db(), self.now().minus(ORPHAN_AGE)).await
+        self.objects()
+            .sweep(self.db(), self.now().minus(ORPHAN_AGE))
+            .await
     }
 
     /// Ends every run and waits until all of them are written down, at most `longest`.

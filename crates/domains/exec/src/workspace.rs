@@ -5,7 +5,9 @@ use std::time::UNIX_EPOCH;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use pentad_kernel::Timestamp;
-use pentad_sandbox::{Change, ChangeKind, Changes, Content as Changed, InputContent, InputFile, Workspace, WorkspacePath};
+use pentad_sandbox::{
+    Change, ChangeKind, Changes, Content as Changed, InputContent, InputFile, Workspace, WorkspacePath,
+};
 
 use crate::cache::InUse;
 use crate::manifest::{self, Content, Entry};
@@ -62,11 +64,11 @@ impl Exec {
             };
             return Ok((workspace, Some(in_use)));
         }
-        let reading: Vec<_> = entries.into_iter().map(|entry| self.input(session, entry)).collect();
-        let files = stream::iter(reading)
-            .buffered(AT_A_TIME)
-            .try_collect()
-            .await?;
+        let reading: Vec<_> = entries
+            .into_iter()
+            .map(|entry| self.input(session, entry))
+            .collect();
+        let files = stream::iter(reading).buffered(AT_A_TIME).try_collect().await?;
         Ok((Workspace { base: None, files }, None))
     }
 
@@ -74,7 +76,12 @@ impl Exec {
         let content = match entry.content {
             Content::Link(target) => InputContent::Symlink { target },
             content => InputContent::File {
-                bytes: Arc::from(&self.objects().get(&session.organisation, &content, entry.size).await?[..]),
+                bytes: Arc::from(
+                    &self
+                        .objects()
+                        .get(&session.organisation, &content, entry.size)
+                        .await?[..],
+                ),
                 executable: entry.executable,
             },
         };
@@ -124,11 +131,10 @@ impl Exec {
             .iter()
             .map(|change| self.store(session, &changes, change))
             .collect();
-        let entries: Vec<Option<Entry>> = stream::iter(storing)
-            .buffered(AT_A_TIME)
-            .try_collect()
+        let entries: Vec<Option<Entry>> = stream::iter(storing).buffered(AT_A_TIME).try_collect().await?;
+        let refused = self
+            .write_rows(session, epoch, &kept, entries, data.as_ref())
             .await?;
-        let refused = self.write_rows(session, epoch, &kept, entries, data.as_ref()).await?;
         Ok(Committed {
             files_modified: if refused.is_some() { 0 } else { files_modified },
             refused,
@@ -137,7 +143,12 @@ impl Exec {
     }
 
     /// Stores the bytes of a changed file; `None` for a deleted one.
-    async fn store(&self, session: &Session, changes: &Arc<Changes>, change: &Change) -> Result<Option<Entry>> {
+    async fn store(
+        &self,
+        session: &Session,
+        changes: &Arc<Changes>,
+        change: &Change,
+    ) -> Result<Option<Entry>> {
         let (ChangeKind::Created(changed) | ChangeKind::Changed(changed)) = &change.kind else {
             return Ok(None);
         };
@@ -159,7 +170,10 @@ impl Exec {
             } => {
                 let (changes, path) = (Arc::clone(changes), change.path.clone());
                 let open = move || changes.open(&path);
-                let content = self.objects().put_file(&session.organisation, *size, open).await?;
+                let content = self
+                    .objects()
+                    .put_file(&session.organisation, *size, open)
+                    .await?;
                 let modified = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
                 let modified = i64::try_from(modified.as_micros()).map_or(now, Timestamp::from_micros);
                 entry(*size, *executable, modified, content)
@@ -177,7 +191,8 @@ impl Exec {
         data: Option<&Object>,
     ) -> Result<Option<Error>> {
         let mut tx = self.db().begin().await?;
-        let Some(generation) = repository::commit_run(&mut tx, &session.key, epoch, data, self.now()).await? else {
+        let Some(generation) = repository::commit_run(&mut tx, &session.key, epoch, data, self.now()).await?
+        else {
             return Err(Error::SessionNotFound(session.id.to_string()));
         };
         for change in kept.iter().filter(|change| change.kind == ChangeKind::Deleted) {

@@ -334,9 +334,11 @@ impl Executor {
             // An interpreter of its own, in a sandbox that waits all the same.
             let runtime = self.runtimes.of(job.language)?;
             let limits = &self.options.limits;
-            program = Some(runtime
-                .interpreter(limits, &job.env, &self.options.listen, Start::AtOnce)
-                .program);
+            program = Some(
+                runtime
+                    .interpreter(limits, &job.env, &self.options.listen, Start::AtOnce)
+                    .program,
+            );
             match self.pool.take(PoolKind::Empty) {
                 Some(slot) => slot?,
                 None => self.backend.prepare(&self.empty_shape(limits))?,

@@ -101,7 +101,11 @@ impl Client {
     /// Time until the first byte of output, and until the end.
     fn stream(&mut self, session: &str, code: &str) -> Result<(Duration, Duration)> {
         let started = Instant::now();
-        self.send("POST", &format!("/api/sessions/{session}/stream"), &json!({ "code": code }))?;
+        self.send(
+            "POST",
+            &format!("/api/sessions/{session}/stream"),
+            &json!({ "code": code }),
+        )?;
         self.head()?;
         let (mut first, mut line) = (None, String::new());
         loop {
@@ -150,9 +154,16 @@ fn bare(command: &[String]) -> Result<Duration> {
 /// The commands of bare processes; Go's program is built once.
 fn commands(runtimes: &Runtimes, scratch: &std::path::Path) -> Result<BTreeMap<&'static str, Vec<String>>> {
     let mut commands = BTreeMap::new();
-    let host = |language| runtimes.of(language).map(|runtime| runtime.host.display().to_string());
+    let host = |language| {
+        runtimes
+            .of(language)
+            .map(|runtime| runtime.host.display().to_string())
+    };
     if let Ok(python) = host(Language::Python) {
-        commands.insert("python", vec![python, "-c".into(), program(Language::Python).into()]);
+        commands.insert(
+            "python",
+            vec![python, "-c".into(), program(Language::Python).into()],
+        );
     }
     if let Ok(node) = host(Language::Node) {
         commands.insert("node", vec![node, "-e".into(), program(Language::Node).into()]);
@@ -193,7 +204,11 @@ fn main() -> Result<()> {
     let commands = commands(&runtimes, scratch.path())?;
     let mut client = Client::new(&host, &key)?;
     let session = format!("bench-{}", std::process::id());
-    client.call("POST", "/api/sessions", &json!({ "language": "python", "session_id": session }))?;
+    client.call(
+        "POST",
+        "/api/sessions",
+        &json!({ "language": "python", "session_id": session }),
+    )?;
     let mut table = Table::new();
     for round in 0..rounds + 2 {
         let mut lap = Table::new();
@@ -206,7 +221,10 @@ fn main() -> Result<()> {
             }
             // Long enough for the pool to be full again.
             std::thread::sleep(Duration::from_millis(150));
-            note(format!("{language} over HTTP"), client.execute(language, program(language))?);
+            note(
+                format!("{language} over HTTP"),
+                client.execute(language, program(language))?,
+            );
             if language == Language::Go {
                 let unknown = format!("{}// {round}", program(language));
                 note("go unknown over HTTP".into(), client.execute(language, &unknown)?);
@@ -233,7 +251,11 @@ fn main() -> Result<()> {
 }
 
 fn percentile(sorted: &[f64], part: f64) -> f64 {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index of a short list")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "an index of a short list"
+    )]
     let index = ((sorted.len() - 1) as f64 * part).round() as usize;
     sorted[index]
 }
@@ -249,7 +271,11 @@ fn report(table: &Table) {
         let mut times = times.clone();
         times.sort_by(f64::total_cmp);
         let language = name.split(' ').next().unwrap_or_default();
-        let beside = if language == "typescript" { "node" } else { language };
+        let beside = if language == "typescript" {
+            "node"
+        } else {
+            language
+        };
         let ratio = middle(&format!("{beside} bare"))
             .map(|bare| format!("{:.2}", percentile(&times, 0.5) / bare))
             .unwrap_or_default();
@@ -276,7 +302,9 @@ fn sustained(host: &str, key: &str) -> Result<()> {
                 let (host, key, done) = (host.to_owned(), key.to_owned(), Arc::clone(&done));
                 std::thread::spawn(move || {
                     let mut times = Vec::new();
-                    let Ok(mut client) = Client::new(&host, &key) else { return times };
+                    let Ok(mut client) = Client::new(&host, &key) else {
+                        return times;
+                    };
                     while Instant::now() < until {
                         if let Ok(took) = client.execute(Language::Python, program(Language::Python)) {
                             times.push(took.as_secs_f64() * 1e3);
@@ -287,7 +315,10 @@ fn sustained(host: &str, key: &str) -> Result<()> {
                 })
             })
             .collect();
-        let mut times: Vec<f64> = workers.into_iter().flat_map(|worker| worker.join().unwrap_or_default()).collect();
+        let mut times: Vec<f64> = workers
+            .into_iter()
+            .flat_map(|worker| worker.join().unwrap_or_default())
+            .collect();
         times.sort_by(f64::total_cmp);
         if times.is_empty() {
             return Err("nothing went through".into());

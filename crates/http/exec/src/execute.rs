@@ -108,10 +108,12 @@ pub(crate) async fn execute(
             .map(|(path, content)| input(&path, content))
             .collect::<Result<_, _>>()?,
         stdin: body.stdin.unwrap_or_default().into_bytes(),
-        limits: body.limits.map_or_else(TighterLimits::default, |limits| TighterLimits {
-            memory_bytes: limits.memory_bytes,
-            processes: limits.processes,
-        }),
+        limits: body
+            .limits
+            .map_or_else(TighterLimits::default, |limits| TighterLimits {
+                memory_bytes: limits.memory_bytes,
+                processes: limits.processes,
+            }),
     };
     let work = api.exec.execute(&principal.actor, asked);
     let execution = Client::of(&request).wait_for(work).await.map_err(fault)?;

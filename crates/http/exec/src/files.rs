@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderMap, LAST_MODIFIED, X_CONTENT_TYPE_OPTIONS};
+use actix_web::http::header::{
+    CONTENT_DISPOSITION, CONTENT_TYPE, HeaderMap, LAST_MODIFIED, X_CONTENT_TYPE_OPTIONS,
+};
 use actix_web::web::{Data, Json, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::StreamExt as _;
@@ -107,7 +109,10 @@ async fn receive(mut upload: Upload, mut body: Payload) -> Result<Upload, Fault>
             Ok(Some(Ok(chunk))) => upload.write(&chunk)?,
             Ok(Some(Err(error))) => return Err(Fault::invalid(format!("the body broke off: {error}"))),
             Ok(None) => return Ok(upload),
-            Err(_) => return Err(Fault::invalid("the body stopped coming").with_status(actix_web::http::StatusCode::REQUEST_TIMEOUT)),
+            Err(_) => {
+                return Err(Fault::invalid("the body stopped coming")
+                    .with_status(actix_web::http::StatusCode::REQUEST_TIMEOUT));
+            }
         }
     }
 }
@@ -152,7 +157,10 @@ pub(crate) async fn get_file(
     path: Path<(String, String)>,
 ) -> Result<HttpResponse, Fault> {
     let id = session_id(&path.0)?;
-    let file = api.exec.file(&principal.actor, &id, &file_path(&request)?).await?;
+    let file = api
+        .exec
+        .file(&principal.actor, &id, &file_path(&request)?)
+        .await?;
     let mut answer = HttpResponse::Ok();
     answer
         .content_type(file.content_type.as_deref().unwrap_or(BYTES))
@@ -226,7 +234,11 @@ pub(crate) async fn extract_files(
     let id = session_id(&id)?;
     match query.text("extract") {
         Some("tar" | "tar.gz" | "tgz" | "zip") => {}
-        _ => return Err(Fault::invalid("name a file, or send an archive with ?extract=tar")),
+        _ => {
+            return Err(Fault::invalid(
+                "name a file, or send an archive with ?extract=tar",
+            ));
+        }
     }
     api.exec.session(&principal.actor, &id).await?;
     let upload = receive(api.exec.upload(), body).await?;

@@ -147,7 +147,12 @@ mod tests {
             parse(b"HTTP/1.0 404 Not Found\r\nContent-Type: text/plain\r\nSet-Cookie: a=1\r\nContent-Length: 3\r\n\r\n")
                 .unwrap();
         assert_eq!((status.as_u16(), headers.len()), (404, 1));
-        for wrong in ["SSH-2.0-x\r\n\r\n", "HTTP/1.1 x\r\n\r\n", "HTTP/1.1 200 OK\r\nno colon\r\n\r\n", "\r\n\r\n"] {
+        for wrong in [
+            "SSH-2.0-x\r\n\r\n",
+            "HTTP/1.1 x\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
+            "\r\n\r\n",
+        ] {
             assert!(parse(wrong.as_bytes()).is_none(), "{wrong}");
         }
     }

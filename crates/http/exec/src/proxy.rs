@@ -122,7 +122,13 @@ fn variables(request: &HttpRequest, path: &str, body: &Bytes) -> Vec<(String, St
 fn answer(target: &Target, run: SessionRun) -> Result<HttpResponse, Fault> {
     let execution = run.execution;
     if execution.timed_out() || execution.exit_code != 0 {
-        let last = execution.stderr.text.lines().last().unwrap_or_default().to_owned();
+        let last = execution
+            .stderr
+            .text
+            .lines()
+            .last()
+            .unwrap_or_default()
+            .to_owned();
         return Err(fault(Error::ProxyUnreachable(format!(
             "the code of session {} ended with exit code {}: {last}",
             target.session().id,
@@ -143,7 +149,12 @@ fn answer(target: &Target, run: SessionRun) -> Result<HttpResponse, Fault> {
         .filter(|status| status.as_u16() >= 200)
         .unwrap_or(StatusCode::OK);
     let mut answer = HttpResponse::build(status);
-    for (name, value) in told.get("headers").and_then(Value::as_object).into_iter().flatten() {
+    for (name, value) in told
+        .get("headers")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+    {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         if let (false, Ok(name), Ok(value)) = (
             stays_behind(name),

@@ -136,7 +136,8 @@ pub(crate) struct DeletedAll {
 
 /// The id in a path. One that cannot be is one that is not there.
 pub(crate) fn session_id(text: &str) -> Result<SessionId, Fault> {
-    SessionId::parse(text).map_err(|_| pentad_exec::Error::SessionNotFound(text.chars().take(140).collect()).into())
+    SessionId::parse(text)
+        .map_err(|_| pentad_exec::Error::SessionNotFound(text.chars().take(140).collect()).into())
 }
 
 /// Create a session
@@ -188,8 +189,13 @@ pub(crate) async fn list_sessions(
     principal: Principal,
     query: Query,
 ) -> Result<Json<ListAnswer>, Fault> {
-    let limit = query.integer("limit", &(1..=1000))?.and_then(|limit| u32::try_from(limit).ok());
-    let page = api.exec.sessions(&principal.actor, limit, query.text("cursor")).await?;
+    let limit = query
+        .integer("limit", &(1..=1000))?
+        .and_then(|limit| u32::try_from(limit).ok());
+    let page = api
+        .exec
+        .sessions(&principal.actor, limit, query.text("cursor"))
+        .await?;
     Ok(Json(ListAnswer {
         count: page.sessions.len(),
         sessions: page.sessions.into_iter().map(SessionAnswer::from).collect(),
@@ -241,7 +247,10 @@ pub(crate) async fn patch_session(
         allow_public: body.allow_public,
         metadata: body.metadata.map(|metadata| metadata.0),
     };
-    let session = api.exec.configure(&principal.actor, &session_id(&id)?, change).await?;
+    let session = api
+        .exec
+        .configure(&principal.actor, &session_id(&id)?, change)
+        .await?;
     Ok(Json(PatchAnswer {
         success: true,
         id: session.id.to_string(),
@@ -267,9 +276,17 @@ pub(crate) async fn duplicate_session(
     JsonBody(body): JsonBody<DuplicateBody>,
 ) -> Result<HttpResponse, Fault> {
     let source = session_id(&id)?;
-    let new_id = body.new_id.or(body.id).as_deref().map(SessionId::parse).transpose()?;
+    let new_id = body
+        .new_id
+        .or(body.id)
+        .as_deref()
+        .map(SessionId::parse)
+        .transpose()?;
     let data = body.data.map(|data| data.0);
-    let copy = api.exec.duplicate(&principal.actor, &source, new_id, data).await?;
+    let copy = api
+        .exec
+        .duplicate(&principal.actor, &source, new_id, data)
+        .await?;
     Ok(HttpResponse::build(StatusCode::CREATED).json(CopyAnswer {
         session: copy.into(),
         source_session_id: source.to_string(),

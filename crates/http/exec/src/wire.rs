@@ -58,7 +58,8 @@ pub(crate) fn duration(name: &str, number: &Number, unit: f64) -> Result<Duratio
     }
     // Whatever is longer than any limit is refused by the limit.
     let longest = Duration::from_secs(u64::from(u32::MAX));
-    Ok(Duration::try_from_secs_f64(seconds).map_or(longest, |asked| asked.clamp(Duration::from_millis(1), longest)))
+    Ok(Duration::try_from_secs_f64(seconds)
+        .map_or(longest, |asked| asked.clamp(Duration::from_millis(1), longest)))
 }
 
 /// Reads environment variables.
@@ -75,7 +76,10 @@ mod tests {
         let number = |value: f64| Number::from_f64(value).unwrap();
         let both = timeout(Some(&number(1500.0)), Some(&number(9.0))).unwrap();
         assert_eq!(both, Some(Duration::from_millis(1500)));
-        assert_eq!(timeout(None, Some(&number(0.5))).unwrap(), Some(Duration::from_millis(500)));
+        assert_eq!(
+            timeout(None, Some(&number(0.5))).unwrap(),
+            Some(Duration::from_millis(500))
+        );
         assert!(timeout(Some(&number(0.0)), None).is_err());
         assert!(timeout(Some(&Number::from(-1)), None).is_err());
         assert!(timeout(Some(&number(1e300)), None).unwrap().unwrap() > Duration::from_secs(1 << 30));

@@ -36,7 +36,9 @@ impl Access {
     pub const fn scopes(self) -> &'static [Scope] {
         match self {
             Self::Key(scopes) | Self::Exec(scopes) | Self::Ingest(scopes) | Self::Browser(scopes) => scopes,
-            Self::Public | Self::Visitor | Self::User | Self::Admin | Self::Operator | Self::Credential => &[],
+            Self::Public | Self::Visitor | Self::User | Self::Admin | Self::Operator | Self::Credential => {
+                &[]
+            }
         }
     }
 

@@ -33,7 +33,10 @@ async fn open(directory: &Path) -> Option<(Exec, Actor)> {
     let db = Db::open(&url, &Options::default()).await.unwrap();
     db.migrate().await.unwrap();
     let identity = Identity::new(db.clone(), Arc::new(SystemClock), PlanTable::default());
-    identity.bootstrap("admin@localhost", Some("administrator".into())).await.unwrap();
+    identity
+        .bootstrap("admin@localhost", Some("administrator".into()))
+        .await
+        .unwrap();
     let actor = identity.local_caller().await.unwrap().actor;
     let blobs = Blobs::open(&format!("file:{}", directory.join("objects").display())).unwrap();
     let exec = Exec::new(db, blobs, Arc::new(SystemClock), engine, Settings::default()).unwrap();
@@ -51,8 +54,12 @@ fn code(text: &str) -> RunRequest {
 /// The process that is killed: it leaves one run committed and one under way, in each of two sessions.
 #[tokio::test]
 async fn host() {
-    let Some(directory) = std::env::var_os(HOST).map(PathBuf::from) else { return };
-    let Some((exec, actor)) = open(&directory).await else { return };
+    let Some(directory) = std::env::var_os(HOST).map(PathBuf::from) else {
+        return;
+    };
+    let Some((exec, actor)) = open(&directory).await else {
+        return;
+    };
     let endless = |id: &'static str| {
         let (exec, actor) = (exec.clone(), actor.clone());
         async move {
@@ -80,11 +87,28 @@ async fn host() {
 fn descendants(of: u32) -> Vec<(u32, String)> {
     let mut all = std::collections::HashMap::new();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-        let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
-        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
-        let Some((before, after)) = stat.rsplit_once(')') else { continue };
-        let parent: u32 = after.split_whitespace().nth(1).unwrap_or("0").parse().unwrap_or(0);
-        all.insert(pid, (parent, before.split_once('(').map_or("", |(_, name)| name).to_owned()));
+        let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else {
+            continue;
+        };
+        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else {
+            continue;
+        };
+        let Some((before, after)) = stat.rsplit_once(')') else {
+            continue;
+        };
+        let parent: u32 = after
+            .split_whitespace()
+            .nth(1)
+            .unwrap_or("0")
+            .parse()
+            .unwrap_or(0);
+        all.insert(
+            pid,
+            (
+                parent,
+                before.split_once('(').map_or("", |(_, name)| name).to_owned(),
+            ),
+        );
     }
     let below = |mut pid: u32| loop {
         match all.get(&pid) {
@@ -146,7 +170,10 @@ async fn no_program_survives_and_sessions_are_as_after_their_last_commit() {
         assert_eq!(read(&exec, &actor, &id, "large").await.len(), 100_000);
         // And it is free at once.
         let started = Instant::now();
-        let run = exec.run(&actor, &id, code("print(open('kept').read())")).await.unwrap();
+        let run = exec
+            .run(&actor, &id, code("print(open('kept').read())"))
+            .await
+            .unwrap();
         assert_eq!(run.execution.stdout.text, "first\n");
         assert!(started.elapsed() < Duration::from_secs(8));
     }

@@ -61,7 +61,9 @@ pub(super) async fn read(caller: &Caller<'_>, params: &Value) -> Result<Value, R
         let files = exec.files(actor, &id).await.map_err(failed)?;
         json!({ "files": files.into_iter().map(FileAnswer::from).collect::<Vec<_>>() })
     } else {
-        json!(SessionAnswer::from(exec.session(actor, &id).await.map_err(failed)?))
+        json!(SessionAnswer::from(
+            exec.session(actor, &id).await.map_err(failed)?
+        ))
     };
     Ok(json!({ "contents": [
         { "uri": uri, "mimeType": "application/json", "text": content.to_string() },

@@ -25,7 +25,11 @@ const READ_BYTES: u64 = 4 << 20;
 const LANGUAGES: [(&str, &str, Language); 4] = [
     ("era_python", "Python", Language::Python),
     ("era_node", "JavaScript on Node", Language::Node),
-    ("era_typescript", "TypeScript, transpiled, on Node", Language::TypeScript),
+    (
+        "era_typescript",
+        "TypeScript, transpiled, on Node",
+        Language::TypeScript,
+    ),
     ("era_deno", "TypeScript or JavaScript on Deno", Language::Deno),
 ];
 
@@ -237,8 +241,8 @@ async fn use_tool(caller: &Caller<'_>, name: &str, arguments: &Value) -> Result<
             "era_run_in_session" => return run_in(caller, read(arguments)?).await,
             "era_create_session" => {
                 let asked: Create = read(arguments)?;
-                let language =
-                    Language::parse(&asked.language).ok_or_else(|| Error::Language(asked.language.clone()))?;
+                let language = Language::parse(&asked.language)
+                    .ok_or_else(|| Error::Language(asked.language.clone()))?;
                 let new = NewSession {
                     id: asked.session_id.as_deref().map(SessionId::parse).transpose()?,
                     persistent: asked.persistent.unwrap_or(true),
@@ -249,10 +253,13 @@ async fn use_tool(caller: &Caller<'_>, name: &str, arguments: &Value) -> Result<
             }
             "era_list_sessions" => {
                 let page = exec.sessions(actor, None, None).await?;
-                let sessions: Vec<SessionAnswer> = page.sessions.into_iter().map(SessionAnswer::from).collect();
+                let sessions: Vec<SessionAnswer> =
+                    page.sessions.into_iter().map(SessionAnswer::from).collect();
                 json!({ "count": sessions.len(), "sessions": sessions })
             }
-            "era_get_session" => json!(SessionAnswer::from(exec.session(actor, &named(arguments)?).await?)),
+            "era_get_session" => json!(SessionAnswer::from(
+                exec.session(actor, &named(arguments)?).await?
+            )),
             "era_delete_session" => {
                 let id = named(arguments)?;
                 exec.delete(actor, &id).await?;
@@ -333,7 +340,11 @@ async fn upload(caller: &Caller<'_>, asked: FileOf) -> Result<Value, Failure> {
 
 async fn read_file(caller: &Caller<'_>, asked: FileOf) -> Result<Value, Failure> {
     let id = SessionId::parse(&asked.session_id)?;
-    let file = caller.api.exec.file(&caller.principal.actor, &id, &asked.path).await?;
+    let file = caller
+        .api
+        .exec
+        .file(&caller.principal.actor, &id, &asked.path)
+        .await?;
     if file.size > READ_BYTES {
         return Err(Failure::Told(format!(
             "the file has {} bytes, more than the {READ_BYTES} that fit into an answer",

@@ -117,7 +117,8 @@ impl Client {
 
     /// Makes a session of Python.
     pub(crate) async fn session(&self, id: &str) {
-        self.session_with(&json!({ "language": "python", "session_id": id })).await;
+        self.session_with(&json!({ "language": "python", "session_id": id }))
+            .await;
     }
 
     pub(crate) async fn session_with(&self, body: &Value) {

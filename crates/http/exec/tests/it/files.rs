@@ -83,13 +83,28 @@ both_databases! {
 
 #[tokio::test]
 async fn no_path_leads_out() {
-    let Some(client) = Client::start().await else { return };
+    let Some(client) = Client::start().await else {
+        return;
+    };
     client.session("s").await;
     // Raw, because a client's own library would tidy the path up.
     let address = client.gateway.base().replace("http://", "");
     for path in [
-        "../x", "a/../../x", "%2e%2e/x", "..%2fx", "%2Fetc%2Fpasswd", "/etc/passwd", "a/%00b", "./../x", "a//b", "a/",
-        "%ff", ".", "a/.", ".session_data.json", "era_storage.py",
+        "../x",
+        "a/../../x",
+        "%2e%2e/x",
+        "..%2fx",
+        "%2Fetc%2Fpasswd",
+        "/etc/passwd",
+        "a/%00b",
+        "./../x",
+        "a//b",
+        "a/",
+        "%ff",
+        ".",
+        "a/.",
+        ".session_data.json",
+        "era_storage.py",
     ] {
         for method in ["PUT", "GET", "DELETE"] {
             use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -101,8 +116,12 @@ async fn no_path_leads_out() {
             connection.write_all(head.as_bytes()).await.unwrap();
             let mut answer = String::new();
             connection.read_to_string(&mut answer).await.unwrap();
-            let expected = answer.starts_with("HTTP/1.1 400") || (method != "PUT" && answer.starts_with("HTTP/1.1 404"));
-            assert!(expected && answer.contains("\"code\":"), "{method} {path}: {answer}");
+            let expected =
+                answer.starts_with("HTTP/1.1 400") || (method != "PUT" && answer.starts_with("HTTP/1.1 404"));
+            assert!(
+                expected && answer.contains("\"code\":"),
+                "{method} {path}: {answer}"
+            );
         }
     }
     assert_eq!(client.paths("s").await, [""; 0]);
@@ -116,9 +135,15 @@ async fn too_much_is_refused_by_name_and_changes_nothing() {
         workspace_files: 3,
         ..pentad_testkit::exec_settings()
     };
-    let Some(client) = Client::with(None, settings).await else { return };
+    let Some(client) = Client::with(None, settings).await else {
+        return;
+    };
     client.session("s").await;
-    let put = async |name: &str, bytes: usize| client.put_bytes(&format!("/api/sessions/s/files/{name}"), vec![0; bytes]).await;
+    let put = async |name: &str, bytes: usize| {
+        client
+            .put_bytes(&format!("/api/sessions/s/files/{name}"), vec![0; bytes])
+            .await
+    };
     let large = put("large", 2_000_001).await;
     assert_eq!((large.status, large.code()), (413, "PAYLOAD_TOO_LARGE"));
     assert!(large.json["message"].as_str().unwrap().contains("file_bytes"));
@@ -127,10 +152,25 @@ async fn too_much_is_refused_by_name_and_changes_nothing() {
     assert_eq!((full.status, full.code()), (507, "QUOTA_EXCEEDED"));
     assert!(full.json["message"].as_str().unwrap().contains("workspace_bytes"));
     // A run that leaves too much keeps nothing of it, and says so.
-    let run = client.run("s", "open('a', 'a').write('+')\nopen('c', 'wb').write(bytes(2_500_000))\nprint('done')").await;
-    assert_eq!((run.stdout(), &run.json["killed_by"], &run.json["files_modified"]), ("done\n", &json!("disk"), &json!(0)));
-    assert!(run.json["stderr"].as_str().unwrap().contains("workspace_bytes"), "{}", run.json);
-    assert_eq!(client.get("/api/sessions/s").await.json["total_size_bytes"], 1_900_000);
+    let run = client
+        .run(
+            "s",
+            "open('a', 'a').write('+')\nopen('c', 'wb').write(bytes(2_500_000))\nprint('done')",
+        )
+        .await;
+    assert_eq!(
+        (run.stdout(), &run.json["killed_by"], &run.json["files_modified"]),
+        ("done\n", &json!("disk"), &json!(0))
+    );
+    assert!(
+        run.json["stderr"].as_str().unwrap().contains("workspace_bytes"),
+        "{}",
+        run.json
+    );
+    assert_eq!(
+        client.get("/api/sessions/s").await.json["total_size_bytes"],
+        1_900_000
+    );
     for name in ["b", "c"] {
         assert_eq!(put(name, 1).await.status, 200);
     }

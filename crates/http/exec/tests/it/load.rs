@@ -9,10 +9,20 @@ use crate::client::Client;
 fn descendants() -> Vec<String> {
     let mut parents = std::collections::HashMap::new();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-        let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
-        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
-        let Some((before, after)) = stat.rsplit_once(')') else { continue };
-        let parent: u32 = after.split_whitespace().nth(1).and_then(|text| text.parse().ok()).unwrap_or(0);
+        let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else {
+            continue;
+        };
+        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else {
+            continue;
+        };
+        let Some((before, after)) = stat.rsplit_once(')') else {
+            continue;
+        };
+        let parent: u32 = after
+            .split_whitespace()
+            .nth(1)
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(0);
         let name = before.split_once('(').map_or("", |(_, name)| name).to_owned();
         parents.insert(pid, (parent, name));
     }
@@ -23,12 +33,18 @@ fn descendants() -> Vec<String> {
             _ => return false,
         }
     };
-    parents.iter().filter(|(pid, _)| below(**pid)).map(|(_, (_, name))| name.clone()).collect()
+    parents
+        .iter()
+        .filter(|(pid, _)| below(**pid))
+        .map(|(_, (_, name))| name.clone())
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hostile_programs_disturb_nobody_and_leave_nothing() {
-    let Some(client) = Client::start().await else { return };
+    let Some(client) = Client::start().await else {
+        return;
+    };
     client.session("s").await;
     client.execute("python", "1").await;
     let before = descendants().len();
@@ -69,13 +85,20 @@ async fn hostile_programs_disturb_nobody_and_leave_nothing() {
         longest
     };
     let (statuses, _) = futures_util::join!(join_all((0..40).map(one)), health);
-    assert!(statuses.iter().all(|status| matches!(status, 200 | 408)), "{statuses:?}");
+    assert!(
+        statuses.iter().all(|status| matches!(status, 200 | 408)),
+        "{statuses:?}"
+    );
     let mut expected: Vec<String> = (0..40).filter(|i| i % 10 == 1).map(|i| format!("f{i}")).collect();
     expected.sort();
     assert_eq!(client.paths("s").await, expected);
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
     while descendants().len() > before {
-        assert!(std::time::Instant::now() < deadline, "left behind: {:?}", descendants());
+        assert!(
+            std::time::Instant::now() < deadline,
+            "left behind: {:?}",
+            descendants()
+        );
         tokio::task::yield_now().await;
     }
 }

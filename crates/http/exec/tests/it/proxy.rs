@@ -7,16 +7,28 @@ use crate::client::{Answer, Client};
 
 async fn anonymous(client: &Client, method: Method, path: &str, body: &'static str) -> Answer {
     let request = client.gateway.client().request(method, client.gateway.url(path));
-    let request = request.header("cookie", "secret=1").header("x-mine", "yes").body(body);
+    let request = request
+        .header("cookie", "secret=1")
+        .header("x-mine", "yes")
+        .body(body);
     Answer::of(request.send().await.unwrap()).await
 }
 
 #[tokio::test]
 async fn stored_code_answers_requests() {
-    let Some(client) = Client::start().await else { return };
-    client.session_with(&json!({"language": "python", "session_id": "s", "allowPublicAccess": true})).await;
+    let Some(client) = Client::start().await else {
+        return;
+    };
+    client
+        .session_with(&json!({"language": "python", "session_id": "s", "allowPublicAccess": true}))
+        .await;
     let host = client.get("/api/sessions/s/host?port=3000").await.json;
-    let path = host["url"].as_str().unwrap().strip_prefix(&client.gateway.base()).unwrap().to_owned();
+    let path = host["url"]
+        .as_str()
+        .unwrap()
+        .strip_prefix(&client.gateway.base())
+        .unwrap()
+        .to_owned();
     assert_eq!((&host["session_id"], &host["port"]), (&json!("s"), &json!(3000)));
     let none = anonymous(&client, Method::GET, &path, "").await;
     assert_eq!((none.status, none.code()), (400, "NO_CODE"));
@@ -24,20 +36,55 @@ async fn stored_code_answers_requests() {
                 'headers': {'X-Made': 'here', 'Set-Cookie': 'a=1'}, 'data': {'method': e['ERA_HTTP_METHOD'], 'path': e['ERA_HTTP_PATH'],\n\
                 'query': e['ERA_HTTP_QUERY'], 'headers': json.loads(e['ERA_HTTP_HEADERS']), 'body': e['ERA_HTTP_BODY'],\n\
                 'mode': e['ERA_REQUEST_MODE']}}))";
-    client.send(Method::PUT, "/api/sessions/s/code", Some(&json!({ "code": code }))).await;
+    client
+        .send(
+            Method::PUT,
+            "/api/sessions/s/code",
+            Some(&json!({ "code": code })),
+        )
+        .await;
     let answer = anonymous(&client, Method::POST, &format!("{path}a/b?c=d"), "hello").await;
     assert_eq!(answer.status, 201, "{}", answer.json);
     let told = &answer.json;
-    assert_eq!((&told["method"], &told["path"], &told["query"], &told["body"], &told["mode"]),
-               (&json!("POST"), &json!("/a/b"), &json!("c=d"), &json!("hello"), &json!("proxy")));
-    assert_eq!((&told["headers"]["x-mine"], &told["headers"]["cookie"]), (&json!("yes"), &json!(null)));
+    assert_eq!(
+        (
+            &told["method"],
+            &told["path"],
+            &told["query"],
+            &told["body"],
+            &told["mode"]
+        ),
+        (
+            &json!("POST"),
+            &json!("/a/b"),
+            &json!("c=d"),
+            &json!("hello"),
+            &json!("proxy")
+        )
+    );
+    assert_eq!(
+        (&told["headers"]["x-mine"], &told["headers"]["cookie"]),
+        (&json!("yes"), &json!(null))
+    );
     assert_eq!(answer.headers["x-made"], "here");
     assert!(answer.headers.get("set-cookie").is_none());
-    assert!(answer.headers["content-security-policy"].to_str().unwrap().starts_with("sandbox"));
+    assert!(
+        answer.headers["content-security-policy"]
+            .to_str()
+            .unwrap()
+            .starts_with("sandbox")
+    );
     // Its owner may use the id; to strangers it means nothing.
     assert_eq!(client.get("/proxy/s/3000/x").await.status, 201);
-    assert_eq!(anonymous(&client, Method::GET, "/proxy/s/3000/x", "").await.status, 404);
-    client.patch("/api/sessions/s", &json!({"allowPublicAccess": false})).await;
+    assert_eq!(
+        anonymous(&client, Method::GET, "/proxy/s/3000/x", "")
+            .await
+            .status,
+        404
+    );
+    client
+        .patch("/api/sessions/s", &json!({"allowPublicAccess": false}))
+        .await;
     let closed = client.get("/proxy/s/3000/x").await;
     assert_eq!((closed.status, closed.code()), (403, "PUBLIC_ACCESS_DISABLED"));
     assert_eq!(anonymous(&client, Method::GET, &path, "").await.status, 404);
@@ -45,16 +92,27 @@ async fn stored_code_answers_requests() {
 
 #[tokio::test]
 async fn a_program_that_listens_is_reached_while_it_runs() {
-    let Some(client) = Client::start().await else { return };
-    client.session_with(&json!({"language": "python", "session_id": "s", "allowPublicAccess": true})).await;
+    let Some(client) = Client::start().await else {
+        return;
+    };
+    client
+        .session_with(&json!({"language": "python", "session_id": "s", "allowPublicAccess": true}))
+        .await;
     let code = "from http.server import *\nclass H(BaseHTTPRequestHandler):\n    def do_POST(self):\n        b = self.rfile.read(int(self.headers['Content-Length']))\n\
                 \x20       self.send_response(202)\n        self.send_header('X-Path', self.path)\n        self.end_headers()\n        self.wfile.write(b.upper() * 1000)\n\
                 \x20   def log_message(self, *a): pass\ns = HTTPServer(('127.0.0.1', 8000), H)\nopen('up', 'w')\ns.handle_request()\nprint('served')";
     let run = client.run("s", code);
     let ask = async {
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(25);
         loop {
+            assert!(std::time::Instant::now() < deadline, "the program is not reached");
             let answer = Answer::of(
-                client.request(Method::POST, "/proxy/s/8000/a%20b?c=1").body("abc").send().await.unwrap(),
+                client
+                    .request(Method::POST, "/proxy/s/8000/a%20b?c=1")
+                    .body("abc")
+                    .send()
+                    .await
+                    .unwrap(),
             )
             .await;
             // Until it listens: nothing runs yet, or nothing listens yet.
@@ -67,5 +125,8 @@ async fn a_program_that_listens_is_reached_while_it_runs() {
     };
     let (run, answer) = futures_util::join!(run, ask);
     assert_eq!(run.stdout(), "served\n");
-    assert_eq!((answer.bytes.len(), &answer.headers["x-path"]), (3000, &"/a%20b?c=1".parse().unwrap()));
+    assert_eq!(
+        (answer.bytes.len(), &answer.headers["x-path"]),
+        (3000, &"/a%20b?c=1".parse().unwrap())
+    );
 }

@@ -69,13 +69,26 @@ async fn a_full_queue_says_when_to_come_back() {
         queued_runs: 4,
         ..pentad_testkit::exec_settings()
     };
-    let Some(client) = Client::with(None, settings).await else { return };
+    let Some(client) = Client::with(None, settings).await else {
+        return;
+    };
     let codes = join_all((0..8).map(|_| client.execute("python", "import time\ntime.sleep(0.5)"))).await;
     let busy: Vec<_> = codes.iter().filter(|answer| answer.status == 429).collect();
     assert!(!busy.is_empty() && codes.iter().any(|answer| answer.status == 200));
     for answer in busy {
         assert_eq!(answer.code(), "BUSY");
-        assert!(answer.headers["retry-after"].to_str().unwrap().parse::<u64>().unwrap() >= 1);
-        assert!(answer.json["message"].as_str().unwrap().contains("queued_runs"), "{}", answer.json);
+        assert!(
+            answer.headers["retry-after"]
+                .to_str()
+                .unwrap()
+                .parse::<u64>()
+                .unwrap()
+                >= 1
+        );
+        assert!(
+            answer.json["message"].as_str().unwrap().contains("queued_runs"),
+            "{}",
+            answer.json
+        );
     }
 }

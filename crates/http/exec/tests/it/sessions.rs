@@ -121,7 +121,9 @@ both_databases! {
 
 #[tokio::test]
 async fn a_session_that_is_not_persistent_begins_with_its_uploads_each_time() {
-    let Some(client) = Client::start().await else { return };
+    let Some(client) = Client::start().await else {
+        return;
+    };
     client
         .session_with(&json!({"language": "python", "session_id": "s", "persistent": false}))
         .await;
@@ -134,7 +136,9 @@ async fn a_session_that_is_not_persistent_begins_with_its_uploads_each_time() {
 
 #[tokio::test]
 async fn sessions_of_others_are_not_there() {
-    let Some(client) = Client::start().await else { return };
+    let Some(client) = Client::start().await else {
+        return;
+    };
     client.session("s").await;
     client.put_bytes("/api/sessions/s/files/x", "1").await;
     let (_, stranger) = client.gateway.tenant(KeyFamily::Exec, PlanName::Unlimited).await;
@@ -142,10 +146,19 @@ async fn sessions_of_others_are_not_there() {
         gateway: client.gateway,
         key: stranger,
     };
-    for path in ["/api/sessions/s", "/api/sessions/s/files", "/api/sessions/s/files/x", "/api/sessions/s/code",
-                 "/api/sessions/s/host?port=1"] {
+    for path in [
+        "/api/sessions/s",
+        "/api/sessions/s/files",
+        "/api/sessions/s/files/x",
+        "/api/sessions/s/code",
+        "/api/sessions/s/host?port=1",
+    ] {
         let answer = mine.get(path).await;
-        assert_eq!((answer.status, answer.code()), (404, "SESSION_NOT_FOUND"), "{path}");
+        assert_eq!(
+            (answer.status, answer.code()),
+            (404, "SESSION_NOT_FOUND"),
+            "{path}"
+        );
     }
     assert_eq!(mine.run("s", "1").await.status, 404);
     assert_eq!(mine.delete("/api/sessions/s").await.status, 404);
@@ -163,19 +176,27 @@ async fn a_large_workspace_is_kept_beside_and_changed_by_what_changed() {
         ..pentad_testkit::exec_settings()
     };
     let cache = settings.cache.clone().unwrap();
-    let Some(client) = Client::with(None, settings).await else { return };
+    let Some(client) = Client::with(None, settings).await else {
+        return;
+    };
     client.session("s").await;
     let code = "import os\nos.makedirs('d')\nfor i in range(20): open(f'd/{i}', 'wb').write(bytes([i]) * 20000)\nos.symlink('d/1', 'l')";
     assert_eq!(client.run("s", code).await.json["files_modified"], 21);
     let code = "print(sum(len(open(f'd/{i}', 'rb').read()) for i in range(20)), len(open('l').read()))\n\
                 open('d/3', 'ab').write(b'+')\nimport os\nos.remove('d/4')\nopen('new', 'w').write('n')";
     let second = client.run("s", code).await;
-    assert_eq!((second.stdout(), &second.json["files_modified"]), ("400000 20000\n", &json!(3)));
+    assert_eq!(
+        (second.stdout(), &second.json["files_modified"]),
+        ("400000 20000\n", &json!(3))
+    );
     client.put_bytes("/api/sessions/s/files/d/5", "five").await;
     let third = client
         .run("s", "import os\nprint(os.path.getsize('d/3'), os.path.exists('d/4'), open('d/5').read(), open('new').read())")
         .await;
-    assert_eq!((third.stdout(), &third.json["files_modified"]), ("20001 False five n\n", &json!(0)));
+    assert_eq!(
+        (third.stdout(), &third.json["files_modified"]),
+        ("20001 False five n\n", &json!(0))
+    );
     client.delete("/api/sessions/s").await;
     drop(client);
     std::fs::remove_dir_all(cache).unwrap();

@@ -32,10 +32,18 @@ both_databases! {
 
 #[tokio::test]
 async fn a_program_has_no_more_rights_than_whoever_runs_it() {
-    let Some(client) = Client::start().await else { return };
-    let (user, other) = client.gateway.tenant(KeyFamily::Exec, pentad_identity::PlanName::Unlimited).await;
+    let Some(client) = Client::start().await else {
+        return;
+    };
+    let (user, other) = client
+        .gateway
+        .tenant(KeyFamily::Exec, pentad_identity::PlanName::Unlimited)
+        .await;
     let code = "import era_storage as e\ntry: print(e.kv.set('app', 'k', 'v'))\nexcept e.StorageError as error: print(error.status)";
-    let only_runs = client.gateway.key_with(&user, KeyFamily::Service, &["exec:run"]).await;
+    let only_runs = client
+        .gateway
+        .key_with(&user, KeyFamily::Service, &["exec:run"])
+        .await;
     let own = client.key.clone();
     assert_eq!(client.execute("python", code).await.stdout(), "True\n");
     let mut client = client;
@@ -43,7 +51,11 @@ async fn a_program_has_no_more_rights_than_whoever_runs_it() {
     assert_eq!(client.execute("python", code).await.stdout(), "403\n");
     client.key = other;
     let read = "import era_storage as e\nprint(e.kv.get('app', 'k'))";
-    assert_eq!(client.execute("python", read).await.stdout(), "None\n", "another organisation has its own");
+    assert_eq!(
+        client.execute("python", read).await.stdout(),
+        "None\n",
+        "another organisation has its own"
+    );
     client.key = own;
     let set = json!({"language": "python", "code": read});
     assert_eq!(client.post("/api/execute", &set).await.stdout(), "v\n");
