@@ -169,6 +169,10 @@ pub(crate) struct ExecArguments {
     /// The most interpreters of one kind that wait, however great the demand [default: 8]
     #[arg(long, env = "PENTAD_EXEC_POOL_MOST", value_name = "N")]
     pub(crate) exec_pool_most: Option<usize>,
+    /// Host names that packages come from, separated by commas; those that are named may be on private networks
+    /// [default: those of PyPI, npm and Go]
+    #[arg(long, env = "PENTAD_EXEC_REGISTRIES", value_name = "HOSTS")]
+    pub(crate) exec_registries: Option<String>,
     /// Host names that sandboxes with internet access may reach, with all names below them, separated by
     /// commas [default: everything but private addresses]
     #[arg(long, env = "PENTAD_EXEC_EGRESS_HOSTS", value_name = "HOSTS")]

@@ -32,6 +32,7 @@ pub(crate) struct ExecFile {
     queue: Option<usize>,
     pool: Option<BTreeMap<PoolKind, usize>>,
     pool_most: Option<usize>,
+    registries: Option<Vec<String>>,
     egress_hosts: Option<Vec<String>>,
 }
 
@@ -109,10 +110,11 @@ impl ExecArguments {
         let file = &storage.exec;
         let usual = Settings::default();
         let seconds = |given: Option<u64>, usual| given.map_or(usual, Duration::from_secs);
-        let hosts = self
-            .exec_egress_hosts
-            .as_ref()
-            .map(|hosts| hosts.split(',').map(|host| host.trim().to_owned()).collect());
+        let names = |given: &Option<String>, file: &Option<Vec<String>>| match (given, file) {
+            (Some(given), _) => given.split(',').map(|host| host.trim().to_owned()).collect(),
+            (None, Some(file)) => file.clone(),
+            (None, None) => Vec::new(),
+        };
         Settings {
             default_timeout: seconds(self.exec_timeout.or(file.timeout), usual.default_timeout),
             max_timeout: seconds(self.exec_max_timeout.or(file.max_timeout), usual.max_timeout),
@@ -122,7 +124,8 @@ impl ExecArguments {
                 .unwrap_or(usual.concurrent_runs),
             queued_runs: self.exec_queue.or(file.queue).unwrap_or(usual.queued_runs),
             cache: Some(storage.data_dir.join("cache")),
-            egress_hosts: hosts.or_else(|| file.egress_hosts.clone()).unwrap_or_default(),
+            registries: names(&self.exec_registries, &file.registries),
+            egress_hosts: names(&self.exec_egress_hosts, &file.egress_hosts),
             ..usual
         }
     }

@@ -22,7 +22,7 @@ pub const EGRESS_PORT: u16 = 3128;
 pub struct Engine(Arc<State>);
 
 enum State {
-    Ready(Executor),
+    Ready(Box<Executor>),
     Unavailable(String),
 }
 
@@ -47,7 +47,7 @@ impl Engine {
         let backend: Arc<dyn Backend> = Arc::new(backend);
         match Executor::start(backend, runtimes, options) {
             Ok(executor) => {
-                let engine = Self(Arc::new(State::Ready(executor)));
+                let engine = Self(Arc::new(State::Ready(Box::new(executor))));
                 engine.prepare_go();
                 engine
             }

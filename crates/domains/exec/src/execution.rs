@@ -12,6 +12,7 @@ use crate::egress::Egress;
 use crate::engine::{EGRESS_PORT, Listeners, Output, STORAGE_PORT, Watch, Work};
 use crate::interest::Interest;
 use crate::session::Env;
+use crate::workspace::RESERVED;
 use crate::{Error, Exec, Result};
 use tokio::task::JoinHandle;
 
@@ -114,6 +115,7 @@ impl Exec {
         self.check_code(&request.code)?;
         self.check_env(&request.env)?;
         self.available(request.language)?;
+        check_files(&request.files)?;
         let label = pentad_kernel::id::prefixed("exec_", 20);
         let timeout = self.timeout(request.timeout, None)?;
         let mut env = self.environment(request.env, &label, request.language);
@@ -371,6 +373,27 @@ async fn accept<W: Future<Output = ()> + Send + 'static>(
             serving.spawn(serve(connection));
         }
     }
+}
+
+/// Refuses files of which one would have to be a directory, or that a run fills itself.
+fn check_files(files: &[InputFile]) -> Result<()> {
+    let mut paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
+    if let Some(reserved) = paths.iter().find(|path| RESERVED.contains(path)) {
+        return Err(Error::ReservedPath((*reserved).to_owned()));
+    }
+    paths.sort_unstable();
+    let is_file = |path: &str| paths.binary_search(&path).is_ok();
+    for path in &paths {
+        for (end, _) in path.match_indices('/') {
+            if is_file(&path[..end]) {
+                return Err(Error::PathConflict {
+                    path: (*path).to_owned(),
+                    other: path[..end].to_owned(),
+                });
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The variables that lead programs to the proxy.

@@ -244,6 +244,9 @@ impl Exec {
         self.session(actor, id).await?;
         let settings = self.settings().clone();
         let unpacked = tokio::task::spawn_blocking(move || unpack(&upload, &settings)).await??;
+        if unpacked.is_empty() {
+            return Err(Error::Invalid("the archive holds no file".to_owned()));
+        }
         let mut entries = Vec::with_capacity(unpacked.len());
         let now = self.now();
         for (name, bytes) in unpacked {

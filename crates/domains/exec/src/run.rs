@@ -200,6 +200,7 @@ impl Exec {
         session: Session,
         request: RunRequest,
     ) -> Result<SessionRun> {
+        self.check_has_code(&session, &request).await?;
         let (interest, waiting) = Interest::new();
         let task = self.start_run(actor, session, request, interest, Output::Kept, None)?;
         let outcome = task.await?;
@@ -213,6 +214,7 @@ impl Exec {
     /// As [`run`](Self::run).
     pub async fn stream(&self, actor: &Actor, id: &SessionId, request: RunRequest) -> Result<Streaming> {
         let session = repository::find(self.db(), &actor.organisation, id).await?;
+        self.check_has_code(&session, &request).await?;
         let (interest, waiting) = Interest::new();
         let (sender, pieces) = mpsc::unbounded_channel();
         let (begun, begins) = oneshot::channel();
@@ -240,6 +242,14 @@ impl Exec {
             end: End::Come(Box::new(run)),
             _waiting: waiting,
         })
+    }
+
+    /// Refuses a run without code at once, not when its turn comes.
+    async fn check_has_code(&self, session: &Session, request: &RunRequest) -> Result<()> {
+        match request.code {
+            None if repository::code(self.db(), &session.key).await?.is_none() => Err(Error::NoCode),
+            _ => Ok(()),
+        }
     }
 
     fn start_run(

@@ -44,6 +44,9 @@ pub struct Settings {
     pub public_url: Option<String>,
     /// Where this machine keeps what it can make again. Without it large workspaces go through memory.
     pub cache: Option<PathBuf>,
+    /// Where packages come from. Hosts that are named may have addresses of private networks; without any, those
+    /// of PyPI, npm and Go are used.
+    pub registries: Vec<String>,
     /// Host names, and parents of host names, that sandboxes with internet access may reach; empty for all
     /// that are public.
     pub egress_hosts: Vec<String>,
@@ -73,6 +76,7 @@ impl Default for Settings {
             setup_timeout: Duration::from_secs(300),
             public_url: None,
             cache: None,
+            registries: Vec::new(),
             egress_hosts: Vec::new(),
         }
     }

@@ -259,7 +259,7 @@ impl Exec {
             let outcome = exec.set_up(&actor, &session, &setup, &mut report).await;
             let error = outcome.err().map(|error| Chain(&error).to_string());
             let status = if error.is_none() { "completed" } else { "failed" };
-            let result = report.finish(&setup, error, started.elapsed());
+            let result = report.finish(&setup, error.as_deref(), started.elapsed());
             if let Err(error) =
                 repository::set_setup(exec.db(), &key, status, Some(&result), exec.now()).await
             {
@@ -364,7 +364,7 @@ impl Exec {
             .launch(Launch {
                 actor: actor.clone(),
                 work: Work::Tool(Box::new(tool)),
-                egress: Some(Egress::new(&REGISTRIES.map(str::to_owned))),
+                egress: Some(self.registries()),
                 interest,
                 output: Output::Kept,
                 begun: Box::new(|_| {}),
@@ -387,6 +387,13 @@ impl Exec {
         match committed.refused {
             Some(full) => Err(full),
             None => Ok(outcome),
+        }
+    }
+
+    fn registries(&self) -> Egress {
+        match self.settings().registries.as_slice() {
+            [] => Egress::new(&REGISTRIES.map(str::to_owned)),
+            named => Egress::trusted(named),
         }
     }
 
@@ -433,7 +440,7 @@ impl Report {
         self.stderr.push_str(&outcome.stderr.text);
     }
 
-    fn finish(self, setup: &Setup, error: Option<String>, took: Duration) -> Value {
+    fn finish(&self, setup: &Setup, error: Option<&str>, took: Duration) -> Value {
         json!({
             "success": error.is_none(),
             "duration_ms": u64::try_from(took.as_millis()).unwrap_or(u64::MAX),

@@ -1,4 +1,4 @@
 //! Code execution without HTTP.
-#![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
+#![allow(missing_docs, clippy::print_stderr, clippy::unwrap_used, reason = "tests")]
 
 mod killed;

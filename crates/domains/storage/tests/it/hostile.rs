@@ -138,8 +138,8 @@ const HOGS: &[(&str, Fate)] = &[
         Timeout,
     ),
     (
-        "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM c) INSERT INTO users (name) SELECT x FROM c",
-        Timeout,
+        "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM c) INSERT INTO users (name) SELECT hex(zeroblob(50000)) FROM c",
+        Full,
     ),
     (
         "SELECT count(*) FROM notes a, notes b, sqlite_schema c, json_each('[' || replace(hex(zeroblob(30000)), '0', '1,') || '1]') d, json_each('[' || replace(hex(zeroblob(30000)), '0', '1,') || '1]') e",

@@ -287,6 +287,7 @@ fn directly() -> String {
 fn with_driver() -> String {
     format!(
         "cp -rs {STANDARD}/cache /tmp/go-cache && \
+         {{ [ ! -d vendor ] || export GOFLAGS=-mod=vendor; }} && \
          {{ [ -e go.mod ] || export GO111MODULE=off; }} && {ROOT}/bin/go build -trimpath -o {BINARY} ."
     )
 }

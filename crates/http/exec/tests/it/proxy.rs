@@ -103,7 +103,9 @@ async fn a_program_that_listens_is_reached_while_it_runs() {
                 \x20   def log_message(self, *a): pass\ns = HTTPServer(('127.0.0.1', 8000), H)\nopen('up', 'w')\ns.handle_request()\nprint('served')";
     let run = client.run("s", code);
     let ask = async {
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(25);
         loop {
+            assert!(std::time::Instant::now() < deadline, "the program is not reached");
             let answer = Answer::of(
                 client
                     .request(Method::POST, "/proxy/s/8000/a%20b?c=1")

@@ -22,15 +22,16 @@ async fn events(
     assert_eq!(response.status(), 200);
     assert_eq!(response.headers()["content-type"], "text/event-stream");
     let mut stream = response.bytes_stream();
-    let (mut text, mut events) = (String::new(), Vec::new());
+    // The network cuts where it likes; an event is whole when its empty line has come.
+    let (mut bytes, mut events) = (Vec::new(), Vec::new());
     while let Some(chunk) = stream.next().await {
-        text.push_str(std::str::from_utf8(&chunk.unwrap()).expect("no character is cut between chunks"));
-        while let Some((frame, rest)) = text.split_once("\n\n") {
-            if let Some((name, data)) = frame.split_once('\n') {
+        bytes.extend_from_slice(&chunk.unwrap());
+        while let Some(end) = bytes.windows(2).position(|two| two == b"\n\n") {
+            let frame = String::from_utf8(bytes.drain(..end + 2).collect()).expect("events are UTF-8");
+            if let Some((name, data)) = frame.trim_end().split_once('\n') {
                 let data = serde_json::from_str(data.strip_prefix("data: ").unwrap()).unwrap();
                 events.push((name.strip_prefix("event: ").unwrap().to_owned(), data));
             }
-            text = rest.to_owned();
         }
         if enough(&events) {
             break;

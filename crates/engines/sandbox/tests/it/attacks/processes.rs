@@ -148,7 +148,7 @@ signal.signal(signal.SIGTERM, save)
 time.sleep(1000)
 "#,
         )
-        .timeout(1500)
+        .timeout(6000)
         .expect([
             Killed(KilledBy::Timeout),
             Exit(124),
