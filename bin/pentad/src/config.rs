@@ -186,7 +186,7 @@ impl ServeArguments {
             grep_memory_mb: self.grep_memory_mb.or(file.grep_memory_mb),
             judge_private: self.judge_private.or(file.judge_private),
             secret_scan: self.secret_scan.or(file.secret_scan),
-            runs: self.runs.over(file.runs),
+            runs: self.runs.over(&file.runs),
             storage,
         })
     }
