@@ -249,7 +249,7 @@ impl ServeArguments {
             mail_from: self.mail_from.clone().or(file.mail_from),
             verify_email: self.verify_email.or(file.verify_email).unwrap_or(false),
             sign_ups: self.sign_ups.or(file.sign_ups).unwrap_or(100),
-            runs: self.runs.over(file.runs),
+            runs: self.runs.over(&file.runs),
             storage,
         })
     }

@@ -140,7 +140,7 @@ pub(crate) struct RunsFile {
 
 impl RunsFile {
     /// These settings, and those of `file` where these say nothing.
-    pub(crate) fn over(&self, file: Self) -> Self {
+    pub(crate) fn over(&self, file: &Self) -> Self {
         Self {
             record_bytes: self.record_bytes.or(file.record_bytes),
             manifest_bytes: self.manifest_bytes.or(file.manifest_bytes),

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::middleware::from_fn;
@@ -44,7 +45,8 @@ pub async fn run(
     deps: Deps,
     shutdown: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
-    let documents = documents();
+    // Shared: they are megabytes, and each worker would copy them before it serves.
+    let documents = Arc::new(documents());
     let published = Data::new(Published::new(&documents));
     let limits = deps.limits.clone();
     let background = Background::start(&deps);

@@ -20,8 +20,11 @@ pub fn files_per_second(threads: usize, size: usize, time: Duration) -> f64 {
                     }
                     let staged = folder.join(format!("{thread}-{number}#"));
                     let mut file = std::fs::File::create(&staged).expect("a file can be made");
-                    file.write_all(&content).and_then(|()| file.sync_all()).expect("the disk takes it");
-                    std::fs::rename(&staged, folder.join(format!("{thread}-{number}"))).expect("it can be renamed");
+                    file.write_all(&content)
+                        .and_then(|()| file.sync_all())
+                        .expect("the disk takes it");
+                    std::fs::rename(&staged, folder.join(format!("{thread}-{number}")))
+                        .expect("it can be renamed");
                     count.fetch_add(1, Ordering::Relaxed);
                 }
             });

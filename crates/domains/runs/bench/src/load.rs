@@ -45,7 +45,10 @@ impl Measured {
 
     pub fn percentile(&self, percent: usize) -> Duration {
         let at = self.times.len() * percent / 100;
-        self.times.get(at.min(self.times.len().saturating_sub(1))).copied().unwrap_or_default()
+        self.times
+            .get(at.min(self.times.len().saturating_sub(1)))
+            .copied()
+            .unwrap_or_default()
     }
 }
 
@@ -148,7 +151,11 @@ async fn join<F: Future<Output = ()>>(futures: Vec<F>) {
     let mut waiting: Vec<_> = futures.into_iter().map(Box::pin).collect();
     std::future::poll_fn(|context| {
         waiting.retain_mut(|future| future.as_mut().poll(context).is_pending());
-        if waiting.is_empty() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        if waiting.is_empty() {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
     })
     .await;
 }
@@ -173,7 +180,11 @@ async fn exchange(address: &str, kept: &mut Option<TcpStream>, request: &[u8]) -
         }
     };
     let text = String::from_utf8_lossy(&answer[..head]).to_ascii_lowercase();
-    let status = text.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+    let status = text
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok())
+        .expect("a status");
     let length: usize = text
         .lines()
         .find_map(|line| line.strip_prefix("content-length:"))

@@ -56,7 +56,10 @@ async fn main() {
         })
         .await;
         row("durable step", clients, connections, &steps, Some(&bare));
-        let beats = measure(address, clients, connections, time, |client, _| heartbeat(key, client)).await;
+        let beats = measure(address, clients, connections, time, |client, _| {
+            heartbeat(key, client)
+        })
+        .await;
         row("heartbeat", clients, connections, &beats, Some(&bare));
     }
     drop(hello);
@@ -97,7 +100,13 @@ fn step(key: &str, client: usize, number: u64) -> Vec<u8> {
 
 fn heartbeat(key: &str, client: usize) -> Vec<u8> {
     let body = format!(r#"{{"client_id":"sdk_{client}","client_name":"bench","run_id":"bench-{client}"}}"#);
-    load::request("POST", "/api/v1/heartbeat", key, "application/json", body.as_bytes())
+    load::request(
+        "POST",
+        "/api/v1/heartbeat",
+        key,
+        "application/json",
+        body.as_bytes(),
+    )
 }
 
 const SHOT_BYTES: usize = 200_000;
@@ -111,7 +120,9 @@ fn shot(client: usize, number: u64) -> Vec<u8> {
 }
 
 async fn screenshots(pentad: &Pentad, time: Duration) {
-    println!("\n## Screenshots of 200 kB\n\n| what | writers | per second | ratio to the disk |\n|---|---|---|---|");
+    println!(
+        "\n## Screenshots of 200 kB\n\n| what | writers | per second | ratio to the disk |\n|---|---|---|---|"
+    );
     for clients in [1, 16] {
         let bare = disk::files_per_second(clients, SHOT_BYTES, time);
         println!("| write and fsync | {clients} | {bare:.0} | |");
@@ -140,14 +151,24 @@ async fn list(pentad: &Pentad, runs: usize, time: Duration) {
         load::request("PUT", &format!("/api/v1/runs/list-{client}-{number}/steps/0"), key, "application/json", body)
     })
     .await;
-    println!("\n## The list of {} runs\n\n| page | p50 | p99 |\n|---|---|---|", each * clients as u64);
+    println!(
+        "\n## The list of {} runs\n\n| page | p50 | p99 |\n|---|---|---|",
+        each * clients as u64
+    );
     let key = pentad.reader.as_str();
-    for (page, path) in [("the latest 50", "/api/v1/runs"), ("a search", "/api/v1/runs?q=list-7-1")] {
+    for (page, path) in [
+        ("the latest 50", "/api/v1/runs"),
+        ("a search", "/api/v1/runs?q=list-7-1"),
+    ] {
         let lists = measure(&pentad.address, 1, Connections::Kept, time, |_, _| {
             load::request("GET", path, key, "", b"")
         })
         .await;
-        println!("| {page} | {} | {} |", show(lists.percentile(50)), show(lists.percentile(99)));
+        println!(
+            "| {page} | {} | {} |",
+            show(lists.percentile(50)),
+            show(lists.percentile(99))
+        );
     }
 }
 
@@ -182,7 +203,9 @@ async fn beside_phoenix(pentad: &std::path::Path, phoenix: &std::path::Path, tim
     println!("\nratio: {:.1}", ours.per_second() / theirs.per_second());
     let accepted = theirs.count();
     let kept = server.kill_and_count();
-    println!("Phoenix, killed at once: {accepted} accepted, {kept} on disk. (Pentad: see the test `kill` of the program.)");
+    println!(
+        "Phoenix, killed at once: {accepted} accepted, {kept} on disk. (Pentad: see the test `kill` of the program.)"
+    );
 }
 
 /// An `ExportTraceServiceRequest` of one span, in protobuf.
@@ -204,7 +227,10 @@ fn span(client: usize, number: u64) -> Vec<u8> {
     let id = ((client as u64) << 40 | number).to_be_bytes();
     let trace = [[1; 8], id].concat();
     let text = |key: &str, value: &str| {
-        field(9, &[field(1, key.as_bytes()), field(2, &field(1, value.as_bytes()))].concat())
+        field(
+            9,
+            &[field(1, key.as_bytes()), field(2, &field(1, value.as_bytes()))].concat(),
+        )
     };
     let begin = 1_779_148_800_000_000_000 + number;
     let span = [
@@ -222,11 +248,18 @@ fn span(client: usize, number: u64) -> Vec<u8> {
 
 fn show(time: Duration) -> String {
     let millis = time.as_secs_f64() * 1e3;
-    if millis < 10.0 { format!("{millis:.2} ms") } else { format!("{millis:.0} ms") }
+    if millis < 10.0 {
+        format!("{millis:.2} ms")
+    } else {
+        format!("{millis:.0} ms")
+    }
 }
 
 fn load_average() -> String {
-    std::fs::read_to_string("/proc/loadavg").unwrap_or_default().trim().to_owned()
+    std::fs::read_to_string("/proc/loadavg")
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
 }
 
 fn arguments() -> Arguments {
@@ -247,6 +280,9 @@ fn arguments() -> Arguments {
             other => panic!("unknown argument {other}"),
         }
     }
-    assert!(arguments.pentad.is_file(), "--pentad names the program to measure");
+    assert!(
+        arguments.pentad.is_file(),
+        "--pentad names the program to measure"
+    );
     arguments
 }

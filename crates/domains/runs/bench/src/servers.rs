@@ -21,7 +21,10 @@ impl Drop for Process {
 
 fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    listener.local_addr().expect("a bound socket has an address").port()
+    listener
+        .local_addr()
+        .expect("a bound socket has an address")
+        .port()
 }
 
 fn store() -> TempDir {
@@ -35,7 +38,9 @@ async fn until_it_accepts(address: &str, patience: Duration) {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(patience, waiting).await.expect("the server starts in time");
+    tokio::time::timeout(patience, waiting)
+        .await
+        .expect("the server starts in time");
 }
 
 /// A bare actix server.
@@ -48,7 +53,10 @@ impl Hello {
     pub async fn start() -> Self {
         let address = format!("127.0.0.1:{}", free_port());
         let program = std::env::current_exe().expect("this program has a path");
-        let process = Command::new(program).args(["hello", &address]).spawn().expect("it can be started");
+        let process = Command::new(program)
+            .args(["hello", &address])
+            .spawn()
+            .expect("it can be started");
         until_it_accepts(&address, Duration::from_secs(10)).await;
         Self {
             _process: Process(process),
@@ -90,9 +98,21 @@ impl Pentad {
         until_it_accepts(&address, Duration::from_secs(30)).await;
         let key = |family: &str| {
             let mut create = Command::new(program);
-            create.args(["keys", "create", "--org", "default", "--family", family, "--data-dir"]);
+            create.args([
+                "keys",
+                "create",
+                "--org",
+                "default",
+                "--family",
+                family,
+                "--data-dir",
+            ]);
             let output = create.arg(data.path()).output().expect("pentad can be started");
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            assert!(
+                output.status.success(),
+                "{}",
+                String::from_utf8_lossy(&output.stderr)
+            );
             String::from_utf8_lossy(&output.stdout).trim().to_owned()
         };
         Self {
@@ -144,7 +164,10 @@ impl Phoenix {
         let database = self.data.path().join("phoenix.db");
         drop(self.process);
         let count = "import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute('select count(*) from spans').fetchone()[0])";
-        let output = Command::new(self.python).args(["-c", count]).arg(database).output();
+        let output = Command::new(self.python)
+            .args(["-c", count])
+            .arg(database)
+            .output();
         output.map_or_else(
             |error| format!("? ({error})"),
             |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
