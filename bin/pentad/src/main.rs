@@ -39,8 +39,17 @@ fn main() -> ExitCode {
     }
 }
 
+/// Has a thread of the allocator give unused memory back. Not before main: the process that makes sandboxes is
+/// forked by then, and a process of several threads cannot enter a user namespace.
+fn give_memory_back() {
+    if let Err(error) = tikv_jemalloc_ctl::background_thread::write(true) {
+        tracing::warn!(%error, "unused memory goes back to the system only now and then");
+    }
+}
+
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     logging::start(&cli.logging);
+    give_memory_back();
     pentad_blob::install_crypto_provider();
     // Before the runtime and its threads: the sandbox's helper is a copy of a small process.
     let engine = match &cli.command {
