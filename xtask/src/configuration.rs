@@ -24,8 +24,11 @@ const DOCUMENT: &str = "docs/configuration.md";
 /// What `pentad.toml` is read into.
 const FILE: (&str, &str) = ("bin/pentad/src/config.rs", "File");
 
+/// The tables within a table, each with its type.
+type Inner = &'static [(&'static str, &'static str)];
+
 /// Where the types of its tables are declared, and which tables lie in them.
-const TABLES: &[(&str, &str, &[(&str, &str)])] = &[
+const TABLES: &[(&str, &str, Inner)] = &[
     ("Plan", "crates/base/identity/src/plan.rs", &[]),
     (
         "MemoryFile",
