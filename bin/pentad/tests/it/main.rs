@@ -1,5 +1,11 @@
 //! The program as its users meet it: started from a shell, spoken to by documented commands and clients.
-#![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
+#![allow(
+    missing_docs,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
 
 mod blocks;
 mod documentation;
