@@ -21,7 +21,8 @@ use tally::Tally;
 /// and on a PostgreSQL server of its own, pages in Chromium, hostile programs in Python, Node, TypeScript, Go
 /// and Deno; the examples in the documentation. Runs
 /// tests with cargo nextest where that is installed, else with cargo test. What is missing fails: no
-/// test is skipped. The server is stopped and removed at the end, however the end comes about.
+/// test is skipped, but for documented commands of clients whose packages cannot be had, which are named.
+/// The server is stopped and removed at the end, however the end comes about.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {}
 

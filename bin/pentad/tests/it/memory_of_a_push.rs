@@ -1,74 +1,14 @@
 //! A push of any size takes the memory of a small one.
 
-use std::io::{BufRead as _, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use reqwest::multipart::{Form, Part};
 
+use crate::server::Server;
+
 /// What the server may take above what it takes when idle.
 const BOUND: u64 = 64 << 20;
 const MIB: usize = 1 << 20;
-
-struct Server {
-    child: Child,
-    address: String,
-    key: String,
-}
-
-impl Server {
-    fn start(directory: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_pentad"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
-            .arg(directory)
-            .current_dir(directory)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let output = BufReader::new(child.stdout.take().unwrap());
-        let (mut address, mut key) = (String::new(), String::new());
-        for line in output.lines().map_while(Result::ok) {
-            if let Some((_, url)) = line.split_once(" at http://") {
-                url.clone_into(&mut address);
-            }
-            if let Some(secret) = line.trim().strip_prefix("key ") {
-                secret.trim().clone_into(&mut key);
-                break;
-            }
-        }
-        Self {
-            child,
-            address: format!("http://{address}"),
-            key,
-        }
-    }
-
-    fn status(&self, name: &str) -> u64 {
-        let text = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
-        line.trim_start_matches(':')
-            .trim()
-            .trim_end_matches(" kB")
-            .parse::<u64>()
-            .unwrap()
-            << 10
-    }
-
-    /// Lets the peak begin anew.
-    fn forget_peak(&self) {
-        std::fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5").unwrap();
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 /// An archive of so many megabytes that hardly compress, in files of 10, with messages that do.
 fn archive(megabytes: usize) -> Vec<u8> {
@@ -103,12 +43,11 @@ fn archive(megabytes: usize) -> Vec<u8> {
 #[tokio::test]
 async fn a_large_push_is_not_held_in_memory() {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let directory = tempfile::tempdir().unwrap();
-    let server = Server::start(directory.path());
+    let server = Server::start();
     let client = reqwest::Client::new();
     let push = async |session: &str, archive: Vec<u8>| {
         let form = Form::new().part("file", Part::bytes(archive).file_name("session.tar.gz"));
-        let url = format!("{}/api/v1/sessions/{session}/sync", server.address);
+        let url = format!("{}/api/v1/sessions/{session}/sync", server.base);
         let answer = client
             .put(url)
             .bearer_auth(&server.key)
@@ -121,12 +60,12 @@ async fn a_large_push_is_not_held_in_memory() {
     };
     // The first push warms what is made once: connections, caches, compiled expressions.
     push("ses_small00000000", archive(10)).await;
-    let idle = server.status("VmRSS");
-    server.forget_peak();
+    let idle = server.memory("VmRSS");
+    server.forget_peak_memory();
     // The limit of a push is 300: PENTAD_TEST_PUSH_MIB=295 shows it near the limit.
     let megabytes = std::env::var("PENTAD_TEST_PUSH_MIB").map_or(100, |text| text.parse().unwrap());
     push("ses_large00000000", archive(megabytes)).await;
-    let above = server.status("VmHWM").saturating_sub(idle);
+    let above = server.memory("VmHWM").saturating_sub(idle);
     println!(
         "{megabytes} MiB pushed: {} MiB idle, at most {} MiB above",
         idle >> 20,

@@ -77,6 +77,19 @@ impl Server {
         command
     }
 
+    /// Bytes of memory, by a name that the kernel has for them (proc(5), status).
+    pub(crate) fn memory(&self, name: &str) -> u64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        let kibibytes = line.trim_start_matches(':').trim().trim_end_matches(" kB");
+        kibibytes.parse::<u64>().unwrap() << 10
+    }
+
+    /// Lets the peak, `VmHWM`, begin anew.
+    pub(crate) fn forget_peak_memory(&self) {
+        std::fs::write(format!("/proc/{}/clear_refs", self.process.id()), "5").unwrap();
+    }
+
     /// What a sub-command prints, without the line end.
     pub(crate) fn pentad(&self, arguments: &[&str]) -> String {
         let output = self.command("pentad", &[]).args(arguments).output().unwrap();

@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn keeps_three_quarters_and_the_last_quarter() {
-        let kept = capture(16, &[b"0123456789ab", b"XXXXXXXXXX", b"wxyz"]);
+        let kept = capture(16, &[b"0123456789ab", b"..dropped.", b"wxyz"]);
         assert_eq!(kept.text, "0123456789ab\n[... 10 bytes dropped ...]\nwxyz");
         assert!(kept.truncated);
         assert_eq!(kept.total_bytes, 26);
