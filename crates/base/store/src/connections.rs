@@ -6,13 +6,15 @@
 //! out the one that was used last.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
-use futures_util::{FutureExt as _, StreamExt as _, TryFutureExt as _, TryStreamExt as _};
+use futures_util::{FutureExt as _, StreamExt as _, TryFutureExt as _};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteQueryResult, SqliteRow, SqliteStatement, SqliteTypeInfo};
 use sqlx::{
     ConnectOptions as _, Connection as _, Either, Execute, Executor, SqlStr, Sqlite, SqliteConnection,
@@ -190,6 +192,33 @@ impl Drop for Connection {
     }
 }
 
+/// Looks for the next row before going to sleep: some tens of microseconds.
+const LOOKS: u32 = 1_000;
+
+/// Everything that a stream of rows gives.
+///
+/// Rows come from the connection's thread one by one. A task that slept after each would be woken for each, which
+/// costs more than the row; so it sleeps until the first, and looks for the others.
+async fn together<T>(mut rows: BoxStream<'_, sqlx::Result<T>>) -> sqlx::Result<Vec<T>> {
+    let mut all = Vec::new();
+    loop {
+        let flowing = !all.is_empty();
+        let next = poll_fn(|context| {
+            for _ in 0..if flowing { LOOKS } else { 0 } {
+                if let Poll::Ready(next) = rows.poll_next_unpin(&mut Context::from_waker(Waker::noop())) {
+                    return Poll::Ready(next);
+                }
+                std::hint::spin_loop();
+            }
+            rows.poll_next_unpin(context)
+        });
+        match next.await {
+            Some(row) => all.push(row?),
+            None => return Ok(all),
+        }
+    }
+}
+
 impl<'c> Executor<'c> for &'_ Connections {
     type Database = Sqlite;
 
@@ -204,7 +233,7 @@ impl<'c> Executor<'c> for &'_ Connections {
         let connections = self.clone();
         let all = async move {
             let mut connection = connections.acquire().await?;
-            let steps: sqlx::Result<Vec<_>> = (&mut *connection).fetch_many(query).try_collect().await;
+            let steps = together((&mut *connection).fetch_many(query)).await;
             connection.keep_if_sound(steps)
         };
         all.map_ok_or_else(
