@@ -192,8 +192,10 @@ impl Drop for Connection {
     }
 }
 
-/// Looks for the next row before going to sleep: some tens of microseconds.
-const LOOKS: u32 = 1_000;
+/// Looks for the next row before going to sleep, and how long between two: some tens of microseconds in all. Looking
+/// without pause would keep the connection's thread from handing the row over.
+const LOOKS: u32 = 64;
+const PAUSE: u32 = 32;
 
 /// Everything that a stream of rows gives.
 ///
@@ -208,7 +210,9 @@ async fn together<T>(mut rows: BoxStream<'_, sqlx::Result<T>>) -> sqlx::Result<V
                 if let Poll::Ready(next) = rows.poll_next_unpin(&mut Context::from_waker(Waker::noop())) {
                     return Poll::Ready(next);
                 }
-                std::hint::spin_loop();
+                for _ in 0..PAUSE {
+                    std::hint::spin_loop();
+                }
             }
             rows.poll_next_unpin(context)
         });

@@ -146,6 +146,7 @@ pub struct SessionSync {
     seal: sealed::Seal,
     /// Argon2 takes memory on purpose: at most two passwords of links are computed at a time.
     passwords: Arc<Semaphore>,
+    read_frames: reads::ReadFrames,
 }
 
 impl SessionSync {
@@ -161,6 +162,7 @@ impl SessionSync {
             settings: Arc::new(settings),
             projects: Arc::new(NoProjects),
             passwords: Arc::new(Semaphore::new(2)),
+            read_frames: reads::read_frames(),
         }
     }
 

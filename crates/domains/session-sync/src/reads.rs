@@ -1,6 +1,9 @@
 //! Reading sessions: lists, archives, messages a page at a time, and the parts of their archives.
 
+use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
 
 use pentad_kernel::Actor;
 use pentad_store::with_reader;
@@ -229,6 +232,7 @@ pub struct MessagePage {
 /// What is stored of the messages of a session.
 #[derive(sqlx::FromRow)]
 struct MessagesRow {
+    session_id: String,
     messages_object: Option<String>,
     frames: Vec<u8>,
     visible_messages: i64,
@@ -242,26 +246,81 @@ pub(crate) struct Messages<'a> {
     total: u64,
 }
 
-impl Messages<'_> {
-    /// The lines of a frame with their numbers.
+/// Frames that were read lately, by object and offset: who searches or turns pages reads the same ones again.
+pub(crate) type ReadFrames = moka::sync::Cache<(String, u64), Arc<str>>;
+
+/// Bytes of text that are remembered, and for how long after their last use.
+const REMEMBERED_BYTES: u64 = 16 << 20;
+const REMEMBERED_FOR: Duration = Duration::from_secs(120);
+
+/// Nothing read yet.
+pub(crate) fn read_frames() -> ReadFrames {
+    moka::sync::Cache::builder()
+        .max_capacity(REMEMBERED_BYTES)
+        .weigher(|_, text: &Arc<str>| u32::try_from(text.len()).unwrap_or(u32::MAX))
+        .time_to_idle(REMEMBERED_FOR)
+        .build()
+}
+
+impl<'a> Messages<'a> {
+    fn new(sync: &'a SessionSync, row: MessagesRow) -> Self {
+        Self {
+            sync,
+            object: row.messages_object,
+            frames: frames::decode(&row.frames),
+            total: u64::try_from(row.visible_messages).unwrap_or(0),
+        }
+    }
+
+    /// The lines of a frame with their numbers, for who goes through a whole session: nothing is remembered.
     pub(crate) async fn lines(&self, frame: &Frame) -> Result<Vec<(u32, String)>> {
-        let Some(object) = &self.object else {
-            return Ok(Vec::new());
-        };
-        let range = frame.offset..frame.offset + u64::from(frame.bytes);
-        let packed = objects::read(&self.sync.blobs, object, range).await?;
-        let text = frame
-            .unpack(&packed)
-            .map_err(|error| Error::Internal(Box::new(error)))?;
+        let text = self.read(frame).await?;
         Ok((frame.first_line..)
             .zip(text.lines().map(str::to_owned))
             .collect())
     }
 
+    /// The line with this number, if there is one.
+    pub(crate) async fn line(&self, number: u32) -> Result<Option<String>> {
+        let frame = self
+            .frames
+            .iter()
+            .find(|frame| (frame.first_line..frame.first_line + frame.lines).contains(&number));
+        let Some(frame) = frame else { return Ok(None) };
+        let text = self.text(frame).await?;
+        let line = text.lines().nth((number - frame.first_line) as usize);
+        Ok(line.map(str::to_owned))
+    }
+
+    /// The text of a frame, remembered for who comes next.
+    async fn text(&self, frame: &Frame) -> Result<Arc<str>> {
+        let key = (self.object.clone().unwrap_or_default(), frame.offset);
+        if let Some(text) = self.sync.read_frames.get(&key) {
+            return Ok(text);
+        }
+        let text: Arc<str> = self.read(frame).await?.into();
+        self.sync.read_frames.insert(key, Arc::clone(&text));
+        Ok(text)
+    }
+
+    async fn read(&self, frame: &Frame) -> Result<String> {
+        let Some(object) = &self.object else {
+            return Ok(String::new());
+        };
+        let range = frame.offset..frame.offset + u64::from(frame.bytes);
+        let packed = objects::read(&self.sync.blobs, object, range).await?;
+        frame
+            .unpack(&packed)
+            .map_err(|error| Error::Internal(Box::new(error)))
+    }
+
     async fn visible_lines(&self, frame: &Frame) -> Result<Vec<(u32, String)>> {
-        let mut lines = self.lines(frame).await?;
-        lines.retain(|(_, line)| Message::parse(line).is_some_and(|message| message.is_visible()));
-        Ok(lines)
+        let text = self.text(frame).await?;
+        Ok((frame.first_line..)
+            .zip(text.lines())
+            .filter(|(_, line)| Message::parse(line).is_some_and(|message| message.is_visible()))
+            .map(|(number, line)| (number, line.to_owned()))
+            .collect())
     }
 
     /// The visible messages at these places, in the order of the session.
@@ -344,8 +403,10 @@ impl Messages<'_> {
     }
 }
 
+const MESSAGES_OF: &str =
+    "SELECT session_id, messages_object, frames, visible_messages FROM sync_contents WHERE session_id IN (";
 const MESSAGES: &str =
-    "SELECT messages_object, frames, visible_messages FROM sync_contents WHERE session_id = $1";
+    "SELECT session_id, messages_object, frames, visible_messages FROM sync_contents WHERE session_id = $1";
 
 #[derive(sqlx::FromRow)]
 struct DocumentsRow {
@@ -362,13 +423,27 @@ impl SessionSync {
             .bind(session)
             .fetch_optional(conn)
             .await)?;
-        let row = row.ok_or(Error::SessionNotFound)?;
-        Ok(Messages {
-            sync: self,
-            object: row.messages_object,
-            frames: frames::decode(&row.frames),
-            total: u64::try_from(row.visible_messages).unwrap_or(0),
-        })
+        Ok(Messages::new(self, row.ok_or(Error::SessionNotFound)?))
+    }
+
+    /// The messages of several sessions, by the session; of one that is gone, none.
+    pub(crate) async fn messages_of_sessions(
+        &self,
+        sessions: impl Iterator<Item = &str> + Clone,
+    ) -> Result<HashMap<String, Messages<'_>>> {
+        let rows: Vec<MessagesRow> = with_reader!(self.db, |conn| {
+            let mut builder = QueryBuilder::new(MESSAGES_OF);
+            let mut list = builder.separated(", ");
+            for session in sessions.clone() {
+                list.push_bind(session.to_owned());
+            }
+            builder.push(")");
+            builder.build_query_as().fetch_all(conn).await
+        })?;
+        let messages = rows
+            .into_iter()
+            .map(|row| (row.session_id.clone(), Messages::new(self, row)));
+        Ok(messages.collect())
     }
 
     /// A page of a session's visible messages.

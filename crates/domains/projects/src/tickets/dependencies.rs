@@ -11,12 +11,14 @@ use super::model::Ticket;
 const OF_PROJECT: &str = "
     SELECT ticket_id, depends_on_id FROM ticket_dependencies JOIN tickets ON tickets.id = ticket_id
     WHERE project_id = $1";
-const OF_TICKET: &str =
-    "SELECT depends_on_id FROM ticket_dependencies WHERE ticket_id = $1 ORDER BY position";
-const WAITING: &str = "
-    SELECT ticket_id FROM ticket_dependencies JOIN tickets ON tickets.id = ticket_id
-    WHERE depends_on_id = $1 ORDER BY tickets.created_at, ticket_id";
-const CHILDREN: &str = "SELECT id FROM tickets WHERE parent_ticket_id = $1 ORDER BY created_at, id";
+/// What a ticket waits for, what waits for it, and what it was split into, each in its own order.
+const RELATED: &str = "
+    SELECT 'before' AS how, depends_on_id AS id, position, CAST('' AS TEXT) AS tie
+        FROM ticket_dependencies WHERE ticket_id = $1
+    UNION ALL SELECT 'after', ticket_id, tickets.created_at, ticket_id
+        FROM ticket_dependencies JOIN tickets ON tickets.id = ticket_id WHERE depends_on_id = $1
+    UNION ALL SELECT 'child', id, created_at, id FROM tickets WHERE parent_ticket_id = $1
+    ORDER BY position, tie";
 const IN_PROJECT: &str = "SELECT 1 FROM tickets WHERE id = $1 AND project_id = $2";
 const DELETE: &str = "DELETE FROM ticket_dependencies WHERE ticket_id = $1";
 const INSERT: &str =
@@ -98,20 +100,26 @@ impl Projects {
         Ok(())
     }
 
-    async fn related(&self, sql: &'static str, ticket: &str) -> Result<Vec<String>> {
-        Ok(with_reader!(self.db, |conn| sqlx::query_scalar(sql)
-            .bind(ticket)
-            .fetch_all(conn)
-            .await)?)
-    }
-
     pub(crate) async fn view_ticket(&self, ticket: Ticket) -> Result<TicketView> {
-        Ok(TicketView {
-            depends_on: self.related(OF_TICKET, &ticket.id).await?,
-            dependents: self.related(WAITING, &ticket.id).await?,
-            children: self.related(CHILDREN, &ticket.id).await?,
+        let related: Vec<(String, String, i64, String)> =
+            with_reader!(self.db, |conn| sqlx::query_as(RELATED)
+                .bind(&ticket.id)
+                .fetch_all(conn)
+                .await)?;
+        let mut view = TicketView {
             ticket,
-        })
+            depends_on: Vec::new(),
+            dependents: Vec::new(),
+            children: Vec::new(),
+        };
+        for (how, id, ..) in related {
+            match how.as_str() {
+                "before" => view.depends_on.push(id),
+                "after" => view.dependents.push(id),
+                _ => view.children.push(id),
+            }
+        }
+        Ok(view)
     }
 
     /// Every dependency between tickets of the project: who waits, and for whom.

@@ -15,6 +15,7 @@ use pentad_store::{Lease, Tx, affected, with_reader, with_tx};
 use sqlx::QueryBuilder;
 
 use crate::message::{Block, Message, strings};
+use crate::reads::Messages;
 use crate::session::{SessionRow, session_columns};
 use crate::{Error, Result, Session, SessionSync, require_feature};
 use dialect::{Hit, Needle};
@@ -187,9 +188,25 @@ impl SessionSync {
                 .any(|want| token == want || (prefixes && token.starts_with(want.as_str())))
         };
         let mut found = Vec::new();
-        let page = sessions.into_iter().skip(first).take(query.page_size as usize);
+        let page: Vec<_> = sessions
+            .into_iter()
+            .skip(first)
+            .take(query.page_size as usize)
+            .collect();
+        let ids = page.iter().map(|(session, _)| session.id.as_str());
+        let messages = if page.is_empty() {
+            HashMap::new()
+        } else {
+            self.messages_of_sessions(ids).await?
+        };
         for (session, indexes) in page {
-            let matches = self.show(&tokenizer, &session, &indexes, &is_match).await?;
+            // One that is gone by now is not found.
+            let Some(messages) = messages.get(&session.id) else {
+                continue;
+            };
+            let matches = self
+                .show(&tokenizer, &session, messages, &indexes, &is_match)
+                .await?;
             found.push(Found { session, matches });
         }
         Ok((found, total))
@@ -269,10 +286,10 @@ impl SessionSync {
         &self,
         tokenizer: &Tokenizer,
         session: &Session,
+        messages: &Messages<'_>,
         indexes: &[i64],
         is_match: &dyn Fn(&str) -> bool,
     ) -> Result<Vec<Match>> {
-        let messages = self.session_messages(&session.id).await?;
         let mut matches = Vec::new();
         for &index in indexes {
             let Ok(index) = u32::try_from(index) else {
@@ -284,14 +301,8 @@ impl SessionSync {
                 });
                 continue;
             };
-            let frame = messages
-                .frames
-                .iter()
-                .find(|frame| (frame.first_line..frame.first_line + frame.lines).contains(&index));
-            let Some(frame) = frame else { continue };
-            let lines = messages.lines(frame).await?;
-            let line = lines.iter().find(|(number, _)| *number == index);
-            let Some(message) = line.and_then(|(_, line)| Message::parse(line)) else {
+            let line = messages.line(index).await?;
+            let Some(message) = line.as_deref().and_then(Message::parse) else {
                 continue;
             };
             matches.push(Match {
