@@ -198,7 +198,7 @@ async fn killed(data: &Path, options: &[&str]) {
     server.kill().await;
     wait_until("something survives", || !inside.iter().any(is_there));
     let server = Server::start_with(data, options).await;
-    assert_eq!(groups(id), [] as [PathBuf; 0], "the next start clears away");
+    assert_eq!(groups(id), Vec::<PathBuf>::new(), "the next start clears away");
     check(&Caller::new(&server, &key)).await;
 }
 
@@ -232,7 +232,7 @@ async fn asked_to_end_it_leaves_nothing_at_all() {
     let (id, inside) = (server.id(), descendants(server.id()));
     assert!(server.stop().await, "it ends well");
     assert!(!inside.iter().any(is_there), "something survives");
-    assert_eq!(groups(id), [] as [PathBuf; 0]);
+    assert_eq!(groups(id), Vec::<PathBuf>::new());
     let server = Server::start_with(directory.path(), &options).await;
     check(&Caller::new(&server, &key)).await;
 }

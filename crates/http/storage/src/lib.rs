@@ -71,13 +71,17 @@ fn of_storage(limits: &Limits) -> Vec<Endpoint> {
     vec![
         endpoint!(list_kv_keys, READ),
         endpoint!(get_kv_value, READ).tail(),
-        endpoint!(put_kv_value, WRITE).body_limit(value).tail(),
+        endpoint!(put_kv_value, WRITE)
+            .body_limit("kv_value_bytes", value)
+            .tail(),
         endpoint!(delete_kv_key, WRITE).tail(),
-        endpoint!(query_d1, READ).body_limit(statement),
-        endpoint!(exec_d1, WRITE).body_limit(statement),
+        endpoint!(query_d1, READ).body_limit("d1_statement_bytes", statement),
+        endpoint!(exec_d1, WRITE).body_limit("d1_statement_bytes", statement),
         endpoint!(list_r2_objects, READ),
         endpoint!(get_r2_object, READ).tail(),
-        endpoint!(put_r2_object, WRITE).body_limit(object).tail(),
+        endpoint!(put_r2_object, WRITE)
+            .body_limit("r2_object_bytes", object)
+            .tail(),
         endpoint!(delete_r2_object, WRITE).tail(),
     ]
 }
