@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 
 use crate::programs::{self, Program};
+use crate::runtimes;
 use crate::workspace::{self, Workspace};
 
 /// Measure an engine beside the tools people would use instead.
@@ -44,6 +45,9 @@ enum What {
     Memories,
     /// Programs in five languages over HTTP beside bare processes, then sandboxes beside bwrap: bench exec -- ROUNDS
     Exec,
+    /// Two hundred clients who run programs for two minutes, a fifth of them hostile, every answer checked and what
+    /// is left looked for: bench exec-load -- SECONDS CLIENTS
+    ExecLoad,
     /// Session sync and projects, beside the original server of seed 002, on SQLite and, where
     /// `PENTAD_TEST_POSTGRES` names a server, on PostgreSQL: bench sync -- --only push. `PENTAD_BENCH_PYTHON`
     /// names an interpreter that has the original server; without it, it is installed from its package.
@@ -123,6 +127,10 @@ impl What {
                 default: |workspace| Ok(vec![linux_sources(workspace)?.display().to_string()]),
                 ..OVER_HTTP
             }),
+            Self::ExecLoad => Some(Benchmark {
+                program: "exec_load",
+                ..OVER_HTTP
+            }),
             Self::GrepSoak => Some(Benchmark {
                 program: "grep_soak",
                 ..OVER_HTTP
@@ -153,6 +161,10 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
         .args(given)
         // One folder for all of them, ignored and swept with everything else that is built.
         .env("CARGO_TARGET_DIR", folder(workspace));
+    if matches!(arguments.what, What::ExecLoad) {
+        runtimes::ensure(workspace)?;
+        command.env(runtimes::VARIABLE, runtimes::directories(workspace)?);
+    }
     workspace::run(&mut command)
 }
 

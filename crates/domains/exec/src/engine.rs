@@ -76,6 +76,9 @@ impl Engine {
     /// the engine. The last thing a program does: what another thread still holds when the program ends, is left
     /// to the next start.
     pub fn close(self, patience: Duration) {
+        if let State::Ready(executor) = &*self.0 {
+            executor.stop();
+        }
         let deadline = Instant::now() + patience;
         while Arc::strong_count(&self.0) > 1 && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(1));

@@ -339,7 +339,7 @@ fn sustained(executor: &Executor) -> Result<()> {
     Ok(())
 }
 
-/// Private memory of sandboxes that wait.
+/// Memory of sandboxes that wait: what they have alone, and with their share of what they have in common.
 fn memory(backend: &Arc<dyn Backend>, search: &RuntimeSearch) -> Result<()> {
     const SLOTS: usize = 4;
     for kind in [PoolKind::Empty, PoolKind::Python, PoolKind::Node, PoolKind::Deno] {
@@ -355,19 +355,22 @@ fn memory(backend: &Arc<dyn Backend>, search: &RuntimeSearch) -> Result<()> {
         if !executor.wait_filled(Duration::from_secs(30)) || !executor.pools().contains_key(&kind) {
             continue;
         }
-        let private: u64 = private_kilobytes(std::process::id());
+        let with = kilobytes_below(std::process::id());
         drop(executor);
-        let without = private_kilobytes(std::process::id());
+        let without = kilobytes_below(std::process::id());
+        let each = |with: u64, without: u64| with.saturating_sub(without) / SLOTS as u64;
         println!(
-            "memory of a waiting {kind:?}: {} kB private",
-            private.saturating_sub(without) / SLOTS as u64
+            "memory of a waiting {kind:?}: {} kB private, {} kB PSS",
+            each(with.0, without.0),
+            each(with.1, without.1),
         );
     }
     Ok(())
 }
 
-fn private_kilobytes(pid: u32) -> u64 {
-    let mut sum = 0;
+/// Private and proportional memory of all processes below one.
+fn kilobytes_below(pid: u32) -> (u64, u64) {
+    let (mut private, mut proportional) = (0, 0);
     let mut pending: Vec<String> = vec![pid.to_string()];
     while let Some(pid) = pending.pop() {
         for task in std::fs::read_dir(format!("/proc/{pid}/task"))
@@ -379,19 +382,16 @@ fn private_kilobytes(pid: u32) -> u64 {
             for child in children.split_whitespace() {
                 let rollup =
                     std::fs::read_to_string(format!("/proc/{child}/smaps_rollup")).unwrap_or_default();
-                sum += rollup
-                    .lines()
-                    .filter_map(|line| {
-                        line.strip_prefix("Private_Dirty:")?
-                            .split_whitespace()
-                            .next()?
-                            .parse::<u64>()
-                            .ok()
-                    })
-                    .sum::<u64>();
+                let field = |name: &str| -> u64 {
+                    let line = rollup.lines().find_map(|line| line.strip_prefix(name));
+                    let number = line.and_then(|line| line.split_whitespace().next());
+                    number.and_then(|number| number.parse().ok()).unwrap_or(0)
+                };
+                private += field("Private_Dirty:");
+                proportional += field("Pss:");
                 pending.push(child.to_owned());
             }
         }
     }
-    sum
+    (private, proportional)
 }

@@ -194,6 +194,13 @@ impl Executor {
         Ok(())
     }
 
+    /// Gives up what takes long and serves no run, so that the executor can be dropped at once.
+    pub fn stop(&self) {
+        if let Some(go) = &self.go {
+            go.stop();
+        }
+    }
+
     /// Runs a program to its end.
     ///
     /// # Errors

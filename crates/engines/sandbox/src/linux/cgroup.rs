@@ -133,7 +133,20 @@ impl Cgroups {
 impl Drop for Cgroups {
     fn drop(&mut self) {
         for directory in [&self.memory, &self.processes, &self.cpu].into_iter().flatten() {
-            let _ = fs::remove_dir(directory);
+            remove(directory);
+        }
+    }
+}
+
+/// Removes a group. It empties a moment after its last process, or the last group below it; what then still holds
+/// it is kernel bookkeeping.
+fn remove(directory: &Path) {
+    for _ in 0..200 {
+        match fs::remove_dir(directory) {
+            Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+            _ => break,
         }
     }
 }
@@ -233,16 +246,8 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        // A group empties a moment after its last process; what then still holds it is kernel bookkeeping.
         for directory in self.directories() {
-            for _ in 0..200 {
-                match fs::remove_dir(directory) {
-                    Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
-                        std::thread::sleep(std::time::Duration::from_millis(1));
-                    }
-                    _ => break,
-                }
-            }
+            remove(directory);
         }
     }
 }

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use sha2::{Digest, Sha256};
 
 use super::find::{ask, at_least, candidates, first};
 use super::{Runtime, RuntimeKind, RuntimeSearch, base_env};
-use crate::backend::{Backend, Discard};
+use crate::backend::{Backend, Control, Discard};
 use crate::error::{Error, Result};
 use crate::spec::{InputContent, InputFile, Mount, Program, Run, Shape, Workspace};
 use crate::{Changes, Limits, Outcome, RunLimits, WorkspacePath};
@@ -53,6 +53,15 @@ pub(crate) struct GoTools {
     binaries: PathBuf,
     binaries_most_bytes: u64,
     preparing: Mutex<()>,
+    compiling: Mutex<Compiling>,
+}
+
+/// Whether the standard library is being compiled.
+enum Compiling {
+    No,
+    In(Box<dyn Control>),
+    /// Nor will it be: nobody needs it any more.
+    Never,
 }
 
 /// A program ready to run, or the result of the compiler that refused it.
@@ -72,6 +81,7 @@ impl GoTools {
             binaries,
             binaries_most_bytes,
             preparing: Mutex::new(()),
+            compiling: Mutex::new(Compiling::No),
         })
     }
 
@@ -105,7 +115,17 @@ impl GoTools {
         };
         let mut run = shell(&script, "/workspace/cache");
         run.limits.timeout = Duration::from_secs(1800);
-        let outcome = backend.prepare(&shape)?.run(run, &mut Discard)?;
+        let slot = backend.prepare(&shape)?;
+        match &mut *self.compiling() {
+            Compiling::Never => return Err(unavailable("the gateway stops".to_owned())),
+            state => *state = Compiling::In(slot.control()),
+        }
+        let outcome = slot.run(run, &mut Discard);
+        match &mut *self.compiling() {
+            Compiling::Never => return Err(unavailable("the gateway stops".to_owned())),
+            state => *state = Compiling::No,
+        }
+        let outcome = outcome?;
         if outcome.exit_code != 0 {
             return Err(unavailable(format!(
                 "its standard library does not compile: {}",
@@ -114,6 +134,17 @@ impl GoTools {
         }
         self.keep_standard(&outcome.changes)
             .map_err(Error::io("keeping Go's compiled standard library"))
+    }
+
+    /// Gives up compiling the standard library, for good.
+    pub(crate) fn stop(&self) {
+        if let Compiling::In(slot) = std::mem::replace(&mut *self.compiling(), Compiling::Never) {
+            slot.cancel();
+        }
+    }
+
+    fn compiling(&self) -> MutexGuard<'_, Compiling> {
+        self.compiling.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Copies the compiled library out of the sandbox; it appears at once or not at all.

@@ -1,5 +1,5 @@
 //! Seed 003 over HTTP, through the real gateway and real sandboxes.
-#![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
+#![allow(missing_docs, clippy::print_stderr, clippy::unwrap_used, reason = "tests")]
 
 mod abuse;
 mod bad_input;
@@ -11,5 +11,6 @@ mod mcp;
 mod proxy;
 mod races;
 mod sessions;
+mod setup;
 mod storage;
 mod streams;

@@ -113,3 +113,30 @@ async fn what_is_wrong_is_said_in_the_envelope() {
     let wrong = client.call("GET", "/api/storage/d1/app/query", Value::Null).await;
     assert_eq!(error(&wrong), (405, "METHOD_NOT_ALLOWED"));
 }
+
+#[tokio::test]
+async fn bodies_are_as_large_as_the_configured_limits_need() {
+    let limits = Limits {
+        d1_statement_bytes: 12 << 20,
+        kv_value_bytes: 1000,
+        ..Limits::default()
+    };
+    let client = Client::with(Setup {
+        storage: Some(limits),
+        ..Setup::default()
+    })
+    .await;
+    let sql = format!("SELECT 1 AS n -- {}", "x".repeat(9 << 20));
+    let (status, answer) = client
+        .call("POST", "/api/storage/d1/app/query", json!({ "sql": sql }))
+        .await;
+    assert_eq!(
+        (status, &answer["results"]),
+        (200, &json!([{ "n": 1 }])),
+        "{answer}"
+    );
+    let value = json!({ "value": "x".repeat(1001) });
+    let refused = client.call("PUT", "/api/storage/kv/app/k", value).await;
+    assert_eq!(error(&refused), (413, "PAYLOAD_TOO_LARGE"));
+    assert!(refused.1["message"].as_str().unwrap().contains("kv_value_bytes"));
+}
