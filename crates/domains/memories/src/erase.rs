@@ -1,5 +1,7 @@
 //! The one exception to "nothing is ever removed": hard erase.
 
+use std::sync::atomic::Ordering;
+
 use pentad_kernel::Actor;
 use pentad_store::{affected, with_tx};
 
@@ -38,6 +40,7 @@ impl Memories {
         ledger.erased(open.scope, 1);
         ledger.commit().await?;
         self.indexes.forget(open.scope);
+        self.overwrite().await;
         Ok(())
     }
 
@@ -70,7 +73,33 @@ impl Memories {
             total += ids.len() as u64;
         }
         self.indexes.forget(scope);
+        self.overwrite().await;
         Ok(total)
+    }
+
+    /// Sees to it that what was erased is not in the database's files any more either. Erased it is already: where
+    /// a long read is in the way, [`Memories::overwrite_erased`] does it later.
+    async fn overwrite(&self) {
+        let done = self.db.checkpoint().await;
+        if !matches!(done, Ok(true)) {
+            tracing::debug!(?done, "what was erased is still in the write-ahead log");
+            self.erased_in_log.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Takes what was erased out of the database's files, where that could not be done at once. Work for the
+    /// background.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the database cannot do it.
+    pub async fn overwrite_erased(&self) -> Result<()> {
+        if self.erased_in_log.swap(false, Ordering::Relaxed) {
+            let done = self.db.checkpoint().await;
+            self.erased_in_log
+                .fetch_or(!matches!(done, Ok(true)), Ordering::Relaxed);
+            done?;
+        }
+        Ok(())
     }
 }
 
