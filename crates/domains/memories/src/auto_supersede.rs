@@ -177,8 +177,11 @@ impl Memories {
             verdict.duplicate_of = of_kind(engine::Verdict::Duplicate)
                 .next()
                 .map(|(candidate, _)| candidate.id.clone());
+            // A rule that fires twice is right twice; a model that says so of everything must not empty a tenant.
+            let most = if model == RULES_ENGINE { usize::MAX } else { 1 };
             // A repetition contradicts as much as what it repeats: that may have been said before anyone looked.
             verdict.supersessions = of_kind(engine::Verdict::Contradicts)
+                .take(most)
                 .map(|(candidate, judgement)| FoundSupersession {
                     old_memory_id: candidate.id.clone(),
                     confidence: judgement.confidence,
