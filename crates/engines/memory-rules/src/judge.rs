@@ -122,11 +122,11 @@ fn compare_slots(new: &Clause, old: &Clause, cue: bool) -> Option<Judgement> {
         .find_map(|(new, old)| compare_slot(new, old, cue))
         .or_else(|| {
             let preferred = |slot: &&Slot| slot.kind == Kind::Preference;
-            let pairs = new.slots.iter().flat_map(|slot| {
+            let mut pairs = new.slots.iter().flat_map(|slot| {
                 let old = old.slots.iter().filter(preferred);
                 old.map(move |old| (slot, old))
             });
-            pairs.clone().find_map(|(new, old)| switched(new, old))
+            pairs.find_map(|(new, old)| switched(new, old))
         })
 }
 
