@@ -17,6 +17,8 @@ const WEB_SESSION_SWEEP: Duration = Duration::from_secs(3600);
 const GREP_EXPIRY: Duration = Duration::from_secs(1);
 /// How often memories that were stored without a vector get one.
 const VECTOR_CATCH_UP: Duration = Duration::from_secs(60);
+/// How often erased memories are overwritten in the database's files, where a read was in the way at first.
+const OVERWRITE_ERASED: Duration = Duration::from_secs(10);
 /// How often the signs of life of clients are written down.
 const CONNECTION_FLUSH: Duration = Duration::from_secs(2);
 /// How often old runs are removed.
@@ -82,6 +84,13 @@ impl Background {
             "give memories their vectors",
             deps,
             |deps| async move { deps.memories.catch_up_vectors().await.map(|_| ()) },
+        );
+        every(
+            &mut tasks,
+            OVERWRITE_ERASED,
+            "overwrite erased memories",
+            deps,
+            |deps| async move { deps.memories.overwrite_erased().await },
         );
         // Names this process among the gateways that share a database.
         let holder = id::random_uuid();

@@ -147,6 +147,8 @@ impl Db {
             .pragma("cache_size", "-16384")
             .pragma("mmap_size", "268435456")
             .pragma("temp_store", "memory")
+            // What is deleted is overwritten: erasing has to mean that the bytes are gone.
+            .pragma("secure_delete", "on")
             .disable_statement_logging();
         // The writer comes first: it creates the file and turns WAL on, which readers cannot.
         let writer = Connections::open(connect.clone(), 1, options.acquire_timeout).await?;
@@ -223,6 +225,30 @@ impl Db {
             .await
             .map(affected))?;
         Ok(())
+    }
+
+    /// On SQLite, moves the write-ahead log into the database file and empties it. What was deleted before is then
+    /// in neither of them. `false` when a reader was in the way for too long and the log is still there.
+    ///
+    /// PostgreSQL overwrites what was deleted when it vacuums, and recycles its log, by its own configuration.
+    ///
+    /// # Errors
+    /// When the database does not answer or the file cannot be written.
+    pub async fn checkpoint(&self) -> Result<bool> {
+        match self {
+            Self::Sqlite(sqlite) => {
+                let mut writer = sqlite.writer.acquire().await?;
+                // Whoever wants to write waits for this, so that it does not wait long for those who read.
+                writer.execute("PRAGMA busy_timeout = 100").await?;
+                let done: std::result::Result<(i64, i64, i64), _> =
+                    sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)")
+                        .fetch_one(&mut *writer)
+                        .await;
+                writer.execute("PRAGMA busy_timeout = 5000").await?;
+                Ok(done?.0 == 0)
+            }
+            Self::Postgres(_) => Ok(true),
+        }
     }
 
     /// Closes the connections after their running statements. On SQLite this also folds the

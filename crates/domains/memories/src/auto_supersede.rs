@@ -24,7 +24,7 @@ pub struct AutoSupersede {
     pub skipped_reason: Option<String>,
     /// How many memories were compared.
     pub candidates_examined: usize,
-    /// The memory whose place was taken.
+    /// The memory whose place was taken; the one of the surest verdict, when there were several.
     pub supersession: Option<FoundSupersession>,
     /// The new memory; the one that was there, when the new one is a duplicate.
     pub memory_id: String,
@@ -64,7 +64,8 @@ pub(crate) struct Draft {
 pub(crate) struct Verdict {
     skipped: Option<String>,
     examined: usize,
-    pub(crate) supersession: Option<FoundSupersession>,
+    /// The memories that it contradicts, the surest verdict first.
+    pub(crate) supersessions: Vec<FoundSupersession>,
     /// The memory that says the same.
     pub(crate) duplicate_of: Option<String>,
     /// What judged.
@@ -155,34 +156,47 @@ impl Memories {
             judged.push((verdict, candidates));
         }
         let (judgements, model) = self.compare(settings, drafts, &judged, own_model).await?;
-        let mut taken = Vec::new();
+        // Memories that an earlier draft takes the place of, and drafts that are not stored because they repeat one.
+        let mut gone: Vec<String> = Vec::new();
         let mut verdicts = Vec::with_capacity(judged.len());
-        for ((mut verdict, candidates), judgements) in judged.into_iter().zip(judgements) {
+        for ((draft, (mut verdict, candidates)), judgements) in drafts.iter().zip(judged).zip(judgements) {
             model.clone_into(&mut verdict.model);
-            let sure = candidates
+            let mut sure = candidates
                 .iter()
                 .zip(judgements)
                 .filter(|(candidate, judgement)| {
-                    judgement.confidence >= settings.min_confidence && !taken.contains(&candidate.id)
+                    judgement.confidence >= settings.min_confidence && !gone.contains(&candidate.id)
                 })
                 .collect::<Vec<_>>();
-            let best = |wanted: engine::Verdict| {
-                let of_kind = sure.iter().filter(|(_, judgement)| judgement.verdict == wanted);
-                of_kind.fold(None::<&(&Candidate, Judgement)>, |best, next| match best {
-                    Some(best) if best.1.confidence >= next.1.confidence => Some(best),
-                    _ => Some(next),
-                })
+            // Stable: of equals, the one that is nearer comes first.
+            sure.sort_by(|(_, one), (_, other)| other.confidence.total_cmp(&one.confidence));
+            let of_kind = |wanted| {
+                let sure = sure.iter();
+                sure.filter(move |(_, judgement)| judgement.verdict == wanted)
             };
-            if let Some((candidate, _)) = best(engine::Verdict::Duplicate) {
-                verdict.duplicate_of = Some(candidate.id.clone());
-            } else if let Some((candidate, judgement)) = best(engine::Verdict::Contradicts) {
-                taken.push(candidate.id.clone());
-                verdict.supersession = Some(FoundSupersession {
+            verdict.duplicate_of = of_kind(engine::Verdict::Duplicate)
+                .next()
+                .map(|(candidate, _)| candidate.id.clone());
+            // A rule that fires twice is right twice; a model that says so of everything must not empty a tenant.
+            let most = if model == RULES_ENGINE { usize::MAX } else { 1 };
+            // A repetition contradicts as much as what it repeats: that may have been said before anyone looked.
+            verdict.supersessions = of_kind(engine::Verdict::Contradicts)
+                .take(most)
+                .map(|(candidate, judgement)| FoundSupersession {
                     old_memory_id: candidate.id.clone(),
                     confidence: judgement.confidence,
                     verdict: judgement.verdict.name().to_owned(),
                     reasoning: judgement.reasoning.clone(),
-                });
+                })
+                .collect();
+            gone.extend(
+                verdict
+                    .supersessions
+                    .iter()
+                    .map(|found| found.old_memory_id.clone()),
+            );
+            if verdict.duplicate_of.is_some() {
+                gone.push(draft.id.clone());
             }
             verdicts.push(verdict);
         }

@@ -63,6 +63,8 @@ pub struct Memories {
     pub(crate) settings: Cache<Owner, Settings>,
     /// Whether there may be memories without a vector of the present embedder.
     pub(crate) vectors_missing: Arc<AtomicBool>,
+    /// Whether something that was erased may still be in the database's write-ahead log.
+    pub(crate) erased_in_log: Arc<AtomicBool>,
 }
 
 impl Memories {
@@ -81,6 +83,8 @@ impl Memories {
             embedding: config.embedding,
             model,
             vectors_missing: Arc::new(AtomicBool::new(true)),
+            // The process before may have ended between erasing and overwriting.
+            erased_in_log: Arc::new(AtomicBool::new(true)),
             byo: config.byo,
             foreign_ids: config.foreign_ids,
             scopes: Cache::new(SCOPES_REMEMBERED),

@@ -60,8 +60,38 @@ pub(crate) fn category(text: &str) -> &'static str {
     rules::Category::of(text).name()
 }
 
-/// The facts that the user of a conversation states, and what was passed over.
-pub(crate) fn extract(messages: &[Message]) -> (Vec<Fact>, Vec<Skipped>) {
+/// What was found in a conversation.
+#[derive(Clone, Debug)]
+pub(crate) struct Extracted {
+    pub(crate) facts: Vec<Fact>,
+    pub(crate) skipped: Vec<Skipped>,
+    /// The speaker's name, if it is known.
+    pub(crate) name: Option<String>,
+}
+
+/// How a memory begins that tells the speaker's name.
+const NAME_TOLD: &str = "The user's name is ";
+/// What a speaker is called whose name is not known.
+const SPEAKER: &str = "User";
+
+/// The name that a memory tells.
+pub(crate) fn told_name(decision: &str) -> Option<&str> {
+    Some(decision.strip_prefix(NAME_TOLD)?.trim_end_matches('.'))
+}
+
+/// Words by which memories that tell the speaker's name are found.
+pub(crate) const NAME_QUESTION: &str = "user name";
+
+impl Extracted {
+    /// Whether something was said by a speaker without a name.
+    pub(crate) fn is_anonymous(&self) -> bool {
+        self.name.is_none() && self.facts.iter().any(|fact| fact.fact.contains(SPEAKER))
+    }
+}
+
+/// The facts that the user of a conversation states, and what was passed over. `name` is the user's, if it is known
+/// from before.
+pub(crate) fn extract(messages: &[Message], name: Option<&str>) -> Extracted {
     let turns: Vec<rules::Turn<'_>> = messages
         .iter()
         .map(|message| rules::Turn {
@@ -69,7 +99,7 @@ pub(crate) fn extract(messages: &[Message]) -> (Vec<Fact>, Vec<Skipped>) {
             content: &message.content,
         })
         .collect();
-    let found = rules::extract(&turns, None);
+    let found = rules::extract(&turns, name);
     let facts = found.facts.into_iter().map(|fact| Fact {
         fact: fact.text,
         message: fact.turn,
@@ -82,7 +112,11 @@ pub(crate) fn extract(messages: &[Message]) -> (Vec<Fact>, Vec<Skipped>) {
         message: skipped.turn,
         reason: skipped.reason.name().to_owned(),
     });
-    (facts.collect(), skipped.collect())
+    Extracted {
+        facts: facts.collect(),
+        skipped: skipped.collect(),
+        name: found.name,
+    }
 }
 
 /// What a new statement is to an old one.

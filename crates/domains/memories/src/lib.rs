@@ -63,6 +63,7 @@ mod proof;
 mod query;
 mod read;
 mod settings;
+mod speaker;
 mod supersede;
 mod usage;
 mod write;

@@ -1,6 +1,7 @@
 //! Lists: both time axes on one page, each combination by the index that fits it.
 
 use pentad_kernel::{Actor, Timestamp, cursor};
+use pentad_store::with_reader;
 
 use crate::belief::{Axes, Order, View};
 use crate::{Error, Memories, Memory, Result, Tenant};
@@ -47,8 +48,16 @@ pub struct Page {
     pub next_cursor: Option<String>,
 }
 
-/// Where a page ended: the value it is ordered by, and the memory.
+/// Where a page ended: the value it is ordered by, and the number of the memory. Numbers are those of the table, and
+/// would tell one account how much the others store: they never leave this crate.
 type Position = (i64, i64);
+/// The same for the outside: the value, and when the memory was stored, which no two memories of an account share.
+type Cursor = (i64, i64);
+
+/// The memory that was the last one stored in the scope at an instant.
+const LAST_STORED: &str = "
+    SELECT created_at, memory FROM memory_versions WHERE scope = $1 AND created_at <= $2
+    ORDER BY created_at DESC, memory DESC LIMIT 1";
 
 impl Memories {
     /// One page of the memories that a view shows, newest first; latest valid first where a valid instant
@@ -64,9 +73,9 @@ impl Memories {
                 allowed,
             });
         }
-        let after: Position = match &query.cursor {
-            Some(text) => cursor::decode(text).ok_or(Error::BadCursor)?,
-            None => (i64::MAX, i64::MAX),
+        let cursor: Option<Cursor> = match &query.cursor {
+            Some(text) => Some(cursor::decode(text).ok_or(Error::BadCursor)?),
+            None => None,
         };
         let snapshot = self
             .snapshot(&actor.organisation, &query.tenant, query.axes.transaction)
@@ -79,6 +88,10 @@ impl Memories {
         };
         let view = View::of(query.axes, query.include_superseded, self.clock.now());
         let bounds = Bounds::of(&view, snapshot.clock);
+        let after = match cursor {
+            Some(cursor) => self.position(state.scope, cursor).await?,
+            None => (i64::MAX, i64::MAX),
+        };
         let rows = dialect::rows(&self.db, &view, query, state.scope, bounds, after).await?;
         let full = rows.len() > query.limit as usize;
         let mut rows = rows;
@@ -88,12 +101,28 @@ impl Memories {
                 Order::Created => row.created_at,
                 Order::ValidFrom => row.valid_from,
             };
-            cursor::encode::<Position>(&(key, row.memory))
+            cursor::encode::<Cursor>(&(key, row.created_at))
         });
         let memories = rows.into_iter().map(Memory::try_from).collect::<Result<_>>()?;
         Ok(Page {
             memories,
             next_cursor,
+        })
+    }
+}
+
+impl Memories {
+    /// The position of a cursor, also when the memory that it names is erased.
+    async fn position(&self, scope: i64, (key, created_at): Cursor) -> Result<Position> {
+        let last: Option<(i64, i64)> = with_reader!(self.db, |conn| sqlx::query_as(LAST_STORED)
+            .bind(scope)
+            .bind(created_at)
+            .fetch_optional(conn)
+            .await)?;
+        Ok(match last {
+            Some((stored, memory)) if stored == created_at => (key, memory),
+            Some((_, memory)) => (key, memory + 1),
+            None => (key, 0),
         })
     }
 }
@@ -150,35 +179,47 @@ mod dialect {
                   JOIN memory_scopes AS s ON s.scope = v.scope
                   WHERE v.scope = $1 AND ", $shown,
                 " AND (v.", $order, ", v.memory) < ($4, $5)
-                  AND ($7 IS NULL OR m.session_id = $7)
                   ORDER BY v.", $order, " DESC, v.memory DESC LIMIT $6"
             )
         };
     }
 
-    macro_rules! list_of_source {
-        ($shown:literal, $order:literal) => {
+    /// The list of what a column of the memories has in common, by the index of that column.
+    macro_rules! list_of {
+        ($index:literal, $common:literal, $shown:literal, $order:literal) => {
             Sql {
-                sqlite: list_of_source!(@text "memories AS m INDEXED BY memories_by_source CROSS JOIN", $shown, $order),
-                postgres: list_of_source!(@text "memories AS m JOIN", $shown, $order),
+                sqlite: list_of!(@text concat!("memories AS m INDEXED BY ", $index, " CROSS JOIN"), $common, $shown, $order),
+                postgres: list_of!(@text "memories AS m JOIN", $common, $shown, $order),
             }
         };
-        (@text $memories:expr, $shown:literal, $order:literal) => {
+        (@text $memories:expr, $common:literal, $shown:literal, $order:literal) => {
             concat!(
                 "SELECT ", memory_columns!(), " FROM ", $memories,
                 " memory_versions AS v ON v.memory = m.memory
                   JOIN memory_scopes AS s ON s.scope = m.scope
-                  WHERE m.scope = $1 AND m.source = $8 AND ", $shown,
+                  WHERE m.scope = $1 AND ", $common, " AND ", $shown,
                 " AND (v.", $order, ", v.memory) < ($4, $5)
-                  AND ($7 IS NULL OR m.session_id = $7)
                   ORDER BY v.", $order, " DESC, v.memory DESC LIMIT $6"
             )
         };
     }
 
+    /// One view: everything, and what is of one session, of one source, or of both.
+    struct Statements {
+        all: Sql,
+        of_session: Sql,
+        of_source: Sql,
+        of_both: Sql,
+    }
+
     macro_rules! views {
         ($($name:ident: $index:literal, $order:literal, $shown:literal;)*) => {
-            $(const $name: [Sql; 2] = [list!($index, $shown, $order), list_of_source!($shown, $order)];)*
+            $(const $name: Statements = Statements {
+                all: list!($index, $shown, $order),
+                of_session: list_of!("memories_by_session", "m.session_id = $7", $shown, $order),
+                of_source: list_of!("memories_by_source", "m.source = $7", $shown, $order),
+                of_both: list_of!("memories_by_session", "m.session_id = $7 AND m.source = $8", $shown, $order),
+            };)*
         };
     }
 
@@ -201,7 +242,7 @@ mod dialect {
             "v.valid_from <= $2 AND v.valid_to > $2 AND v.tx_from <= $3 AND v.tx_to > $3";
     }
 
-    fn statement(view: &View) -> &'static [Sql; 2] {
+    fn statements(view: &View) -> &'static Statements {
         match (view, view.order()) {
             (View::Current { .. }, _) => &CURRENT,
             (View::History, _) => &HISTORY,
@@ -222,8 +263,14 @@ mod dialect {
         bounds: Bounds,
         after: Position,
     ) -> Result<Vec<MemoryRow>> {
-        let [all, of_source] = statement(view);
-        let sql = if query.source.is_some() { of_source } else { all };
+        let statements = statements(view);
+        let (session, source) = (query.session_id.as_deref(), query.source.as_deref());
+        let sql = match (session, source) {
+            (None, None) => &statements.all,
+            (Some(_), None) => &statements.of_session,
+            (None, Some(_)) => &statements.of_source,
+            (Some(_), Some(_)) => &statements.of_both,
+        };
         macro_rules! fetch {
             ($sql:expr, $pool:expr) => {{
                 let statement = sqlx::query_as($sql)
@@ -232,12 +279,12 @@ mod dialect {
                     .bind(bounds.transaction)
                     .bind(after.0)
                     .bind(after.1)
-                    .bind(i64::from(query.limit) + 1)
-                    .bind(query.session_id.as_deref());
-                match query.source.as_deref() {
-                    Some(source) => statement.bind(source).fetch_all($pool).await,
-                    None => statement.fetch_all($pool).await,
-                }
+                    .bind(i64::from(query.limit) + 1);
+                let statement = [session, source]
+                    .into_iter()
+                    .flatten()
+                    .fold(statement, |it, common| it.bind(common));
+                statement.fetch_all($pool).await
             }};
         }
         let rows = match db {

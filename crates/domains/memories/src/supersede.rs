@@ -160,8 +160,15 @@ impl Ledger<'_> {
         if reached > 0 { Err(Error::Cycle) } else { Ok(()) }
     }
 
-    /// Puts a memory that is being stored in the place of another, because a verdict says so. `false` when
-    /// that is no longer possible.
+    /// Whether nothing has taken the memory's place. Such a memory is the end of its chain, and may take the place
+    /// of any other without closing a circle.
+    pub(crate) async fn is_current(&mut self, id: &str) -> Result<bool> {
+        let open = self.open(id).await?;
+        Ok(open.is_some_and(|open| open.superseded_by.is_none()))
+    }
+
+    /// Puts a memory that nothing has taken the place of in the place of another, because a verdict says so.
+    /// `false` when that is no longer possible.
     pub(crate) async fn supersede_by_verdict(
         &mut self,
         old_id: &str,

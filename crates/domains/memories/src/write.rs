@@ -9,7 +9,7 @@ use pentad_store::{affected, with_tx};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::auto_supersede::{AutoSupersede, Draft, Verdict};
+use crate::auto_supersede::{AutoSupersede, Draft, FoundSupersession, Verdict};
 use crate::belief::Belief;
 use crate::embedding::Embedded;
 use crate::engine::{self, Fact, RULES_ENGINE, RULES_VERSION, Skipped, VERBATIM};
@@ -181,7 +181,8 @@ impl Memories {
         let settings = self.settings(actor).await?;
         let automatic = new.auto_supersede.unwrap_or(settings.auto_supersede_default);
 
-        let (mut drafts, extraction, origin) = self.drafts(new.input, own_model.as_ref()).await?;
+        let speaker = (actor, &new.tenant);
+        let (mut drafts, extraction, origin) = self.drafts(speaker, new.input, own_model.as_ref()).await?;
         let origin = Origin {
             source: new
                 .source
@@ -306,6 +307,7 @@ impl Memories {
     /// What there is to store, before it is known what becomes of it.
     async fn drafts(
         &self,
+        speaker: (&Actor, &Tenant),
         input: Input,
         own_model: Option<&LanguageModel>,
     ) -> Result<(Vec<Draft>, Option<Extraction>, Found)> {
@@ -329,7 +331,7 @@ impl Memories {
                 Ok((vec![draft], None, Found::verbatim()))
             }
             Input::Messages(messages) => {
-                let found = self.extract(messages, own_model).await?;
+                let found = self.extract(speaker, messages, own_model).await?;
                 let draft = |fact: &Fact| Draft {
                     id: id::ordered_uuid(),
                     decision: fact.fact.clone(),
@@ -349,6 +351,7 @@ impl Memories {
 
     async fn extract(
         &self,
+        (actor, tenant): (&Actor, &Tenant),
         messages: Vec<Message>,
         own_model: Option<&LanguageModel>,
     ) -> Result<(Extraction, Found)> {
@@ -392,9 +395,7 @@ impl Memories {
             }
             degraded = true;
         }
-        let (facts, skipped) = tokio::task::spawn_blocking(move || engine::extract(&messages))
-            .await
-            .map_err(Error::Computation)?;
+        let engine::Extracted { facts, skipped, .. } = self.extract_by_rules(actor, tenant, messages).await?;
         Ok(found(
             extraction(RULES_ENGINE, RULES_VERSION, degraded, facts, skipped),
             RULES_VERSION,
@@ -487,11 +488,18 @@ impl Ledger<'_> {
         let mut scope = None;
         let mut input = None;
         for (draft, verdict) in drafts.iter().zip(verdicts) {
-            if let Some(existing) = &verdict.duplicate_of {
+            let valid_from = |at| origin.valid_from.unwrap_or(at);
+            if let Some(existing) = &verdict.duplicate_of
+                && self.is_current(existing).await?
+            {
+                let at = self.tick();
+                let superseded = self.retire(&verdict, existing, valid_from(at), at).await?;
                 if origin.body.is_none() {
                     added.duplicate = true;
                     added.memory_ids.push(existing.clone());
-                    added.auto_supersede.push(verdict.outcome(existing.clone(), None));
+                    added
+                        .auto_supersede
+                        .push(verdict.outcome(existing.clone(), superseded));
                 }
                 continue;
             }
@@ -505,24 +513,9 @@ impl Ledger<'_> {
                 input = Some(self.insert_input(body).await?);
             }
             let at = self.tick();
-            let valid_from = origin.valid_from.unwrap_or(at);
             self.insert(actor, tenant, origin, draft, (scope, input), at)
                 .await?;
-            let superseded = match &verdict.supersession {
-                Some(found) => {
-                    let details = json!({
-                        "verdict": found.verdict,
-                        "confidence": found.confidence,
-                        "reasoning": found.reasoning,
-                        "model": verdict.model,
-                    });
-                    let done = self
-                        .supersede_by_verdict(&found.old_memory_id, &draft.id, valid_from, at, details)
-                        .await?;
-                    done.then(|| found.clone())
-                }
-                None => None,
-            };
+            let superseded = self.retire(&verdict, &draft.id, valid_from(at), at).await?;
             added.memory_ids.push(draft.id.clone());
             added.saved_count += 1;
             added
@@ -530,6 +523,33 @@ impl Ledger<'_> {
                 .push(verdict.outcome(draft.id.clone(), superseded));
         }
         Ok(added)
+    }
+
+    /// Puts `successor` in the place of what the verdict found to be contradicted; answers the surest of what could
+    /// still be done.
+    async fn retire(
+        &mut self,
+        verdict: &Verdict,
+        successor: &str,
+        valid_from: Timestamp,
+        at: Timestamp,
+    ) -> Result<Option<FoundSupersession>> {
+        let mut surest = None;
+        for found in &verdict.supersessions {
+            let details = json!({
+                "verdict": found.verdict,
+                "confidence": found.confidence,
+                "reasoning": found.reasoning,
+                "model": verdict.model,
+            });
+            let done = self
+                .supersede_by_verdict(&found.old_memory_id, successor, valid_from, at, details)
+                .await?;
+            if done && surest.is_none() {
+                surest = Some(found.clone());
+            }
+        }
+        Ok(surest)
     }
 
     async fn insert_input(&mut self, body: &str) -> Result<i64> {

@@ -1,6 +1,7 @@
 //! Why two values of one predicate may both hold after all.
 
 use crate::alternatives;
+use crate::attribute;
 use crate::judge::words;
 use crate::places::{self, Places};
 use crate::slot::{Kind, Slot};
@@ -26,6 +27,8 @@ pub(crate) fn doubt(new: &Slot, old: &Slot, cue: bool) -> Option<&'static str> {
                 _ => None,
             }
         }
+        Kind::School => (!cue).then_some("one may be a course beside the other"),
+        Kind::Attribute => attribute::doubt(new, old),
         Kind::Title => {
             let ladder = |words: &[String]| {
                 let rest: Vec<String> = words.iter().filter(|word| !is_rank(word)).cloned().collect();
@@ -55,14 +58,23 @@ pub(crate) fn doubt(new: &Slot, old: &Slot, cue: bool) -> Option<&'static str> {
             }
         }
         Kind::Tool => {
-            if new.replaces.is_some() || !cue {
+            // What runs on one version does not run on another; what is used may be used beside another.
+            let runs = new.preposition.is_some() && old.preposition.is_some();
+            if new.replaces.is_some() || !cue && !runs {
                 return Some("tools can be used side by side");
             }
             let (new_known, old_known) = (
                 alternatives::is_known(&new.value),
                 alternatives::is_known(&old.value),
             );
-            if alternatives::are_alternatives(&new.value, &old.value)
+            let versions = new_words.len() == old_words.len()
+                && new_words.len() > 1
+                && new_words[..new_words.len() - 1] == old_words[..old_words.len() - 1]
+                && [&new_words, &old_words]
+                    .iter()
+                    .all(|words| is_version(words.last()));
+            if cue && alternatives::are_alternatives(&new.value, &old.value)
+                || versions
                 || new.change && !new_known && !old_known
             {
                 None
@@ -82,6 +94,8 @@ pub(crate) fn doubt(new: &Slot, old: &Slot, cue: bool) -> Option<&'static str> {
             let (new_when, old_when) = (When::read(&new.value), When::read(&old.value));
             if !new_when.conflicts(&old_when) {
                 Some("the times do not exclude each other")
+            } else if !cue && new.kind == Kind::Time && new_when.names_a_day() != old_when.names_a_day() {
+                Some("one of them may be the rule and the other an exception")
             } else if !cue && new.kind == Kind::Time && new_when.only_weekdays_conflict(&old_when) {
                 Some("it may take place on several days")
             } else {
@@ -98,6 +112,14 @@ pub(crate) fn doubt(new: &Slot, old: &Slot, cue: bool) -> Option<&'static str> {
         }
         _ => None,
     }
+}
+
+/// `3.12`, `v2`, `24.04`.
+fn is_version(word: Option<&String>) -> bool {
+    word.is_some_and(|word| {
+        let word = word.strip_prefix('v').unwrap_or(word);
+        word.starts_with(|c: char| c.is_ascii_digit()) && word.chars().all(|c| c.is_ascii_digit() || c == '.')
+    })
 }
 
 /// Ranks within one profession.

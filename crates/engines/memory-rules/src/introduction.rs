@@ -50,7 +50,7 @@ pub(crate) fn introduction(statement: &str) -> (Option<&str>, Cow<'_, str>) {
 }
 
 /// Nationalities, faiths and the like, which follow "I'm" as a name does.
-fn is_description(name: &str) -> bool {
+pub(crate) fn is_description(name: &str) -> bool {
     const ENDINGS: &[&str] = &["ian", "ish", "ese", "ican", "ist", "im"];
     const OTHERS: &[&str] = &[
         "Catholic", "Czech", "Dutch", "French", "German", "Greek", "Hindu", "Jewish", "OK", "Sikh", "Swiss",

@@ -1,7 +1,10 @@
 //! What a new memory means for an old one.
 
+use crate::alternatives;
 use crate::doubt::doubt;
+use crate::liking::change_of_liking;
 use crate::slot::{Kind, Slot};
+use crate::state::change_of_state;
 use crate::statement::{Clause, Statement};
 use crate::wording::{change_from, correction, negation, new_number, related};
 
@@ -83,6 +86,14 @@ impl Statement {
         for new_clause in &self.clauses {
             for old_clause in &old.clauses {
                 let found = compare_slots(new_clause, old_clause, self.cue)
+                    .or_else(|| {
+                        let (new, old) = (new_clause.state.as_ref()?, old_clause.state.as_ref()?);
+                        change_of_state(new, old, self.cue)
+                    })
+                    .or_else(|| {
+                        let (new, old) = (new_clause.liking.as_ref()?, old_clause.liking.as_ref()?);
+                        change_of_liking(new, old, self.cue)
+                    })
                     .or_else(|| negation(new_clause, old_clause, self.cue))
                     .or_else(|| correction(self, new_clause, old_clause))
                     .or_else(|| change_from(new_clause, old_clause))
@@ -109,6 +120,21 @@ fn compare_slots(new: &Clause, old: &Clause, cue: bool) -> Option<Judgement> {
         .iter()
         .flat_map(|slot| old.slot(slot.kind).map(move |other| (slot, other)))
         .find_map(|(new, old)| compare_slot(new, old, cue))
+        .or_else(|| {
+            let preferred = |slot: &&Slot| slot.kind == Kind::Preference;
+            let mut pairs = new.slots.iter().flat_map(|slot| {
+                let old = old.slots.iter().filter(preferred);
+                old.map(move |old| (slot, old))
+            });
+            pairs.find_map(|(new, old)| switched(new, old))
+        })
+}
+
+/// Who switches to light mode no longer prefers dark mode.
+fn switched(new: &Slot, old: &Slot) -> Option<Judgement> {
+    let switched = new.kind == Kind::Tool && new.change && new.subject == old.subject;
+    (switched && alternatives::are_alternatives(&new.value, &old.value))
+        .then(|| contradiction(new, old, 0.97, "with a word of change"))
 }
 
 fn compare_slot(new: &Slot, old: &Slot, cue: bool) -> Option<Judgement> {
@@ -118,6 +144,17 @@ fn compare_slot(new: &Slot, old: &Slot, cue: bool) -> Option<Judgement> {
         return None;
     }
     let (new_words, old_words) = (words(&new.value), words(&old.value));
+    if new.ends || old.ends {
+        // An end says nothing about any other value, and a value nothing about an end before it.
+        return (new.ends && !old.ends && new_words == old_words && partners(new, old) != Some(false))
+            .then(|| contradiction(new, old, 0.95, "which is over"));
+    }
+    if new.kind == Kind::Possession {
+        return None;
+    }
+    if cue && new.kind == Kind::Relationship && new.value == old.value && partners(new, old) == Some(false) {
+        return Some(contradiction(new, old, 0.92, "with another"));
+    }
     if new.value == old.value || new_words == old_words {
         return Some(if new.more {
             Judgement::beside(0.8, format!("{name}: the same value, with detail"))
@@ -133,6 +170,13 @@ fn compare_slot(new: &Slot, old: &Slot, cue: bool) -> Option<Judgement> {
     {
         return Some(contradiction(new, old, 0.97, "says what it replaces"));
     }
+    // Whoever left one city for another left that one.
+    if new.kind == Kind::Residence && (new.replaces.is_some() || old.replaces.is_some()) {
+        return Some(Judgement::beside(
+            0.75,
+            format!("{name}: it replaces something else"),
+        ));
+    }
     let detail = contains(&new_words, &old_words) || contains(&old_words, &new_words);
     // Who is promoted from associate professor to professor has not said less than before.
     if detail && !(new.kind == Kind::Title && cue) {
@@ -146,6 +190,12 @@ fn compare_slot(new: &Slot, old: &Slot, cue: bool) -> Option<Judgement> {
         None if cue => Some(contradiction(new, old, 0.97, "with a word of change")),
         None => Some(contradiction(new, old, 0.92, "one value at a time")),
     }
+}
+
+/// Whether both slots name the same partner, where both name one.
+fn partners(new: &Slot, old: &Slot) -> Option<bool> {
+    let (new_partner, old_partner) = new.preposition.as_ref().zip(old.preposition.as_ref())?;
+    Some(new.kind != Kind::Relationship || new_partner == old_partner)
 }
 
 fn contradiction(new: &Slot, old: &Slot, confidence: f64, how: &str) -> Judgement {
@@ -211,8 +261,8 @@ mod tests {
             ("Alice smokes.", "Alice no longer smokes.", 0.95),
             ("Alice smokes.", "Alice doesn't smoke.", 0.90),
             (
-                "The door code is 4411.",
-                "Correction: the door code is 9921.",
+                "The capital of Ruritania is Zenda.",
+                "Correction: the capital of Ruritania is Strelsau.",
                 0.88,
             ),
             (

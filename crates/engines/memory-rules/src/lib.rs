@@ -31,6 +31,7 @@
 
 mod alternatives;
 mod answer;
+mod attribute;
 mod category;
 mod doubt;
 mod extract;
@@ -38,12 +39,15 @@ mod filter;
 mod introduction;
 mod judge;
 mod junk;
+mod liking;
+mod opening;
 mod pattern;
 mod places;
 mod sentences;
 mod slot;
 mod slot_form;
 mod slot_rules;
+mod state;
 mod statement;
 mod third_person;
 mod when;

@@ -3,7 +3,9 @@
 use regex::Captures;
 
 use crate::alternatives;
-use crate::slot_form::{accepts, is_place_name, is_pronoun, names_a_group};
+use crate::attribute::{Form, attribute, number};
+pub(crate) use crate::slot_form::is_pronoun;
+use crate::slot_form::{accepts, is_place_name, names_a_group, names_work};
 use crate::slot_rules::{RULES, Rule};
 
 /// A predicate that has one value at a time.
@@ -25,6 +27,11 @@ pub(crate) enum Kind {
     Relationship,
     Price,
     Age,
+    School,
+    Assignee,
+    Count,
+    Possession,
+    Attribute,
 }
 
 impl Kind {
@@ -47,6 +54,11 @@ impl Kind {
             Kind::Relationship => "relationship",
             Kind::Price => "price",
             Kind::Age => "age",
+            Kind::School => "school",
+            Kind::Assignee => "assignee",
+            Kind::Count => "count",
+            Kind::Possession => "possession",
+            Kind::Attribute => "attribute",
         }
     }
 }
@@ -67,6 +79,10 @@ pub(crate) struct Slot {
     pub(crate) more: bool,
     /// The preposition between verb and value, where it matters: works *at* Acme, works *for* Gerald.
     pub(crate) preposition: Option<String>,
+    /// Of an attribute: what its value looks like.
+    pub(crate) form: Option<Form>,
+    /// The clause says that the value is one no longer: left Acme, broke up with Bob.
+    pub(crate) ends: bool,
 }
 
 /// Whether a statement fills any slot.
@@ -80,36 +96,51 @@ pub(crate) fn slots(clause: &str) -> Vec<Slot> {
         .iter()
         .filter(|rule| rule.words.iter().any(|word| clause.contains(word)))
         .filter_map(|rule| slot(rule, &rule.pattern.captures(clause)?))
+        .chain(attribute(clause))
         .collect()
 }
 
 fn slot(rule: &Rule, captures: &Captures<'_>) -> Option<Slot> {
     let group = |name: &str| captures.name(name).map(|found| found.as_str().trim());
-    let said = group("v").or(group("w"))?;
+    let said = group("v").or(group("w")).or(group("z"))?;
     let mut value = said.to_lowercase();
     let mut subject_text = group("s")?.to_owned();
     // Part of what the predicate is about: the purpose of a tool, the role of a leader.
-    for part in ["c", "r"] {
+    for part in ["c", "r", "n"] {
         if let Some(text) = group(part) {
             subject_text.push(' ');
             subject_text.push_str(match text {
                 "leads" | "leader" | "team lead" => "lead",
                 "heads" => "head",
+                "manages" => "manager",
+                "owns" | "responsible for" | "in charge of" => "owner",
+                "leaves" | "departs" => "leave",
+                "opens" => "open",
+                "closes" => "close",
+                "ends" => "end",
+                "arrives" => "arrive",
                 other => other,
             });
         }
     }
-    let subject = subject_words(&subject_text);
+    let mut subject = subject_words(&subject_text, false);
     let more = group("x").is_some();
     let first_word = subject_text.split(' ').next().unwrap_or_default().to_lowercase();
     if subject.is_empty() || is_pronoun(&first_word) || !accepts(rule.kind, &subject_text, said, group("x")) {
         return None;
     }
+    if rule.kind == Kind::Residence && rule.change {
+        // Who says "we moved" moved.
+        subject.retain(|word| !matches!(word.as_str(), "and" | "others"));
+    }
     match rule.kind {
         Kind::Residence if rule.change && !is_place_name(&value) => return None,
         // A group of people has one leader; a discussion or a dance is led by many.
         Kind::Lead
-            if group("r").is_some_and(|r| r == "leads" || r == "heads") && !names_a_group(&subject) =>
+            if group("r").is_some_and(|role| {
+                (role == "leads" || role == "heads" || role == "manages") && !names_a_group(&subject)
+                    || matches!(role, "owns" | "responsible for" | "in charge of") && !names_work(&subject)
+            }) =>
         {
             return None;
         }
@@ -118,6 +149,20 @@ fn slot(rule: &Rule, captures: &Captures<'_>) -> Option<Slot> {
                 "fish" => "pescatarian".to_owned(),
                 "meat" => "omnivore".to_owned(),
                 _ => value,
+            }
+        }
+        Kind::Relationship if value == "dating" || group("z").is_some() => value = "relationship".to_owned(),
+        // "Alice's role is designer" is about the role.
+        Kind::Title
+            if subject
+                .iter()
+                .any(|word| matches!(word.as_str(), "title" | "role" | "job" | "position")) =>
+        {
+            return None;
+        }
+        Kind::Count => {
+            if let Some(number) = number(&value) {
+                value = number.to_string();
             }
         }
         Kind::Contact => value.retain(|c| !matches!(c, ' ' | '-' | '(' | ')')),
@@ -133,11 +178,14 @@ fn slot(rule: &Rule, captures: &Captures<'_>) -> Option<Slot> {
         change: rule.change || group("e").is_some() || group("new").is_some(),
         more,
         preposition: group("p").map(str::to_owned),
+        form: None,
+        ends: group("z").is_some(),
     })
 }
 
-/// Content words of a subject, sorted: no articles, no possessive endings, no "new" or "current".
-fn subject_words(subject: &str) -> Vec<String> {
+/// Content words of a subject, sorted: no articles, no possessive endings, no "new" or "current". The name of the
+/// predicate itself (`price`, `due date`) is kept only when asked for.
+pub(crate) fn subject_words(subject: &str, keep_noun: bool) -> Vec<String> {
     let mut words: Vec<String> = subject
         .to_lowercase()
         .split(' ')
@@ -146,41 +194,43 @@ fn subject_words(subject: &str) -> Vec<String> {
                 .trim_end_matches("'s")
                 .trim_end_matches("’s")
                 .trim_end_matches('\'');
-            if word == "favourite" {
-                "favorite".to_owned()
-            } else {
-                word.to_owned()
+            match word {
+                "favourite" => "favorite".to_owned(),
+                "colour" => "color".to_owned(),
+                _ => word.to_owned(),
             }
         })
         .filter(|word| {
-            !matches!(
-                word.as_str(),
-                "" | "the"
-                    | "a"
-                    | "an"
-                    | "new"
-                    | "current"
-                    | "currently"
-                    | "now"
-                    | "old"
-                    | "deadline"
-                    | "due"
-                    | "date"
-                    | "of"
-                    | "for"
-                    | "with"
-                    | "on"
-                    | "all-time"
-                    | "absolute"
-                    | "price"
-                    | "address"
-                    | "as"
-                    | "at"
-            )
+            keep_noun && matches!(word.as_str(), "deadline" | "due" | "date" | "price")
+                || !matches!(
+                    word.as_str(),
+                    "" | "the"
+                        | "a"
+                        | "an"
+                        | "new"
+                        | "current"
+                        | "currently"
+                        | "now"
+                        | "deadline"
+                        | "due"
+                        | "date"
+                        | "of"
+                        | "for"
+                        | "with"
+                        | "on"
+                        | "all-time"
+                        | "absolute"
+                        | "price"
+                        | "address"
+                        | "as"
+                        | "at"
+                )
         })
         .collect();
     words.sort_unstable();
-    words.dedup();
+    if !keep_noun {
+        words.dedup();
+    }
     words
 }
 

@@ -36,6 +36,10 @@ pub(crate) fn accepts(kind: Kind, subject: &str, value: &str, more: Option<&str>
             Kind::Lead => plain() && !is_pronoun(words[0]),
             Kind::Time | Kind::Due => timed(),
             Kind::Contact => value.contains('@') || value.chars().filter(char::is_ascii_digit).count() >= 5,
+            Kind::School => is_name(value, 6),
+            Kind::Assignee => plain() && !is_pronoun(words[0]),
+            Kind::Possession => words.len() <= 3 && plain(),
+            Kind::Count | Kind::Attribute => true,
             Kind::Age => value.parse::<u32>().is_ok_and(|age| (1..130).contains(&age)),
             Kind::Diet | Kind::Status | Kind::Priority | Kind::Relationship | Kind::Price => true,
         }
@@ -113,6 +117,17 @@ pub(crate) fn names_a_group(subject: &[String]) -> bool {
         "project", "squad", "team", "unit",
     ];
     subject.iter().any(|word| GROUPS.contains(&word.as_str()))
+}
+
+pub(crate) fn names_work(subject: &[String]) -> bool {
+    #[rustfmt::skip]
+    const WORK: &[&str] = &[
+        "account", "api", "backend", "backlog", "budget", "codebase", "component", "document", "frontend",
+        "infrastructure", "issue", "launch", "migration", "module", "onboarding", "pipeline", "process", "project",
+        "release", "relationship", "repo", "repository", "roadmap", "rollout", "service", "subsystem", "task", "ticket",
+        "website",
+    ];
+    subject.iter().any(|word| WORK.contains(&word.as_str()))
 }
 
 /// Words that make a value more than a name: it is a clause, a list or a condition.

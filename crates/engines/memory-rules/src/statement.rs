@@ -4,26 +4,35 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use crate::liking::Liking;
+use crate::opening::without_opening;
 use crate::pattern::pattern;
 use crate::sentences::sentences;
 use crate::slot::{Kind, Slot, slots};
+use crate::state::State;
 use crate::third_person::{capitalised, third_person};
 use crate::wording::{core, topics};
 
 /// "Correction: …": the whole statement replaces one that was made before.
 static LEAD_CUE: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"(?i)^(?:correction|update|updated|edit|actually|scratch that|i was wrong|heads up|fix|change of plans?)\s*[:,;.–—-]\s*",
+        r"(?i)^(?:(?:small |quick |minor )?(?:correction|update)|updated|edit|actually|scratch that|i was wrong|heads up|fix|change of plans?)\s*[:,;.–—-]\s*",
     )
 });
 static CUE: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"(?i)\b(?:now|no longer|not anymore|any ?more|switched|migrated|moved|relocated|changed|instead|pushed|rescheduled|postponed|escalated|promoted|replaced|as of (?:today|now|this)|has shipped|these days|from now on|again|new address)\b",
+        r"(?i)\b(?:now|no longer|not anymore|any ?more|switched|migrated|moved|relocated|changed|instead|pushed|rescheduled|postponed|escalated|promoted|replaced|as of (?:today|now|this|last)|since (?:last|this|yesterday)|has shipped|these days|nowadays|from now on|starting today|effective immediately|again|new address|upgraded|transferred|reassigned)\b",
     )
 });
 static NEGATION: LazyLock<Regex> = LazyLock::new(|| {
     pattern(r"(?i)\b(?:not|no longer|never|no|stopped|quit|gave up|has given up|cannot|\w+n['’]t)\b")
 });
+/// "…, not blue": what it was taken for before.
+static CONTRAST: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"^(?P<c>[^,;]+), (?:and )?not [^,;]{1,40}?(?: any ?more)?$"));
+/// But not "is used to".
+static USED_TO: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"^(?:\p{Lu}[\w'’-]*|[Tt]he \w+)(?: \w+)? used to (?:\w+)"));
 static LEADERSHIP: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
         r"(?i)^(?:the )?(?:leadership|lead|management) (?:on|of|for) (?:the )?(?P<s>[\w'’& -]{2,50}?) (?:has )?changed[.:;,]\s+(?P<v>[A-Z][\w'’-]*)(?: [A-Z][\w'’-]*)? is (?:now )?the (?:new )?(?:team )?lead\b",
@@ -38,7 +47,11 @@ pub(crate) struct Clause {
     /// The words without negation and fillers, stemmed.
     pub(crate) core: Vec<String>,
     pub(crate) negated: bool,
+    /// What it says is over: "used to".
+    pub(crate) past: bool,
     pub(crate) slots: Vec<Slot>,
+    pub(crate) state: Option<State>,
+    pub(crate) liking: Option<Liking>,
 }
 
 /// A memory, read once, to be compared with many.
@@ -69,7 +82,11 @@ impl Statement {
         let text = text.trim();
         let lead = LEAD_CUE.find(text).map_or(0, |cue| cue.end());
         let body = &text[lead..];
-        let mut clauses: Vec<Clause> = sentences(body).into_iter().map(Clause::read).collect();
+        let mut clauses: Vec<Clause> = sentences(body)
+            .into_iter()
+            .flat_map(parts)
+            .map(Clause::read)
+            .collect();
         clauses.retain(|clause| !clause.words.is_empty());
         if let Some(found) = LEADERSHIP.captures(body) {
             let statement = format!("{} is now the lead of {}", &found["v"], &found["s"]);
@@ -88,7 +105,8 @@ impl Statement {
     /// What the statement is the one answer to, such as `residence of alice`: two statements with the same answer
     /// the same question, so that an answer needs only one of them.
     pub fn slot_key(&self) -> Option<String> {
-        let slot = self.clauses.iter().find_map(|clause| clause.slots.first())?;
+        let states = |clause: &'_ Clause| clause.slots.iter().find(|slot| !slot.ends).cloned();
+        let slot = self.clauses.iter().find_map(states)?;
         Some(format!("{} of {}", slot.kind.name(), slot.subject.join(" ")))
     }
 
@@ -101,6 +119,46 @@ impl Statement {
     }
 }
 
+/// What a sentence says about its speaker one after the other: "I live in Oslo now, I moved last week".
+fn parts(sentence: &str) -> Vec<&str> {
+    const BREAKS: &[&str] = &[
+        ", I ",
+        ", User ",
+        ", and I ",
+        ", and User ",
+        ", but I ",
+        ", but User ",
+        " but now ",
+        ", but now ",
+        " and now I ",
+        " and now User ",
+        ", so ",
+    ];
+    static DEPENDENT: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"(?i)\b(?:if|when|whenever|unless|although|though|before|while|because|whether|until|would|suppose|imagine|say|says|said|thinks?)\b",
+        )
+    });
+    let places = BREAKS
+        .iter()
+        .filter_map(|words| Some((sentence.find(words)?, *words)));
+    let Some((at, words)) = places.min_by_key(|(at, words)| (*at, std::cmp::Reverse(words.len()))) else {
+        return vec![sentence];
+    };
+    let (before, after) = (&sentence[..at], &sentence[at + words.len()..]);
+    if DEPENDENT.is_match(sentence) {
+        return vec![sentence];
+    }
+    // The speaker belongs to what follows.
+    let speaker = words
+        .trim_end()
+        .rsplit(' ')
+        .next()
+        .filter(|word| matches!(*word, "I" | "User"));
+    let after = speaker.map_or(after, |speaker| &sentence[at + words.len() - speaker.len() - 1..]);
+    vec![before, after.trim()]
+}
+
 impl Clause {
     fn read(sentence: &str) -> Clause {
         let sentence = sentence.trim_end_matches(['.', '!', '…', ' ', '。']);
@@ -109,7 +167,12 @@ impl Clause {
             Some(start) if start.eq_ignore_ascii_case("the user") => format!("User{}", &sentence[8..]),
             _ => sentence,
         };
-        let clause = capitalised(&sentence);
+        let clause = capitalised(&without_opening(&sentence));
+        let positive = CONTRAST.captures(&clause).map(|found| found["c"].to_owned());
+        // What is contrasted with is left out only where it is understood what is said instead.
+        let corrected = positive.filter(|positive| !slots(positive).is_empty());
+        let contrast = corrected.is_some();
+        let clause = corrected.unwrap_or(clause);
         let words = clause
             .split(|c: char| {
                 !(c.is_alphanumeric()
@@ -125,16 +188,22 @@ impl Clause {
             })
             .filter(|word| !word.is_empty() && !matches!(word.as_str(), "a" | "an" | "the"))
             .collect::<Vec<String>>();
-        let slots = if clause.len() <= 400 {
-            slots(&clause)
+        let (mut slots, state, liking) = if clause.len() <= 400 {
+            (slots(&clause), State::read(&clause), Liking::read(&clause))
         } else {
-            Vec::new()
+            (Vec::new(), None, None)
         };
+        if contrast {
+            slots.iter_mut().for_each(|slot| slot.change = true);
+        }
         Clause {
             core: core(&words),
             words,
             negated: NEGATION.is_match(&clause),
+            past: USED_TO.is_match(&clause),
             slots,
+            state,
+            liking,
         }
     }
 
@@ -163,6 +232,8 @@ mod tests {
     #[test]
     fn cues_are_heard() {
         assert!(Statement::read("Correction: it is at noon").correction);
+        let contrast = Statement::read("The standup is at 10:00, not 9:30.");
+        assert!(contrast.clauses[0].slots[0].change);
         assert!(Statement::read("Bob is now a vegan").cue);
         assert!(!Statement::read("Bob knows a vegan").cue);
         assert!(!Statement::read("Actually Bob is a vegan").correction);

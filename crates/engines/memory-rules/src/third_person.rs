@@ -4,7 +4,7 @@
 #[rustfmt::skip]
 const ADVERBS: &[&str] = &[
     "absolutely", "actually", "already", "also", "always", "both", "currently", "finally", "generally",
-    "just", "mostly", "never", "normally", "now", "often", "only", "personally", "rarely", "really",
+    "just", "longer", "mostly", "never", "no", "normally", "now", "often", "only", "personally", "rarely", "really",
     "recently", "sometimes", "still", "typically", "usually",
 ];
 
@@ -58,8 +58,9 @@ pub(crate) fn third_person(sentence: &str, subject: &str) -> String {
             // A letter or a numeral, not a person: "vitamin I.", "Elizabeth I,".
             "i" if core == "I" && (!after.trim().is_empty() && !after.starts_with(',')) => None,
             "i" => {
+                let spoke = speaking;
                 (verb_due, speaking) = (true, true);
-                if matches!(previous, "and" | "but") && out.contains(subject) && !next.is_empty() {
+                if matches!(previous, "and" | "but") && spoke && !next.is_empty() {
                     // "Alice lives in Oslo and I work": one subject serves both.
                     Some(String::new())
                 } else {
@@ -184,6 +185,11 @@ mod tests {
             ),
             ("My brother gave me a book", "Alice's brother gave Alice a book"),
             ("I quit my job", "Alice quit Alice's job"),
+            ("I no longer live in Oslo", "Alice no longer lives in Oslo"),
+            (
+                "My wife and I moved to Oslo",
+                "Alice's wife and Alice moved to Oslo",
+            ),
             ("I can swim", "Alice can swim"),
             ("I teach and fix bikes", "Alice teaches and fix bikes"),
             ("We moved to the US.", "Alice and others moved to the US."),

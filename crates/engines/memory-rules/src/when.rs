@@ -77,6 +77,11 @@ impl When {
         *self == When::default()
     }
 
+    /// Whether it says on which day.
+    pub(crate) fn names_a_day(&self) -> bool {
+        self.weekday.is_some() || self.date.is_some()
+    }
+
     /// Whether both name a part that differs.
     pub(crate) fn conflicts(&self, other: &When) -> bool {
         fn differ<T: PartialEq>(one: Option<T>, other: Option<T>) -> bool {

@@ -12,15 +12,16 @@ const FILLERS: &[&str] = &[
 
 /// Words that the negation itself is made of, and the auxiliaries that it brings along.
 const NEGATION_WORDS: &[&str] = &[
-    "are", "aren't", "be", "been", "can't", "cannot", "did", "didn't", "do", "does", "doesn't", "don't",
-    "gave", "given", "had", "hadn't", "has", "hasn't", "have", "haven't", "is", "isn't", "never", "no",
-    "not", "quit", "started", "starting", "stop", "stopped", "stopping", "stops", "to", "up", "used", "was",
-    "wasn't", "were", "weren't", "will", "won't", "wouldn't",
+    "are", "aren't", "be", "been", "being", "can", "can't", "cannot", "could", "couldn't", "did", "didn't",
+    "do", "does", "doesn't", "don't", "gave", "given", "had", "hadn't", "has", "hasn't", "have", "haven't",
+    "is", "isn't", "never", "no", "not", "quit", "started", "starting", "stop", "stopped", "stopping",
+    "stops", "to", "up", "used", "was", "wasn't", "were", "weren't", "will", "won't", "wouldn't",
 ];
 
 /// One clause denies exactly what the other affirms.
 pub(crate) fn negation(new: &Clause, old: &Clause, cue: bool) -> Option<Judgement> {
-    if new.negated == old.negated || new.words.len() > 16 || old.words.len() > 16 {
+    // What is over now was true before; that it was over once says nothing about now.
+    if old.past || (new.negated || new.past) == old.negated || new.words.len() > 16 || old.words.len() > 16 {
         return None;
     }
     let (new_core, old_core) = (&new.core, &old.core);
@@ -205,6 +206,9 @@ fn plain(words: &[String]) -> Vec<&str> {
 /// Enough of a stem to match "smokes" with "smoking".
 fn stem(word: &str) -> String {
     let word = word.strip_suffix("'s").unwrap_or(word);
+    if matches!(word, "use" | "uses" | "used" | "using") {
+        return "use".to_owned();
+    }
     for ending in ["ing", "ied", "ies", "ed", "es", "s", "e", "y"] {
         if let Some(stem) = word.strip_suffix(ending).filter(|stem| stem.chars().count() >= 3) {
             // "stopping", "planned".

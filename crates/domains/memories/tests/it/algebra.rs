@@ -8,10 +8,10 @@ use pentad_identity::Plan;
 use pentad_kernel::Timestamp;
 use pentad_memories::{Axes, ListQuery, NewMemory, Query, Supersession, Tenant};
 use pentad_store::testing::TestDb;
-use pentad_store::{Db, both_engines};
+use pentad_store::{Db, both_engines, with_reader};
 use proptest::prelude::*;
 
-use crate::world::{World, at, fact, superseding, tenant};
+use crate::world::{World, at, fact, history, superseding, tenant};
 
 /// One step of a history. Instants are seconds after its start.
 #[derive(Clone, Debug)]
@@ -206,6 +206,7 @@ impl Replay {
                 let query = Query {
                     axes,
                     tenant: self.tenant.clone(),
+                    limit: 100,
                     ..Query::of("fact number")
                 };
                 let answer = self
@@ -214,13 +215,35 @@ impl Replay {
                     .query(&self.world.actor, &query)
                     .await
                     .unwrap();
-                let shown = self.expected(axes, false).len();
-                assert_eq!(
-                    answer.memories_searched, shown,
-                    "a query sees what a list shows: {axes:?}"
-                );
+                let mut shown = self.expected(axes, false);
+                let mut found: Vec<String> = answer.evidence.into_iter().map(|it| it.memory.id).collect();
+                shown.sort_unstable();
+                found.sort_unstable();
+                assert_eq!(found, shown, "a query sees what a list shows: {axes:?}");
+                assert_eq!(answer.memories_searched, shown.len());
             }
         }
+    }
+
+    /// What is believed of a memory at one instant of the transaction clock is one thing: its versions follow each
+    /// other without gap and without overlap, the last one open.
+    async fn check_versions(&self) {
+        let count = async |sql: &'static str| -> i64 {
+            with_reader!(self.world.db, |conn| sqlx::query_scalar(sql)
+                .fetch_one(conn)
+                .await)
+            .unwrap()
+        };
+        let overlaps = "SELECT COUNT(*) FROM memory_versions AS a JOIN memory_versions AS b
+            ON a.memory = b.memory AND a.version < b.version AND a.tx_from < b.tx_to AND b.tx_from < a.tx_to";
+        assert_eq!(count(overlaps).await, 0);
+        let unfollowed = "SELECT COUNT(*) FROM memory_versions AS a WHERE a.tx_to < 9223372036854775807
+            AND NOT EXISTS (SELECT 1 FROM memory_versions AS b WHERE b.memory = a.memory AND b.tx_from = a.tx_to)";
+        assert_eq!(count(unfollowed).await, 0);
+        let closed =
+            "SELECT COUNT(*) FROM memories AS m WHERE 1 <> (SELECT COUNT(*) FROM memory_versions AS v
+            WHERE v.memory = m.memory AND v.tx_to = 9223372036854775807)";
+        assert_eq!(count(closed).await, 0);
     }
 
     async fn check_timelines(&self) {
@@ -238,13 +261,18 @@ impl Replay {
     }
 }
 
-fn run(history: &[Step], later: &[Step]) {
+fn run(postgres: bool, history: &[Step], later: &[Step]) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
     runtime.block_on(async {
-        let database = TestDb::sqlite().await;
+        let database = if postgres {
+            TestDb::postgres().await
+        } else {
+            Some(TestDb::sqlite().await)
+        };
+        let Some(database) = database else { return };
         let world = World::new(database.db()).await;
         let start = world.now();
         let mut replay = Replay {
@@ -275,6 +303,7 @@ fn run(history: &[Step], later: &[Step]) {
         );
         assert_eq!(after, before, "the past is settled");
         replay.check().await;
+        replay.check_versions().await;
         replay.check_timelines().await;
     });
 }
@@ -287,7 +316,19 @@ proptest! {
         history in prop::collection::vec(step(), 4..14),
         later in prop::collection::vec(step(), 2..8),
     ) {
-        run(&history, &later);
+        run(false, &history, &later);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_read_is_the_replay_of_the_history_on_postgres(
+        history in prop::collection::vec(step(), 4..14),
+        later in prop::collection::vec(step(), 2..8),
+    ) {
+        run(true, &history, &later);
     }
 }
 
@@ -327,17 +368,24 @@ both_engines! {
 
     async fn the_past_does_not_move_while_others_write(db: Db) {
         let world = World::new(db).await;
-        world.add("fact 0").await;
+        let mut early = Vec::new();
+        for writer in 0..4 {
+            early.push(world.add(&format!("early fact of {writer}")).await);
+        }
         world.wait();
         let asked = world.now();
         let writers: Vec<_> = (0..4)
             .map(|writer| {
                 let (memories, actor, clock) = (world.another_process(), world.actor.clone(), world.clock.clone());
+                let mut last = early[writer].clone();
                 tokio::spawn(async move {
                     for number in 0..10 {
                         clock.advance_micros(1);
                         let new = fact(&format!("fact {number} of {writer}"));
-                        memories.add(&actor, &Plan::default(), new).await.unwrap();
+                        let next = memories.add(&actor, &Plan::default(), new).await.unwrap().memory_ids.remove(0);
+                        let supersession = Supersession { superseded_by: Some(next.clone()), valid_to: None };
+                        memories.supersede(&actor, &last, &supersession).await.unwrap();
+                        last = next;
                     }
                 })
             })
@@ -351,8 +399,9 @@ both_engines! {
         }
         assert_eq!(world.decisions(at(None, Some(asked))).await, first);
         world.wait();
-        let all = world.list(ListQuery::default()).await;
-        assert_eq!(all.len(), 41);
+        assert_eq!(world.list(ListQuery::default()).await.len(), 4);
+        let all = world.list(history()).await;
+        assert_eq!(all.len(), 44);
         assert!(all.windows(2).all(|pair| pair[0].created_at > pair[1].created_at), "no instant comes twice");
     }
 

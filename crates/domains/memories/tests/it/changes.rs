@@ -174,6 +174,65 @@ both_engines! {
         assert!(current.contains("Oslo") && !current.contains("Berlin"), "{current}");
     }
 
+    async fn what_is_repeated_still_contradicts_the_rest(db: Db) {
+        let world = World::new(db).await;
+        let berlin = world.add("Alice lives in Berlin.").await;
+        // Nobody looked when this was said, so Berlin stayed.
+        let lisbon = world.add("Alice moved to Lisbon.").await;
+        world.wait();
+        let added = world.write(superseding(fact("Alice lives in Lisbon now."))).await;
+        assert_eq!((added.duplicate, &added.memory_ids[0]), (true, &lisbon));
+        let found = added.auto_supersede[0].supersession.clone().unwrap();
+        assert_eq!(found.old_memory_id, berlin);
+        world.wait();
+        assert_eq!(world.decisions(ListQuery::default()).await, ["Alice moved to Lisbon."]);
+        let old = world.memories.memory(&world.actor, &berlin).await.unwrap();
+        assert_eq!(old.superseded_by, Some(lisbon));
+    }
+
+    async fn a_repetition_within_a_conversation_hides_no_contradiction(db: Db) {
+        let world = World::new(db).await;
+        world.add("Alice lives in Berlin.").await;
+        world.wait();
+        let added = world
+            .write(superseding(said("My name is Alice. I live in Berlin. I moved to Lisbon. I live in Lisbon now.")))
+            .await;
+        assert_eq!(added.saved_count, 2, "{added:?}");
+        world.wait();
+        assert_eq!(
+            world.decisions(ListQuery::default()).await,
+            ["Alice moved to Lisbon.", "The user's name is Alice."]
+        );
+    }
+
+    async fn everything_that_is_contradicted_is_retired(db: Db) {
+        let world = World::new(db).await;
+        for text in ["Alice lives in Berlin.", "Alice lives in Hamburg.", "Alice lives in Oslo with two cats."] {
+            world.add(text).await;
+        }
+        world.write(superseding(fact("Alice moved to Lisbon."))).await;
+        world.wait();
+        let current = world.decisions(ListQuery::default()).await;
+        assert_eq!(current, ["Alice moved to Lisbon.", "Alice lives in Oslo with two cats."]);
+    }
+
+    async fn who_told_their_name_once_keeps_it(db: Db) {
+        let world = World::new(db).await;
+        let first = world.write(superseding(said("I'm Alice and I live in Berlin."))).await;
+        assert_eq!(first.saved_count, 2);
+        world.wait();
+        world.write(superseding(said("I just moved to Lisbon."))).await;
+        world.wait();
+        let current = world.decisions(ListQuery::default()).await;
+        assert_eq!(current, ["Alice just moved to Lisbon.", "The user's name is Alice."]);
+        // In another tenant somebody else speaks.
+        let elsewhere = NewMemory { tenant: tenant("other"), ..said("I just moved to Rome.") };
+        world.write(elsewhere).await;
+        world.wait();
+        let query = ListQuery { tenant: tenant("other"), ..ListQuery::default() };
+        assert_eq!(world.decisions(query).await, ["User just moved to Rome."]);
+    }
+
     async fn excluded_categories_and_other_tenants_are_left_alone(db: Db) {
         let world = World::new(db).await;
         world.add("Alice is allergic to penicillin.").await;
@@ -227,6 +286,66 @@ both_engines! {
         let events = memories.export_events(&eve, 0, 100).await.unwrap();
         assert!(events.iter().all(|event| event.memory_id == mine));
         assert_eq!(memories.plan_status(&eve, &Plan::default()).await.unwrap().writes_used, 1);
+    }
+
+    async fn what_others_store_changes_nothing_that_is_shown(db: Db) {
+        let world = World::new(db).await;
+        let eve = world.stranger().await;
+        for number in 0..4 {
+            world.add(&format!("Alice planted tulip number {number}.")).await;
+        }
+        world.wait();
+        let page = ListQuery { limit: 2, ..ListQuery::default() };
+        let query = Query { include_proof: true, ..Query::of("Who planted tulips?") };
+        let seen = async || {
+            let (memories, actor) = (&world.memories, &world.actor);
+            let answer = memories.query(actor, &query).await.unwrap();
+            let evidence: Vec<(String, f32)> =
+                answer.evidence.iter().map(|it| (it.memory.id.clone(), it.similarity)).collect();
+            (
+                memories.list(actor, &page).await.unwrap(),
+                (answer.answer_with_citations, evidence, answer.memories_searched, answer.proof),
+                memories.usage(actor).await.unwrap(),
+                memories.export_events(actor, 0, 100).await.unwrap(),
+                memories.plan_status(actor, &Plan::default()).await.unwrap(),
+            )
+        };
+        let before = seen().await;
+        for number in 0..30 {
+            // The same words, so that statistics that were shared would move, in tenants of the same and another name.
+            let text = format!("Alice planted tulip number {number} and Bob planted a rose.");
+            let new = NewMemory { tenant: tenant(["t", "u"][number % 2]), ..fact(&text) };
+            world.memories.add(&eve, &Plan::default(), new).await.unwrap();
+            world.memories.add(&eve, &Plan::default(), superseding(fact(&text))).await.unwrap();
+        }
+        assert_eq!(seen().await, before);
+        assert_eq!(world.another_process().list(&world.actor, &page).await.unwrap(), before.0);
+        // A cursor of one's own tells nothing either: what is stored between two lists does not show in it.
+        let cursor = |page: &pentad_memories::Page| page.next_cursor.clone().unwrap();
+        let mine = cursor(&before.0);
+        let last = &before.0.memories[1];
+        let (created, from) = (last.created_at.as_micros(), last.created_at.as_micros());
+        assert_eq!(mine, pentad_kernel::cursor::encode(&(from, created)), "instants of the account's own");
+    }
+
+    async fn a_page_goes_on_where_the_last_memory_was_erased(db: Db) {
+        let world = World::new(db).await;
+        for number in 0..6 {
+            world.add(&format!("fact {number}")).await;
+        }
+        world.wait();
+        for axes in [Axes::default(), Axes { valid: Some(world.now()), transaction: None }] {
+            let page = async |cursor| {
+                let query = ListQuery { limit: 2, axes, cursor, ..ListQuery::default() };
+                world.memories.list(&world.actor, &query).await.unwrap()
+            };
+            let first = page(None).await;
+            world.memories.erase(&world.actor, &first.memories[1].id).await.unwrap();
+            let second = page(first.next_cursor).await;
+            let shown: Vec<_> = second.memories.iter().map(|memory| &memory.decision).collect();
+            let expected = if axes == Axes::default() { ["fact 3", "fact 2"] } else { ["fact 2", "fact 1"] };
+            assert_eq!(shown, expected);
+        }
     }
 
     async fn foreign_identifiers_can_be_made_unknown_ones(db: Db) {

@@ -4,6 +4,7 @@
 
 mod algebra;
 mod changes;
+mod erasure;
 mod models;
 mod provider;
 mod questions;
