@@ -8,6 +8,7 @@
 )]
 
 mod blocks;
+mod demo;
 mod documentation;
 mod kill;
 mod memory_of_a_push;

@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, Path};
 use pentad_grep_sessions::{GrepSessions, SessionId};
-use pentad_http_kit::{Access, Endpoint, Fault, Form, Principal, Query, endpoint};
+use pentad_http_kit::{Access, Endpoint, Fault, Form, Principal, Query, Surface, endpoint};
 
 use crate::upload::{self, UploadForm};
 use crate::wire::{CreatedSession, DeletedSession, RestartedSession, SessionAnswer, SessionList};
@@ -181,10 +181,10 @@ async fn restart(
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
-        endpoint!(create, Access::Key(WRITE)).shared(),
-        endpoint!(list, Access::Key(READ)).shared(),
-        endpoint!(describe, Access::Key(READ)).shared(),
-        endpoint!(stop, Access::Key(WRITE)).shared(),
+        endpoint!(create, Access::Key(WRITE)).shared_with(&[Surface::Sync]),
+        endpoint!(list, Access::Key(READ)).shared_with(&[Surface::Sync]),
+        endpoint!(describe, Access::Key(READ)).shared_with(&[Surface::Sync]),
+        endpoint!(stop, Access::Key(WRITE)).shared_with(&[Surface::Sync]),
         endpoint!(restart, Access::Key(WRITE)),
     ]
 }
