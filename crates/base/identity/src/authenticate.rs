@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use moka::sync::Cache;
-use pentad_kernel::{Actor, ActorKind, Classify, ErrorKind, KeyId, Timestamp, secret};
+use pentad_kernel::{Actor, ActorKind, Classify, ErrorKind, KeyId, Timestamp, UserId, secret};
 use pentad_store::{Tx, affected, with_reader, with_tx};
 
 use crate::keys::{KeyRow, TOUCH, key_columns};
@@ -107,6 +107,7 @@ type LastUse = (Timestamp, Option<IpAddr>);
 #[derive(Clone, Debug)]
 pub(crate) struct Callers {
     by_secret_hash: Cache<[u8; 32], Arc<Caller>>,
+    effective_plans: Cache<UserId, PlanName>,
     used: Arc<Mutex<HashMap<KeyId, LastUse>>>,
     seen_version: Arc<Mutex<Option<i64>>>,
 }
@@ -118,9 +119,29 @@ impl Default for Callers {
                 .max_capacity(REMEMBERED)
                 .time_to_live(BELIEVED)
                 .build(),
+            effective_plans: Cache::builder()
+                .max_capacity(REMEMBERED)
+                .time_to_live(BELIEVED)
+                .build(),
             used: Arc::default(),
             seen_version: Arc::default(),
         }
+    }
+}
+
+impl Callers {
+    /// The plan that was found for a user, if it is remembered.
+    pub(crate) fn effective_plan(&self, user: &UserId) -> Option<PlanName> {
+        self.effective_plans.get(user)
+    }
+
+    pub(crate) fn remember_effective_plan(&self, user: &UserId, plan: PlanName) {
+        self.effective_plans.insert(user.clone(), plan);
+    }
+
+    fn forget(&self) {
+        self.by_secret_hash.invalidate_all();
+        self.effective_plans.invalidate_all();
     }
 }
 
@@ -251,7 +272,7 @@ impl Identity {
         Ok(Caller {
             actor: Actor {
                 kind: ActorKind::Local,
-                user: pentad_kernel::UserId::new("local"),
+                user: UserId::new("local"),
                 email: String::new(),
                 organisation: organisation.id,
                 key: None,
@@ -325,7 +346,7 @@ impl Identity {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         if seen.replace(version) != Some(version) {
-            self.callers.by_secret_hash.invalidate_all();
+            self.callers.forget();
         }
         Ok(())
     }
@@ -341,7 +362,7 @@ impl Identity {
             .await
             .map(affected))?;
         tx.commit().await?;
-        self.callers.by_secret_hash.invalidate_all();
+        self.callers.forget();
         Ok(())
     }
 }

@@ -32,6 +32,7 @@
 //! - Where the engines truly differ, an explicit two-armed `match` in a module called `dialect`.
 //! - Inside a write transaction nothing is awaited but the database.
 
+mod connections;
 mod db;
 mod error;
 mod lease;
@@ -39,6 +40,7 @@ mod migrate;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use connections::{Connection, Connections};
 pub use db::{Db, Durability, Engine, Options, Outcome, Sqlite, Tx, affected};
 pub use error::Error;
 pub use lease::Lease;

@@ -62,13 +62,17 @@ fn of_storage() -> Vec<Endpoint> {
     vec![
         endpoint!(list_kv_keys, READ),
         endpoint!(get_kv_value, READ).tail(),
-        endpoint!(put_kv_value, WRITE).body_limit(VALUE_BODY).tail(),
+        endpoint!(put_kv_value, WRITE)
+            .body_limit("kv_value_bytes", VALUE_BODY)
+            .tail(),
         endpoint!(delete_kv_key, WRITE).tail(),
-        endpoint!(query_d1, READ).body_limit(STATEMENT_BODY),
-        endpoint!(exec_d1, WRITE).body_limit(STATEMENT_BODY),
+        endpoint!(query_d1, READ).body_limit("d1_statement_bytes", STATEMENT_BODY),
+        endpoint!(exec_d1, WRITE).body_limit("d1_statement_bytes", STATEMENT_BODY),
         endpoint!(list_r2_objects, READ),
         endpoint!(get_r2_object, READ).tail(),
-        endpoint!(put_r2_object, WRITE).body_limit(OBJECT_BODY).tail(),
+        endpoint!(put_r2_object, WRITE)
+            .body_limit("r2_object_bytes", OBJECT_BODY)
+            .tail(),
         endpoint!(delete_r2_object, WRITE).tail(),
     ]
 }
