@@ -45,5 +45,5 @@ assert ran.stdout == "42\n", ran
 put_kv_value.sync("smoke", "python", client=client, body=ExecKvPut(value="there"))
 assert get_kv_value.sync("smoke", "python", client=client).value == "there"
 
-assert list_runs.sync(client=client).runs == []
+assert isinstance(list_runs.sync(client=client)["runs"], list)
 print("each API answers")

@@ -17,7 +17,7 @@ use tally::Tally;
 /// Check and test everything, as CI does.
 ///
 /// In this order: installs the programs that tests start (as root, where apt-get is there; else says
-/// what to install); format; layers; lints; OpenAPI documents; unit and integration tests on SQLite
+/// what to install); format; layers; lints; documentation; OpenAPI documents; unit and integration tests on SQLite
 /// and on a PostgreSQL server of its own, pages in Chromium, hostile programs in Python, Node, TypeScript, Go
 /// and Deno; made-up requests compared with the documents; the examples in the documentation. Runs
 /// tests with cargo nextest where that is installed, else with cargo test. What is missing fails: no
