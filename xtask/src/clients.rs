@@ -30,7 +30,7 @@ pub(crate) fn run_all(workspace: &Workspace, _: &Arguments) -> anyhow::Result<()
 pub(crate) fn check_built(workspace: &Workspace) -> anyhow::Result<()> {
     let folder = workspace.target().join("tests/clients");
     std::fs::create_dir_all(&folder)?;
-    let server = FreshServer::start(workspace)?;
+    let server = FreshServer::start(workspace, "debug")?;
     in_python(workspace, &folder.join("python"), &server)?;
     in_typescript(workspace, &folder.join("typescript"), &server)
 }

@@ -81,7 +81,7 @@ fn check(
     further: &[&str],
 ) -> anyhow::Result<()> {
     let programs = python::with(workspace, "schemathesis", &[PACKAGE])?;
-    let server = FreshServer::start(workspace)?;
+    let server = FreshServer::start(workspace, "debug")?;
     let folder = tempfile::tempdir()?;
     std::fs::write(folder.path().join("schemathesis.toml"), CONFIGURATION)?;
     let mut failed = Vec::new();

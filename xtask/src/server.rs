@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 use crate::runtimes;
 use crate::workspace::Workspace;
 
-/// A first start of the program that was built last. Dropped, it is gone with everything it stored.
+/// A first start of the program. Dropped, it is gone with everything it stored.
 pub(crate) struct FreshServer {
     process: Child,
     folder: tempfile::TempDir,
@@ -18,14 +18,15 @@ pub(crate) struct FreshServer {
 }
 
 impl FreshServer {
-    /// Starts it on a free port and reads what it prints: its address and, once, the key.
+    /// Starts the program that the profile `debug` or `fast` built last on a free port, and reads what it
+    /// prints: its address and, once, the key.
     ///
     /// # Errors
     /// When it ends before it serves; the message is the end of its log.
-    pub(crate) fn start(workspace: &Workspace) -> anyhow::Result<Self> {
+    pub(crate) fn start(workspace: &Workspace, profile: &str) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let log = folder.path().join("log");
-        let mut process = Command::new(workspace.target().join("debug/pentad"))
+        let mut process = Command::new(workspace.target().join(profile).join("pentad"))
             .args(["serve", "--listen", "127.0.0.1:0"])
             .current_dir(folder.path())
             .env(runtimes::VARIABLE, runtimes::directories(workspace)?)

@@ -9,7 +9,8 @@ use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, Responder as _};
 use pentad_grep_sessions::GrepSessions;
 use pentad_http_identity::Me;
 use pentad_http_kit::{
-    Access, Endpoint, Fault, Form, Gate, JsonBody, Principal, Query, RequestContext, Surface, endpoint,
+    Access, Either, Endpoint, Fault, Form, Gate, JsonBody, Principal, Query, RequestContext, Surface,
+    endpoint,
 };
 use pentad_http_sync::{EditSession, SessionAnswer, UploadedAnswer};
 use pentad_identity::KeyFamily;
@@ -23,27 +24,6 @@ const SESSIONS: &[Surface] = &[Surface::Grep, Surface::Sync];
 /// The surface of a session by the form of its identifier.
 fn surface_of_id(id: &str) -> Surface {
     if is_uuid(id) { Surface::Grep } else { Surface::Sync }
-}
-
-/// Answers that are one of two, for the document: what is sent is the one or the other.
-macro_rules! either {
-    ($($name:ident as $schema:ident = $grep:ty | $sync:ty;)*) => {
-        $(#[derive(Debug, utoipa::ToSchema)]
-        #[schema(as = gateway::$schema)]
-        #[serde(untagged)]
-        #[expect(dead_code, reason = "the document is made from it")]
-        enum $name {
-            Grep($grep),
-            Sync(Box<$sync>),
-        })*
-    };
-}
-
-either! {
-    OpenedSession as OpenedSession = pentad_http_grep::CreatedSession | UploadedAnswer;
-    SessionPage as SessionPage = pentad_http_grep::SessionList | pentad_http_sync::SessionList;
-    DescribedSession as Session = pentad_http_grep::SessionAnswer | SessionAnswer;
-    ClosedSession as ClosedSession = pentad_http_grep::DeletedSession | SessionAnswer;
 }
 
 /// Either `files`, which opens a grep session, or `file`, which stores an agent session.
@@ -85,7 +65,7 @@ fn meant_for(request: &HttpRequest, surface: Surface) {
            ("title" = Option<String>, Query, description = "For an agent session: its title, at most 500 characters."),
            ("tags" = Option<String>, Query, description = "For an agent session: its tags, a JSON array of at most 20 texts.")),
     request_body(content_type = "multipart/form-data", content = SessionForm),
-    responses((status = 201, description = "The session is open, or stored.", body = OpenedSession),
+    responses((status = 201, description = "The session is open, or stored.", body = inline(Either<pentad_http_grep::CreatedSession, UploadedAnswer>)),
               (status = 400, description = "The form, a file name, a field or an archive is refused."),
               (status = 413, description = "The upload is larger than a limit, which the message names."),
               (status = 422, description = "A parameter of an agent session is out of its bounds."),
@@ -135,7 +115,7 @@ async fn open_session(
            ("sort" = Option<String>, Query, description = "Of agent sessions: `updated_at` (default) or `model`."),
            ("order" = Option<String>, Query, description = "Of agent sessions: `desc` (default) or `asc`."),
            ("deleted" = Option<bool>, Query, description = "The trash of agent sessions instead.")),
-    responses((status = 200, description = "One page.", body = SessionPage),
+    responses((status = 200, description = "One page.", body = inline(Either<pentad_http_grep::SessionList, pentad_http_sync::SessionList>)),
               (status = 400, description = "A parameter is out of its bounds.")))]
 async fn list_sessions(
     request: HttpRequest,
@@ -162,7 +142,7 @@ async fn list_sessions(
 /// A UUID names a grep session; `ses_…` or an alias names an agent session.
 #[utoipa::path(get, path = "/api/v1/sessions/{id}", tag = "grep",
     params(("id" = String, Path, description = "The session.", example = "3fa85f64-5717-4562-b3fc-2c963f66afa6")),
-    responses((status = 200, description = "The session.", body = DescribedSession),
+    responses((status = 200, description = "The session.", body = inline(Either<pentad_http_grep::SessionAnswer, SessionAnswer>)),
               (status = 400, description = "That is neither an identifier nor an alias."),
               (status = 404, description = "There is no such session.")))]
 async fn describe_session(
@@ -194,7 +174,7 @@ async fn describe_session(
     params(("id" = String, Path, description = "The session.", example = "3fa85f64-5717-4562-b3fc-2c963f66afa6"),
            ("permanently" = Option<bool>, Query, description = "Grep: delete stored files for good. Default false."),
            ("scope" = Option<String>, Query, description = "Of an agent session: `cloud` (default) or `everywhere`.")),
-    responses((status = 200, description = "It is done.", body = ClosedSession),
+    responses((status = 200, description = "It is done.", body = inline(Either<pentad_http_grep::DeletedSession, SessionAnswer>)),
               (status = 400, description = "A parameter is refused."),
               (status = 404, description = "There is no such session.")))]
 async fn delete_session(

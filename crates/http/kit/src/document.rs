@@ -1,6 +1,7 @@
 //! What the documents say of every operation beyond its own annotation.
 
 use std::collections::BTreeMap;
+use std::marker::PhantomData;
 
 use actix_web::http::Method;
 use serde_json::{Value, json};
@@ -45,6 +46,36 @@ impl PartialSchema for Events {
 }
 
 impl ToSchema for Events {}
+
+/// The one or the other, for annotations of what two surfaces answer at one place:
+/// `body = inline(Either<One, Other>)`.
+#[derive(Clone, Copy, Debug)]
+pub struct Either<One, Other>(PhantomData<(One, Other)>);
+
+impl<One: ToSchema, Other: ToSchema> PartialSchema for Either<One, Other> {
+    fn schema() -> RefOr<Schema> {
+        any_of([One::name(), Other::name()])
+    }
+}
+
+impl<One: ToSchema, Other: ToSchema> ToSchema for Either<One, Other> {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((One::name().into_owned(), One::schema()));
+        One::schemas(schemas);
+        schemas.push((Other::name().into_owned(), Other::schema()));
+        Other::schemas(schemas);
+    }
+}
+
+/// An answer may have several of the forms at once, for example an empty list.
+fn any_of(names: impl IntoIterator<Item = impl Into<String>>) -> RefOr<Schema> {
+    let mut any = AnyOf::new();
+    any.items = names
+        .into_iter()
+        .map(|name| RefOr::Ref(Ref::from_schema_name(name)))
+        .collect();
+    RefOr::T(Schema::AnyOf(any))
+}
 
 impl SurfaceRoutes {
     /// The surface's own document: what a client generator wants.
@@ -219,14 +250,9 @@ const fn refusals_of_bodies(surface: Surface, is_json: bool) -> &'static [(&'sta
 
 /// An error in the envelope of one of the surfaces.
 fn failure(surfaces: &[Surface]) -> RefOr<Schema> {
-    let envelope = |surface: &Surface| RefOr::Ref(Ref::from_schema_name(error_schema_name(*surface)));
     match surfaces {
-        [surface] => envelope(surface),
-        several => {
-            let mut any = AnyOf::new();
-            any.items = several.iter().map(envelope).collect();
-            RefOr::T(Schema::AnyOf(any))
-        }
+        [surface] => RefOr::Ref(Ref::from_schema_name(error_schema_name(*surface))),
+        several => any_of(several.iter().map(|surface| error_schema_name(*surface))),
     }
 }
 

@@ -40,7 +40,7 @@ mod query;
 mod surface;
 
 pub use access::Access;
-pub use document::{Binary, Events, add_security_schemes};
+pub use document::{Binary, Either, Events, add_security_schemes};
 pub use edge::{RequestContext, edge};
 pub use endpoint::{Endpoint, SurfaceRoutes};
 pub use envelope::render;
