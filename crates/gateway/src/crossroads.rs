@@ -26,6 +26,11 @@ fn surface_of_id(id: &str) -> Surface {
     if is_uuid(id) { Surface::Grep } else { Surface::Sync }
 }
 
+type OpenedSession = Either<pentad_http_grep::CreatedSession, UploadedAnswer>;
+type SessionPage = Either<pentad_http_grep::SessionList, pentad_http_sync::SessionList>;
+type DescribedSession = Either<pentad_http_grep::SessionAnswer, SessionAnswer>;
+type ClosedSession = Either<pentad_http_grep::DeletedSession, SessionAnswer>;
+
 /// Either `files`, which opens a grep session, or `file`, which stores an agent session.
 #[derive(Debug, utoipa::ToSchema)]
 #[schema(as = gateway::SessionForm)]
@@ -65,7 +70,7 @@ fn meant_for(request: &HttpRequest, surface: Surface) {
            ("title" = Option<String>, Query, description = "For an agent session: its title, at most 500 characters."),
            ("tags" = Option<String>, Query, description = "For an agent session: its tags, a JSON array of at most 20 texts.")),
     request_body(content_type = "multipart/form-data", content = SessionForm),
-    responses((status = 201, description = "The session is open, or stored.", body = inline(Either<pentad_http_grep::CreatedSession, UploadedAnswer>)),
+    responses((status = 201, description = "The session is open, or stored.", body = inline(OpenedSession)),
               (status = 400, description = "The form, a file name, a field or an archive is refused."),
               (status = 413, description = "The upload is larger than a limit, which the message names."),
               (status = 422, description = "A parameter of an agent session is out of its bounds."),
@@ -115,7 +120,7 @@ async fn open_session(
            ("sort" = Option<String>, Query, description = "Of agent sessions: `updated_at` (default) or `model`."),
            ("order" = Option<String>, Query, description = "Of agent sessions: `desc` (default) or `asc`."),
            ("deleted" = Option<bool>, Query, description = "The trash of agent sessions instead.")),
-    responses((status = 200, description = "One page.", body = inline(Either<pentad_http_grep::SessionList, pentad_http_sync::SessionList>)),
+    responses((status = 200, description = "One page.", body = inline(SessionPage)),
               (status = 400, description = "A parameter is out of its bounds.")))]
 async fn list_sessions(
     request: HttpRequest,
@@ -142,7 +147,7 @@ async fn list_sessions(
 /// A UUID names a grep session; `ses_…` or an alias names an agent session.
 #[utoipa::path(get, path = "/api/v1/sessions/{id}", tag = "grep",
     params(("id" = String, Path, description = "The session.", example = "3fa85f64-5717-4562-b3fc-2c963f66afa6")),
-    responses((status = 200, description = "The session.", body = inline(Either<pentad_http_grep::SessionAnswer, SessionAnswer>)),
+    responses((status = 200, description = "The session.", body = inline(DescribedSession)),
               (status = 400, description = "That is neither an identifier nor an alias."),
               (status = 404, description = "There is no such session.")))]
 async fn describe_session(
@@ -174,7 +179,7 @@ async fn describe_session(
     params(("id" = String, Path, description = "The session.", example = "3fa85f64-5717-4562-b3fc-2c963f66afa6"),
            ("permanently" = Option<bool>, Query, description = "Grep: delete stored files for good. Default false."),
            ("scope" = Option<String>, Query, description = "Of an agent session: `cloud` (default) or `everywhere`.")),
-    responses((status = 200, description = "It is done.", body = inline(Either<pentad_http_grep::DeletedSession, SessionAnswer>)),
+    responses((status = 200, description = "It is done.", body = inline(ClosedSession)),
               (status = 400, description = "A parameter is refused."),
               (status = 404, description = "There is no such session.")))]
 async fn delete_session(

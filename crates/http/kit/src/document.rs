@@ -47,8 +47,8 @@ impl PartialSchema for Events {
 
 impl ToSchema for Events {}
 
-/// The one or the other, for annotations of what two surfaces answer at one place:
-/// `body = inline(Either<One, Other>)`.
+/// The one or the other, for annotations of what two surfaces answer at one place: `body = inline(Name)`, where
+/// `Name` is an alias of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Either<One, Other>(PhantomData<(One, Other)>);
 
