@@ -181,7 +181,8 @@ async fn describe_session(
            ("scope" = Option<String>, Query, description = "Of an agent session: `cloud` (default) or `everywhere`.")),
     responses((status = 200, description = "It is done.", body = inline(ClosedSession)),
               (status = 400, description = "A parameter is refused."),
-              (status = 404, description = "There is no such session.")))]
+              (status = 404, description = "There is no such session."),
+              (status = 410, description = "The agent session is in the trash already.")))]
 async fn delete_session(
     request: HttpRequest,
     sessions: Data<GrepSessions>,

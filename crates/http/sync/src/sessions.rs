@@ -160,7 +160,8 @@ pub async fn upload_session(
     responses((status = 201, description = "The session is stored.", body = UploadedAnswer),
               (status = 400, description = "The archive is refused."),
               (status = 413, description = "The archive, or a file in it, is too large."),
-              (status = 422, description = "A parameter is out of its bounds.")))]
+              (status = 422, description = "A parameter is out of its bounds."),
+              (status = 503, description = "The form is that of a grep session, and there is no room for it.")))]
 async fn upload(
     request: HttpRequest,
     sync: Data<SessionSync>,
@@ -209,7 +210,8 @@ pub async fn delete_session(
     responses((status = 200, description = "The session is in the trash.", body = SessionAnswer),
               (status = 400, description = "There is no such scope."),
               (status = 404, description = "There is no such session."),
-              (status = 410, description = "It is in the trash already.")))]
+              (status = 410, description = "It is in the trash already."),
+              (status = 422, description = "A parameter is out of its bounds.")))]
 async fn delete(
     sync: Data<SessionSync>,
     principal: Principal,
