@@ -10,6 +10,7 @@
 mod blocks;
 mod demo;
 mod documentation;
+mod end_of_runs;
 mod kill;
 mod memory_of_a_push;
 mod output;
