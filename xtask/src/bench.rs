@@ -1,5 +1,6 @@
 //! `cargo xtask bench`.
 
+mod all;
 mod execution;
 mod original_sync;
 
@@ -31,6 +32,8 @@ pub(crate) struct Arguments {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum What {
+    /// All but the soak, and what they print into docs/benchmarks.md, with the machine and the versions.
+    All,
     /// The engine of grep sessions, beside ripgrep, csearch and fff.
     Grep,
     /// Grep sessions over HTTP, beside the gateway's smallest answer.
@@ -83,7 +86,7 @@ impl What {
     /// The benchmark, where it is a program of its own.
     const fn benchmark(self) -> Option<Benchmark> {
         match self {
-            Self::Memories | Self::Exec => None,
+            Self::All | Self::Memories | Self::Exec => None,
             Self::Runs => Some(Benchmark {
                 manifest: "crates/domains/runs/bench/Cargo.toml",
                 program: "pentad-runs-bench",
@@ -140,8 +143,10 @@ impl What {
 }
 
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<()> {
-    if matches!(arguments.what, What::Exec) {
-        return execution::run(workspace, &arguments.arguments);
+    match arguments.what {
+        What::All => return all::run(workspace),
+        What::Exec => return execution::run(workspace, &arguments.arguments),
+        _ => {}
     }
     let Some(benchmark) = arguments.what.benchmark() else {
         let mut command = workspace.cargo(&["bench", "-p", "pentad-memories", "--bench", "memories", "--"]);

@@ -4,7 +4,8 @@ use crate::steps::Steps;
 use crate::workspace::{self, Workspace};
 use crate::{configuration, layers, openapi};
 
-/// Check everything that needs no test run: format, layers, lints, OpenAPI documents, configuration.
+/// Check everything that needs no test run: format, layers, lints, documentation, OpenAPI documents,
+/// configuration.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {}
 
@@ -34,5 +35,9 @@ pub(crate) fn before_building(workspace: &Workspace, steps: &mut Steps) {
             "--deny",
             "warnings",
         ]))
+    });
+    steps.run("documentation of the crates (cargo doc)", || {
+        let mut documentation = workspace.cargo(&["doc", "--workspace", "--no-deps", "--locked"]);
+        workspace::run(documentation.env("RUSTDOCFLAGS", "--deny warnings"))
     });
 }

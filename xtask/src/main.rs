@@ -7,14 +7,18 @@
 mod assets;
 mod bench;
 mod check;
+mod clients;
 mod configuration;
 mod distill_embedder;
 mod layers;
 mod openapi;
 mod postgres;
 mod programs;
+mod python;
 mod run;
 mod runtimes;
+mod schemathesis;
+mod server;
 mod steps;
 mod test;
 mod workspace;
@@ -43,6 +47,8 @@ enum Command {
     Check(check::Arguments),
     Layers(layers::Arguments),
     Openapi(openapi::Arguments),
+    Schemathesis(schemathesis::Arguments),
+    Clients(clients::Arguments),
     Configuration(configuration::Arguments),
     Postgres(postgres::Arguments),
     Bench(bench::Arguments),
@@ -59,6 +65,8 @@ fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&workspace, arguments),
         Command::Layers(arguments) => layers::run(&workspace, arguments),
         Command::Openapi(arguments) => openapi::run(&workspace, arguments),
+        Command::Schemathesis(arguments) => schemathesis::run(&workspace, arguments),
+        Command::Clients(arguments) => clients::run_all(&workspace, arguments),
         Command::Configuration(arguments) => configuration::run(&workspace, arguments),
         Command::Postgres(arguments) => postgres::run(&workspace, arguments),
         Command::Bench(arguments) => bench::run(&workspace, arguments),

@@ -2,12 +2,12 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 
 use crate::programs::{self, find};
-use crate::workspace::{Workspace, run};
+use crate::python;
+use crate::workspace::Workspace;
 
 /// The variable that names directories of runtimes to the tests, separated as in PATH.
 pub(crate) const VARIABLE: &str = "PENTAD_RUNTIMES";
@@ -58,11 +58,8 @@ pub(crate) fn ensure(workspace: &Workspace) -> anyhow::Result<()> {
         println!("present: {}", PACKAGED.map(|(name, _)| name).join(", "));
         return Ok(());
     }
-    make_environment(&environment)?;
-    run(Command::new(environment.join("bin/python3"))
-        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-        .args(&missing)
-        .stdin(Stdio::null()))?;
+    python::make(&environment)?;
+    python::install(&environment, &missing)?;
     let still = self::missing(&environment);
     if !still.is_empty() {
         bail!("installed, yet without a program: {}", still.join(", "));
@@ -95,20 +92,4 @@ fn installed(environment: &Path) -> Vec<PathBuf> {
         .collect();
     directories.push(environment.join("bin"));
     directories
-}
-
-/// Makes the Python environment that the packages are installed in.
-fn make_environment(directory: &Path) -> anyhow::Result<()> {
-    let python = find("python3").context("python3 is missing")?;
-    // Debian splits the part that `venv` needs off into a package of its own.
-    let whole = Command::new(&python)
-        .args(["-c", "import ensurepip"])
-        .stderr(Stdio::null())
-        .status()?;
-    if !whole.success() {
-        programs::install(&["python3-venv"])?;
-    }
-    run(Command::new(python)
-        .args(["-m", "venv", "--clear"])
-        .arg(directory))
 }

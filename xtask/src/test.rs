@@ -11,15 +11,15 @@ use crate::postgres::{self, TestServer};
 use crate::programs::{self, find};
 use crate::steps::Steps;
 use crate::workspace::{Workspace, shown};
-use crate::{check, configuration, openapi, runtimes};
+use crate::{check, clients, configuration, openapi, runtimes, schemathesis};
 use tally::Tally;
 
 /// Check and test everything, as CI does.
 ///
 /// In this order: installs the programs that tests start (as root, where apt-get is there; else says
-/// what to install); format; layers; lints; OpenAPI documents; unit and integration tests on SQLite
+/// what to install); format; layers; lints; documentation; OpenAPI documents; unit and integration tests on SQLite
 /// and on a PostgreSQL server of its own, pages in Chromium, hostile programs in Python, Node, TypeScript, Go
-/// and Deno; the examples in the documentation. Runs
+/// and Deno; made-up requests compared with the documents; the examples in the documentation. Runs
 /// tests with cargo nextest where that is installed, else with cargo test. What is missing fails: no
 /// test is skipped, but for documented commands of clients whose packages cannot be had, which are named.
 /// The server is stopped and removed at the end, however the end comes about.
@@ -43,6 +43,12 @@ pub(crate) fn run(workspace: &Workspace, _: &Arguments) -> anyhow::Result<()> {
         steps.run("OpenAPI documents (openapi/)", || openapi::check_built(workspace));
         steps.run("configuration (docs/configuration.md)", || {
             configuration::check_built(workspace)
+        });
+        steps.run("answers as the documents say (schemathesis)", || {
+            schemathesis::check_built(workspace)
+        });
+        steps.run("generated clients (Python, TypeScript)", || {
+            clients::check_built(workspace)
         });
         if let Some(server) = steps.run("PostgreSQL", Server::for_tests) {
             steps.run("tests (SQLite and PostgreSQL)", || {

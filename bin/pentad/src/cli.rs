@@ -64,6 +64,11 @@ pub(crate) enum Command {
     Openapi(OpenapiArguments),
     /// Check what the gateway depends on, and say what to do about each failure.
     Doctor(DoctorArguments),
+    /// Load a small data set into all five APIs of a running server, and say what to open and try.
+    ///
+    /// It goes through the same HTTP as any client's data. Called again, it adds what is missing. The data is
+    /// Pentad's own: its documentation and sources, and texts written for the purpose.
+    Demo(DemoArguments),
     /// Print what a shell needs to complete pentad's commands and options.
     ///
     /// For bash: pentad completions bash > ~/.local/share/bash-completion/completions/pentad
@@ -119,6 +124,21 @@ pub(crate) enum SecretScanChoice {
     Warn,
     /// What is found is noted, and blotted out before anything is stored.
     Redact,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArguments {
+    /// Where the server is.
+    #[arg(
+        long,
+        env = "PENTAD_URL",
+        default_value = "http://127.0.0.1:8080",
+        value_name = "URL"
+    )]
+    pub(crate) url: String,
+    /// A key of a person, as the first start of `pentad serve` prints one.
+    #[arg(long, env = "PENTAD_KEY", value_name = "KEY", hide_env_values = true)]
+    pub(crate) key: String,
 }
 
 #[derive(Debug, Args)]

@@ -8,6 +8,7 @@
 mod accounts;
 mod cli;
 mod config;
+mod demo;
 mod doctor;
 mod exec;
 mod logging;
@@ -76,6 +77,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
                 clap_complete::generate(shell, &mut Cli::command(), "pentad", &mut std::io::stdout());
             }
             Command::Reference => print!("{}", reference::markdown()),
+            Command::Demo(arguments) => demo::run(&arguments).await?,
             Command::Doctor(arguments) => return doctor::run(&arguments).await,
         }
         Ok(ExitCode::SUCCESS)

@@ -9,17 +9,49 @@ use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, Responder as _};
 use pentad_grep_sessions::GrepSessions;
 use pentad_http_identity::Me;
 use pentad_http_kit::{
-    Access, Endpoint, Fault, Form, Gate, JsonBody, Principal, Query, RequestContext, Surface, endpoint,
+    Access, Either, Endpoint, Fault, Form, Gate, JsonBody, Principal, Query, RequestContext, Surface,
+    endpoint,
 };
-use pentad_http_sync::{EditSession, SessionAnswer};
+use pentad_http_sync::{EditSession, SessionAnswer, UploadedAnswer};
 use pentad_identity::KeyFamily;
 use pentad_kernel::id::is_uuid;
 use pentad_kernel::{ActorKind, ErrorKind};
 use pentad_session_sync::SessionSync;
 
+/// The two surfaces that have sessions.
+const SESSIONS: &[Surface] = &[Surface::Grep, Surface::Sync];
+
 /// The surface of a session by the form of its identifier.
 fn surface_of_id(id: &str) -> Surface {
     if is_uuid(id) { Surface::Grep } else { Surface::Sync }
+}
+
+type OpenedSession = Either<pentad_http_grep::CreatedSession, UploadedAnswer>;
+type SessionPage = Either<pentad_http_grep::SessionList, pentad_http_sync::SessionList>;
+type DescribedSession = Either<pentad_http_grep::SessionAnswer, SessionAnswer>;
+type ClosedSession = Either<pentad_http_grep::DeletedSession, SessionAnswer>;
+
+/// Either `files`, which opens a grep session, or `file`, which stores an agent session.
+#[derive(Debug, utoipa::ToSchema)]
+#[schema(as = gateway::SessionForm)]
+#[expect(
+    dead_code,
+    reason = "the document is made from it; requests are read as a stream"
+)]
+struct SessionForm {
+    /// One or more text files. The file name of each part is its full relative path; a `.zip` is extracted,
+    /// with its directories.
+    #[schema(nullable = false, format = Binary, content_media_type = "application/octet-stream")]
+    files: Option<Vec<String>>,
+    /// Of a grep session: `memory` (default) or `s3`.
+    #[schema(nullable = false, example = "memory")]
+    storage: Option<String>,
+    /// Of a grep session: the life of a memory session in minutes. Default 10.
+    #[schema(nullable = false, example = 10)]
+    ttl_minutes: Option<u32>,
+    /// An agent session as a `.tar.gz`.
+    #[schema(nullable = false, format = Binary, content_media_type = "application/octet-stream")]
+    file: Option<String>,
 }
 
 /// From here on, failures take the envelope of this surface.
@@ -34,10 +66,14 @@ fn meant_for(request: &HttpRequest, surface: Surface) {
 /// Two surfaces open sessions here, told apart by the names of the form's parts: `files` opens a grep
 /// session, `file` (or the query parameter `source_tool`) uploads an agent session.
 #[utoipa::path(post, path = "/api/v1/sessions", tag = "grep",
-    request_body(content_type = "multipart/form-data", content = ref("#/components/schemas/grep.Upload")),
-    responses((status = 201, description = "The session is open.", body = pentad_http_grep::CreatedSession),
+    params(("source_tool" = Option<String>, Query, description = "For an agent session: the tool it was recorded with, 1 to 50 of a-z, 0-9, _ and -."),
+           ("title" = Option<String>, Query, description = "For an agent session: its title, at most 500 characters."),
+           ("tags" = Option<String>, Query, description = "For an agent session: its tags, a JSON array of at most 20 texts.")),
+    request_body(content_type = "multipart/form-data", content = SessionForm),
+    responses((status = 201, description = "The session is open, or stored.", body = inline(OpenedSession)),
               (status = 400, description = "The form, a file name, a field or an archive is refused."),
               (status = 413, description = "The upload is larger than a limit, which the message names."),
+              (status = 422, description = "A parameter of an agent session is out of its bounds."),
               (status = 503, description = "The gateway has no room left; `Retry-After` says when to come back.")))]
 async fn open_session(
     request: HttpRequest,
@@ -52,15 +88,19 @@ async fn open_session(
         return pentad_http_sync::upload_session(&request, &sync, &principal, &query, &mut form).await;
     }
     meant_for(&request, Surface::Grep);
-    match form.first_name().await? {
+    let decided = form.first_of(&["files", "file"]).await;
+    if !matches!(decided, Ok(Some(_))) {
+        form.drain().await;
+    }
+    match decided? {
         Some("file") => {
             meant_for(&request, Surface::Sync);
             pentad_http_sync::upload_session(&request, &sync, &principal, &query, &mut form).await
         }
         Some(_) => pentad_http_grep::create_session(&sessions, &principal, &mut form).await,
         None => Err(Fault::invalid(
-            "the form is empty: send parts named files for a grep session, or one named file with the query \
-             parameter source_tool for an agent session",
+            "no part of the form is named files, for a grep session, or file, with the query parameter \
+             source_tool for an agent session",
         )),
     }
 }
@@ -71,8 +111,16 @@ async fn open_session(
 /// sessions of the key's organisation, newest first.
 #[utoipa::path(get, path = "/api/v1/sessions", tag = "grep",
     params(("limit" = Option<u32>, Query, description = "Sessions on a page, 1 to 100. Default 20."),
-           ("cursor" = Option<String>, Query, description = "Where to go on: `next_cursor` of the page before.")),
-    responses((status = 200, description = "One page.", body = pentad_http_grep::SessionList),
+           ("cursor" = Option<String>, Query, description = "Where to go on: `next_cursor` of the page before."),
+           ("page" = Option<u32>, Query, description = "Of agent sessions: from 1. Default 1."),
+           ("page_size" = Option<u32>, Query, description = "Of agent sessions: 1 to 100. Default 20."),
+           ("source_tool" = Option<String>, Query, description = "Only agent sessions recorded with this tool."),
+           ("model" = Option<Vec<String>>, Query, description = "Only agent sessions with this model; may be repeated."),
+           ("tag" = Option<String>, Query, description = "Only agent sessions with this tag."),
+           ("sort" = Option<String>, Query, description = "Of agent sessions: `updated_at` (default) or `model`."),
+           ("order" = Option<String>, Query, description = "Of agent sessions: `desc` (default) or `asc`."),
+           ("deleted" = Option<bool>, Query, description = "The trash of agent sessions instead.")),
+    responses((status = 200, description = "One page.", body = inline(SessionPage)),
               (status = 400, description = "A parameter is out of its bounds.")))]
 async fn list_sessions(
     request: HttpRequest,
@@ -99,7 +147,8 @@ async fn list_sessions(
 /// A UUID names a grep session; `ses_…` or an alias names an agent session.
 #[utoipa::path(get, path = "/api/v1/sessions/{id}", tag = "grep",
     params(("id" = String, Path, description = "The session.", example = "3fa85f64-5717-4562-b3fc-2c963f66afa6")),
-    responses((status = 200, description = "The session.", body = pentad_http_grep::SessionAnswer),
+    responses((status = 200, description = "The session.", body = inline(DescribedSession)),
+              (status = 400, description = "That is neither an identifier nor an alias."),
               (status = 404, description = "There is no such session.")))]
 async fn describe_session(
     request: HttpRequest,
@@ -128,10 +177,12 @@ async fn describe_session(
 /// to the trash.
 #[utoipa::path(delete, path = "/api/v1/sessions/{id}", tag = "grep",
     params(("id" = String, Path, description = "The session.", example = "3fa85f64-5717-4562-b3fc-2c963f66afa6"),
-           ("permanently" = Option<bool>, Query, description = "Grep: delete stored files for good. Default false.")),
-    responses((status = 200, description = "It is done.", body = pentad_http_grep::DeletedSession),
+           ("permanently" = Option<bool>, Query, description = "Grep: delete stored files for good. Default false."),
+           ("scope" = Option<String>, Query, description = "Of an agent session: `cloud` (default) or `everywhere`.")),
+    responses((status = 200, description = "It is done.", body = inline(ClosedSession)),
               (status = 400, description = "A parameter is refused."),
-              (status = 404, description = "There is no such session.")))]
+              (status = 404, description = "There is no such session."),
+              (status = 410, description = "The agent session is in the trash already.")))]
 async fn delete_session(
     request: HttpRequest,
     sessions: Data<GrepSessions>,
@@ -157,6 +208,7 @@ async fn delete_session(
     responses((status = 200, description = "The session as it is now.", body = SessionAnswer),
               (status = 400, description = "Nothing is to be changed."),
               (status = 404, description = "There is no such session."),
+              (status = 405, description = "A grep session is changed by append."),
               (status = 409, description = "Another session has the alias."),
               (status = 422, description = "A value is out of its bounds.")))]
 async fn edit_session(
@@ -207,11 +259,11 @@ fn json_object(answer: &impl serde::Serialize) -> Result<serde_json::Map<String,
 }
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
-        endpoint!(open_session, Access::Credential).surface_by_path(),
-        endpoint!(list_sessions, Access::Credential).surface_by_path(),
-        endpoint!(describe_session, Access::Credential).surface_by_path(),
-        endpoint!(delete_session, Access::Credential).surface_by_path(),
-        endpoint!(edit_session, Access::Credential).surface_by_path(),
-        endpoint!(current_user, Access::Credential).surface_by_path(),
+        endpoint!(open_session, Access::Credential).serving(SESSIONS),
+        endpoint!(list_sessions, Access::Credential).serving(SESSIONS),
+        endpoint!(describe_session, Access::Credential).serving(SESSIONS),
+        endpoint!(delete_session, Access::Credential).serving(SESSIONS),
+        endpoint!(edit_session, Access::Credential).serving(SESSIONS),
+        endpoint!(current_user, Access::Credential).serving(&[Surface::Sync, Surface::Ingest]),
     ]
 }

@@ -8,6 +8,7 @@
 )]
 
 mod blocks;
+mod demo;
 mod documentation;
 mod end_of_runs;
 mod kill;

@@ -262,3 +262,28 @@ async fn the_pages_are_served_whole_and_load_nothing_from_elsewhere() {
         script.len()
     );
 }
+
+#[test]
+fn an_operation_of_two_surfaces_has_the_same_statuses_in_every_document() {
+    let documents: Vec<Value> = pentad_gateway::documents()
+        .iter()
+        .map(|document| serde_json::to_value(&document.api).unwrap())
+        .collect();
+    for (path, method) in [
+        ("/api/v1/sessions", "get"),
+        ("/api/v1/sessions", "post"),
+        ("/api/v1/sessions/{id}", "get"),
+        ("/api/v1/sessions/{id}", "delete"),
+        ("/api/v1/sessions/{id}", "patch"),
+    ] {
+        let statuses: Vec<Vec<&String>> = documents
+            .iter()
+            .filter_map(|document| document["paths"][path][method]["responses"].as_object())
+            .map(|responses| responses.keys().collect())
+            .collect();
+        assert!(statuses.len() > 1, "{method} {path}");
+        for other in &statuses[1..] {
+            assert_eq!(&statuses[0], other, "{method} {path}");
+        }
+    }
+}

@@ -9,7 +9,7 @@ use actix_web::web::{Data, Json, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::StreamExt as _;
 use pentad_exec::{FileBody, FileEntry, Upload};
-use pentad_http_kit::{Fault, Principal, Query};
+use pentad_http_kit::{Binary, Fault, Principal, Query};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -147,7 +147,7 @@ pub(crate) async fn list_files(
 #[utoipa::path(get, path = "/api/sessions/{id}/files/{path}", tag = "exec", operation_id = "exec_get_file",
     params(("id" = String, Path, description = "The session.", example = "my-session"),
            ("path" = String, Path, description = "The file; may hold slashes.", example = "data.json")),
-    responses((status = 200, description = "The bytes.", body = [u8], content_type = "application/octet-stream"),
+    responses((status = 200, description = "The bytes.", body = inline(Binary), content_type = "application/octet-stream"),
               (status = 400, description = "The path is none: `INVALID_PATH`."),
               (status = 404, description = "There is no such session or file: `FILE_NOT_FOUND`.")))]
 pub(crate) async fn get_file(
@@ -183,7 +183,7 @@ pub(crate) async fn get_file(
 ///
 /// The body is the file, at most 64 MiB; the next run finds it.
 #[utoipa::path(put, path = "/api/sessions/{id}/files/{path}", tag = "exec", operation_id = "exec_put_file",
-    request_body(content = [u8], content_type = "application/octet-stream"),
+    request_body(content = inline(Binary), content_type = "application/octet-stream"),
     params(("id" = String, Path, description = "The session.", example = "my-session"),
            ("path" = String, Path, description = "The file; may hold slashes.", example = "data.json")),
     responses((status = 200, description = "It is stored.", body = StoredFile),
@@ -214,7 +214,7 @@ pub(crate) async fn put_file(
 ///
 /// The body is a tar, tar.gz or zip archive; all of it is unpacked, or nothing. Links and devices are refused.
 #[utoipa::path(put, path = "/api/sessions/{id}/files", tag = "exec",
-    request_body(content = [u8], content_type = "application/x-tar"),
+    request_body(content = inline(Binary), content_type = "application/octet-stream", description = "The archive."),
     params(("id" = String, Path, description = "The session.", example = "my-session"),
            ("extract" = String, Query, description = "`tar`, for any of the three.", example = "tar"),
            ("path" = Option<String>, Query, description = "The directory to unpack into. Default the workspace.")),

@@ -9,7 +9,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 use futures_util::stream;
 use pentad_exec::{Error, Piece, RunRequest, SessionRun, Streaming};
-use pentad_http_kit::{Fault, JsonBody, Principal};
+use pentad_http_kit::{Events, Fault, JsonBody, Principal};
 use pentad_kernel::{Classify as _, ErrorKind};
 use serde::Deserialize;
 use serde_json::{Number, Value, json};
@@ -100,7 +100,7 @@ pub(crate) async fn run_code(
 /// stops the program. What is refused before the program begins is an ordinary error.
 #[utoipa::path(post, path = "/api/sessions/{id}/stream", tag = "exec", request_body = RunBody,
     params(("id" = String, Path, description = "The session.", example = "my-session")),
-    responses((status = 200, description = "The events.", body = String, content_type = "text/event-stream"),
+    responses((status = 200, description = "The events.", body = inline(Events), content_type = "text/event-stream"),
               (status = 400, description = "A field is wrong, or there is no code: `VALIDATION_ERROR`, `NO_CODE`."),
               (status = 404, description = "There is no such session."),
               (status = 503, description = "`LANGUAGE_UNAVAILABLE` or `SANDBOX_UNAVAILABLE`; the message says what to do.")))]

@@ -50,7 +50,6 @@ enum Npm {
     File {
         /// The text of a `package.json`, or the object itself.
         #[serde(rename = "packageJson")]
-        #[schema(value_type = Object)]
         package_json: serde_json::Value,
     },
 }

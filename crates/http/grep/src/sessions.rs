@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, Path};
 use pentad_grep_sessions::{GrepSessions, SessionId};
-use pentad_http_kit::{Access, Endpoint, Fault, Form, Principal, Query, endpoint};
+use pentad_http_kit::{Access, Endpoint, Fault, Form, Principal, Query, Surface, endpoint};
 
 use crate::upload::{self, UploadForm};
 use crate::wire::{CreatedSession, DeletedSession, RestartedSession, SessionAnswer, SessionList};
@@ -24,6 +24,7 @@ pub(crate) fn session_id(text: &str) -> Result<SessionId, Fault> {
     responses((status = 201, description = "The session answers.", body = CreatedSession),
               (status = 400, description = "The form, a file name, a field or an archive is refused."),
               (status = 413, description = "More text than the plan allows in one session (`grep_session_bytes`)."),
+              (status = 422, description = "The form is that of an agent session, and lacks something."),
               (status = 503, description = "The gateway has no memory left; `Retry-After` says when to come back.")))]
 #[doc(hidden)]
 async fn create(
@@ -93,6 +94,7 @@ pub async fn list_sessions(
 #[utoipa::path(get, path = "/api/v1/sessions/{id}", tag = "grep",
     params(("id" = String, Path, description = "The session's UUID.", example = "3fa85f64-5717-4562-b3fc-2c963f66afa6")),
     responses((status = 200, description = "The session.", body = SessionAnswer),
+              (status = 400, description = "That is neither a UUID nor the identifier of an agent session."),
               (status = 404, description = "The session ended, was deleted, or never was.")))]
 #[doc(hidden)]
 async fn describe(
@@ -181,10 +183,10 @@ async fn restart(
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
-        endpoint!(create, Access::Key(WRITE)).shared(),
-        endpoint!(list, Access::Key(READ)).shared(),
-        endpoint!(describe, Access::Key(READ)).shared(),
-        endpoint!(stop, Access::Key(WRITE)).shared(),
+        endpoint!(create, Access::Key(WRITE)).shared_with(&[Surface::Sync]),
+        endpoint!(list, Access::Key(READ)).shared_with(&[Surface::Sync]),
+        endpoint!(describe, Access::Key(READ)).shared_with(&[Surface::Sync]),
+        endpoint!(stop, Access::Key(WRITE)).shared_with(&[Surface::Sync]),
         endpoint!(restart, Access::Key(WRITE)),
     ]
 }

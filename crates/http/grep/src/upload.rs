@@ -41,6 +41,12 @@ async fn read_parts(
                     .ok_or_else(|| Fault::invalid(format!("storage must be memory or s3, not {word:?}")))?;
             }
             "ttl_minutes" => new.ttl = Some(minutes(&part.text(FIELD_BYTES).await?)?),
+            "file" => {
+                return Err(Fault::invalid(
+                    "the form has a part named file: send parts named files for a grep session, or one named file \
+                     with the query parameter source_tool for an agent session",
+                ));
+            }
             // Unknown fields are nobody's business; the form skips what is not read.
             _ => {}
         }

@@ -6,7 +6,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::ContentType;
 use actix_web::web::{Data, Json, Path};
 use actix_web::{HttpRequest, HttpResponse};
-use pentad_http_kit::{Access, Endpoint, Fault, Gate, JsonBody, Principal, Query, endpoint};
+use pentad_http_kit::{Access, Endpoint, Fault, Gate, JsonBody, Principal, Query, Surface, endpoint};
 use pentad_identity::{Account, Caller, Identity, KeyFamily, NewKey, PlanName};
 use pentad_kernel::{ErrorKind, OrganisationId};
 use pentad_mail::{Letter, Mailer};
@@ -328,7 +328,7 @@ async fn verify_email_by_query(gate: Data<Gate>, query: Query) -> Result<HttpRes
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
         endpoint!(sign_up, Access::Public),
-        endpoint!(current_user, Access::User).shared(),
+        endpoint!(current_user, Access::User).shared_with(&[Surface::Ingest]),
         endpoint!(set_default_organisation, Access::User),
         endpoint!(verify_email_by_query, Access::Public),
         endpoint!(verify_email, Access::Public),

@@ -1,5 +1,6 @@
 //! Multipart forms, read as a stream of parts.
 
+use std::collections::VecDeque;
 use std::future::{Ready, ready};
 use std::time::Duration;
 
@@ -21,31 +22,53 @@ const DRAIN_TIME: Duration = Duration::from_secs(10);
 /// How long a client may pause within a body.
 pub(crate) const STALL: Duration = Duration::from_secs(60);
 
+/// How much of plain fields is kept while it is looked which form this is.
+const KEPT_BYTES: usize = 64 << 10;
+/// How many plain fields are kept meanwhile.
+const KEPT_FIELDS: usize = 64;
+
 /// A multipart form. Nothing of it is buffered: each part is read, or skipped, before the next.
 #[derive(Debug)]
 pub struct Form {
-    parts: MultipartDebug,
-    first: Option<Part>,
+    parts: Parts,
+    ahead: VecDeque<Part>,
 }
 
-struct MultipartDebug(Multipart);
+/// The parts that have not arrived yet; after the last one, or a broken one, there are no others.
+struct Parts(Option<Multipart>);
 
-impl std::fmt::Debug for MultipartDebug {
+impl std::fmt::Debug for Parts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Multipart")
+        f.write_str("Parts")
     }
 }
 
 impl Form {
-    /// The name of the first part, which is kept for [`Form::next`]; `None` for an empty form.
+    /// The first of these names that a part has, looking past plain fields; `None` when another file comes
+    /// before, or nothing. What was looked at is kept for [`Form::next`].
     ///
     /// # Errors
-    /// As [`Form::next`].
-    pub async fn first_name(&mut self) -> Result<Option<&str>, Fault> {
-        if self.first.is_none() {
-            self.first = self.read().await?;
+    /// As [`Form::next`], and a fault when the fields before are many or large.
+    pub async fn first_of(&mut self, names: &[&'static str]) -> Result<Option<&'static str>, Fault> {
+        let mut kept = 0;
+        while let Some(part) = self.parts.next().await? {
+            if let Some(name) = names.iter().find(|name| **name == part.name()) {
+                self.ahead.push_back(part);
+                return Ok(Some(name));
+            }
+            if part.file_name() != FileName::Absent {
+                self.ahead.push_back(part);
+                return Ok(None);
+            }
+            let field = part.kept(KEPT_BYTES - kept).await?;
+            kept += field.content.len();
+            self.ahead.push_back(Part(Source::Kept(field)));
+            if self.ahead.len() > KEPT_FIELDS {
+                let message = format!("more than {KEPT_FIELDS} fields before the first file");
+                return Err(Fault::new(ErrorKind::TooLarge, message));
+            }
         }
-        Ok(self.first.as_ref().map(Part::name))
+        Ok(None)
     }
 
     /// The next part; what was not read of the one before is skipped.
@@ -53,9 +76,9 @@ impl Form {
     /// # Errors
     /// A fault of kind [`ErrorKind::Invalid`] when the body is no multipart form or breaks off.
     pub async fn next(&mut self) -> Result<Option<Part>, Fault> {
-        match self.first.take() {
-            Some(first) => Ok(Some(first)),
-            None => self.read().await,
+        match self.ahead.pop_front() {
+            Some(part) => Ok(Some(part)),
+            None => self.parts.next().await,
         }
     }
 
@@ -76,13 +99,24 @@ impl Form {
         // Whoever sends longer than that has to do without the answer.
         let _ = tokio::time::timeout(DRAIN_TIME, rest).await;
     }
+}
 
-    async fn read(&mut self) -> Result<Option<Part>, Fault> {
-        match tokio::time::timeout(STALL, self.parts.0.next()).await {
-            Err(_) => Err(stalled()),
-            Ok(None) => Ok(None),
-            Ok(Some(Ok(field))) => Ok(Some(Part { field })),
-            Ok(Some(Err(error))) => Err(broken(&error)),
+impl Parts {
+    async fn next(&mut self) -> Result<Option<Part>, Fault> {
+        let Some(parts) = &mut self.0 else {
+            return Ok(None);
+        };
+        match tokio::time::timeout(STALL, parts.next()).await {
+            Ok(Some(Ok(field))) => Ok(Some(Part(Source::Arriving(field)))),
+            // It must not be asked again.
+            outcome => {
+                self.0 = None;
+                match outcome {
+                    Err(_) => Err(stalled()),
+                    Ok(Some(Err(error))) => Err(broken(&error)),
+                    Ok(_) => Ok(None),
+                }
+            }
         }
     }
 }
@@ -94,16 +128,28 @@ impl FromRequest for Form {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let parts = Multipart::new(request.headers(), payload.take());
         ready(Ok(Self {
-            parts: MultipartDebug(parts),
-            first: None,
+            parts: Parts(Some(parts)),
+            ahead: VecDeque::new(),
         }))
     }
 }
 
 /// One part of a form.
 #[derive(Debug)]
-pub struct Part {
-    field: Field,
+pub struct Part(Source);
+
+#[derive(Debug)]
+enum Source {
+    /// Its content is read as it arrives.
+    Arriving(Field),
+    /// A plain field that was read before its turn.
+    Kept(KeptField),
+}
+
+#[derive(Debug)]
+struct KeptField {
+    name: String,
+    content: Bytes,
 }
 
 /// The file name of a part, as the client wrote it.
@@ -120,22 +166,29 @@ pub enum FileName {
 impl Part {
     /// The name of the field.
     pub fn name(&self) -> &str {
-        self.field.name().unwrap_or_default()
+        match &self.0 {
+            Source::Arriving(field) => field.name().unwrap_or_default(),
+            Source::Kept(field) => &field.name,
+        }
     }
 
     /// The file name, with its directories.
     pub fn file_name(&self) -> FileName {
-        match self.field.headers().get(CONTENT_DISPOSITION) {
-            Some(value) => FileName::parse(value.as_bytes()),
-            None => FileName::Absent,
+        match &self.0 {
+            Source::Arriving(field) => match field.headers().get(CONTENT_DISPOSITION) {
+                Some(value) => FileName::parse(value.as_bytes()),
+                None => FileName::Absent,
+            },
+            Source::Kept(_) => FileName::Absent,
         }
     }
 
     /// The media type that the client gave the part.
     pub fn media_type(&self) -> Option<String> {
-        self.field
-            .content_type()
-            .map(|media| media.essence_str().to_owned())
+        match &self.0 {
+            Source::Arriving(field) => field.content_type().map(|media| media.essence_str().to_owned()),
+            Source::Kept(_) => None,
+        }
     }
 
     /// The next piece of the content; `None` at its end.
@@ -143,18 +196,15 @@ impl Part {
     /// # Errors
     /// A fault of kind [`ErrorKind::Invalid`] when the body breaks off.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Fault> {
-        self.field
-            .next()
-            .await
-            .transpose()
-            .map_err(|error| broken(&error))
+        match &mut self.0 {
+            Source::Arriving(field) => field.next().await.transpose().map_err(|error| broken(&error)),
+            Source::Kept(field) if field.content.is_empty() => Ok(None),
+            Source::Kept(field) => Ok(Some(std::mem::take(&mut field.content))),
+        }
     }
 
-    /// The whole content as text of at most `limit` bytes.
-    ///
-    /// # Errors
-    /// A fault that names the field, when it is longer or not UTF-8.
-    pub async fn text(mut self, limit: usize) -> Result<String, Fault> {
+    /// The whole content, of at most `limit` bytes.
+    async fn kept(mut self, limit: usize) -> Result<KeptField, Fault> {
         let name = self.name().to_owned();
         let mut content = Vec::new();
         while let Some(chunk) = self.chunk().await? {
@@ -164,7 +214,18 @@ impl Part {
             }
             content.extend_from_slice(&chunk);
         }
-        String::from_utf8(content).map_err(|_| Fault::invalid(format!("the field {name} is not UTF-8")))
+        let content = content.into();
+        Ok(KeptField { name, content })
+    }
+
+    /// The whole content as text of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// A fault that names the field, when it is longer or not UTF-8.
+    pub async fn text(self, limit: usize) -> Result<String, Fault> {
+        let KeptField { name, content } = self.kept(limit).await?;
+        String::from_utf8(content.into())
+            .map_err(|_| Fault::invalid(format!("the field {name} is not UTF-8")))
     }
 }
 

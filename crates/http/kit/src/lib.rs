@@ -27,6 +27,7 @@
 //! the envelope of the surface the request belongs to.
 
 mod access;
+mod document;
 mod edge;
 mod endpoint;
 mod envelope;
@@ -39,8 +40,9 @@ mod query;
 mod surface;
 
 pub use access::Access;
+pub use document::{Binary, Either, Events, add_security_schemes};
 pub use edge::{RequestContext, edge};
-pub use endpoint::{Endpoint, SurfaceRoutes, add_security_schemes};
+pub use endpoint::{Endpoint, SurfaceRoutes};
 pub use envelope::render;
 pub use fault::{Fault, FieldError};
 pub use form::{FileName, Form, Part};

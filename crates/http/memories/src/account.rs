@@ -110,6 +110,7 @@ pub(crate) struct ErasedTenant {
 #[utoipa::path(delete, path = "/agent/tenants/{tenant_id}", tag = "memories",
     params(("tenant_id" = String, Path, description = "The tenant.", example = "customer-17")),
     responses((status = 200, description = "The memories are gone.", body = ErasedTenant),
+              (status = 400, description = "That is no tenant: 1 to 128 characters, no control characters."),
               (status = 404, description = "Nothing was ever stored under the tenant.")))]
 async fn erase_tenant(
     memories: Data<Memories>,

@@ -12,7 +12,7 @@ use crate::faults::out_of_range;
 /// A language model for one request. Its key is used for this request alone: it is neither stored, logged nor
 /// answered.
 #[derive(Deserialize, ToSchema)]
-#[schema(as = memories::Llm, example = json!({"provider": "openai", "api_key": "sk-…", "model": "gpt-4o-mini"}))]
+#[schema(as = memories::Llm)]
 pub(crate) struct Llm {
     /// `anthropic`, `openai`, `gemini`, `grok` or `azure`.
     provider: String,

@@ -6,7 +6,7 @@ use actix_web::http::header::{
 };
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
-use pentad_http_kit::{Fault, Principal, Query};
+use pentad_http_kit::{Binary, Fault, Principal, Query};
 use pentad_runs::{Error, File, Media, RunId};
 
 use crate::Api;
@@ -231,7 +231,7 @@ pub(crate) async fn read_events(
            ("name" = String, Path, description = "<step>_<pre, post, target or diff>."),
            ("w" = Option<u32>, Query, description = "At most this many pixels wide: 160, 320 or 640."),
            ("v" = Option<String>, Query, description = "The SHA-256 of the screenshot, as the list of steps gives it.")),
-    responses((status = 200, description = "The image.", body = Vec<u8>, content_type = "image/png"),
+    responses((status = 200, description = "The image.", body = inline(Binary), content_type = "image/png"),
               (status = 206, description = "The range of it."),
               (status = 304, description = "It is what the client has."),
               (status = 404, description = "There is none."),

@@ -4,7 +4,7 @@ use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream;
-use pentad_http_kit::{Fault, Principal, Query};
+use pentad_http_kit::{Binary, Fault, Principal, Query};
 use pentad_kernel::ErrorKind;
 use pentad_runs::{Error, Format, RunId, Signatures};
 use serde_json::json;
@@ -22,7 +22,7 @@ fn run_in_path(text: &str) -> Result<RunId, Fault> {
 /// bytes, and `POST …/bundle` takes them back.
 #[utoipa::path(get, path = "/api/v1/runs/{run_id}/bundle.zip", tag = "runs",
     params(("run_id" = String, Path, description = "The run.")),
-    responses((status = 200, description = "The archive.", body = Vec<u8>, content_type = "application/zip"),
+    responses((status = 200, description = "The archive.", body = inline(Binary), content_type = "application/zip"),
               (status = 404, description = "There is no such run.")))]
 pub(crate) async fn read_bundle(
     api: Data<Api>,
@@ -69,7 +69,7 @@ pub(crate) async fn read_bundle(
 #[utoipa::path(post, path = "/api/v1/runs/{run_id}/bundle", tag = "runs",
     params(("run_id" = String, Path, description = "The run; it may be unknown so far."),
            ("unverified" = Option<bool>, Query, description = "Take files that are not what the manifest signs.")),
-    request_body(content = Vec<u8>, content_type = "application/zip", description = "The archive."),
+    request_body(content((inline(Binary) = "application/octet-stream"), (inline(Binary) = "application/zip")), description = "The archive."),
     responses((status = 202, description = "The bundle is stored.", body = Object, example = json!({
         "ok": true, "run_id": "run_abc", "files": 31, "skipped": ["schema/trace.schema.json"], "missing": []})),
               (status = 413, description = "The archive is larger than the limit bundle_bytes."),

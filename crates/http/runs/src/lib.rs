@@ -81,7 +81,7 @@ fn endpoints(limits: &Limits) -> Vec<Endpoint> {
     vec![
         endpoint!(login, Access::Public),
         endpoint!(logout, Access::Public),
-        endpoint!(me, READ).shared(),
+        endpoint!(me, READ).shared_with(&[Surface::Sync]),
         endpoint!(list_dsns, MANAGE),
         endpoint!(mint_dsn, MANAGE),
         endpoint!(revoke_dsn, MANAGE),

@@ -7,7 +7,7 @@ use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::web::{Data, Path};
 use bytes::Bytes;
 use futures_util::stream;
-use pentad_http_kit::{Fault, Principal};
+use pentad_http_kit::{Events, Fault, Principal};
 use pentad_runs::{Error, Follower, RunId, Runs};
 use serde_json::json;
 
@@ -24,7 +24,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// may be empty when only the revision is known. `gone` when the run is deleted.
 #[utoipa::path(get, path = "/api/v1/runs/{run_id}/stream", tag = "runs",
     params(("run_id" = String, Path, description = "The run.")),
-    responses((status = 200, description = "The changes from now on.", body = String, content_type = "text/event-stream"),
+    responses((status = 200, description = "The changes from now on.", body = inline(Events), content_type = "text/event-stream"),
               (status = 404, description = "There is no such run.")))]
 pub(crate) async fn follow_run(
     api: Data<Api>,

@@ -11,7 +11,7 @@ use actix_web::{FromRequest as _, HttpRequest, HttpResponse};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use pentad_http_kit::{Fault, JsonBody, Principal, Query};
+use pentad_http_kit::{Binary, Fault, JsonBody, Principal, Query};
 use pentad_storage::{Metadata, Object, ObjectMetadata, Storage, StoredObject};
 
 use crate::place::{AtKey, InNamespace, list_request};
@@ -62,7 +62,7 @@ pub(crate) async fn list_r2_objects(
            ("key" = String, Path, description = "The key; slashes need no escape.", example = "dir/file.txt")),
     responses((status = 200, description = "The object.", content(
                    (R2Object = "application/json"),
-                   (Vec<u8> = "application/octet-stream"))),
+                   (inline(Binary) = "application/octet-stream"))),
               (status = 400, description = "The namespace or the key cannot be one."),
               (status = 404, description = "There is no such object (`OBJECT_NOT_FOUND`).")))]
 pub(crate) async fn get_r2_object(
@@ -101,7 +101,7 @@ pub(crate) async fn get_r2_object(
 #[utoipa::path(put, path = "/api/storage/r2/{namespace}/{key}", tag = "storage",
     params(("namespace" = String, Path, description = "The namespace.", example = "myapp"),
            ("key" = String, Path, description = "The key; slashes need no escape.", example = "dir/file.txt")),
-    request_body(content((R2Put = "application/json"), (Vec<u8> = "application/octet-stream"))),
+    request_body = R2Put,
     responses((status = 200, description = "It is stored.", body = R2Stored),
               (status = 400, description = "The namespace, the key or the body is wrong."),
               (status = 413, description = "Object or metadata is larger than its limit, which the message names.")))]

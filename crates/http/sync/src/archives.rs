@@ -11,7 +11,7 @@ use actix_web::http::header::{
 use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::{Stream, stream};
-use pentad_http_kit::{Access, Endpoint, Fault, Form, Part, Principal, endpoint};
+use pentad_http_kit::{Access, Binary, Endpoint, Fault, Form, Part, Principal, endpoint};
 use pentad_session_sync::{ArchiveStream, Client, Error, Push, Pushed, Session, SessionRef, SessionSync};
 
 use crate::faults::fault;
@@ -138,6 +138,19 @@ pub(crate) fn pushed(pushed: &Pushed, status: StatusCode, body: impl serde::Seri
     response.json(body)
 }
 
+/// The form of an upload, for the document.
+#[derive(Debug, utoipa::ToSchema)]
+#[schema(as = sync::Archive)]
+#[expect(
+    dead_code,
+    reason = "the document is made from it; requests are read as a stream"
+)]
+pub(crate) struct ArchiveForm {
+    /// The session as a `.tar.gz`.
+    #[schema(format = Binary, content_media_type = "application/octet-stream")]
+    file: String,
+}
+
 /// Push session (upload archive)
 ///
 /// Stores a `.tar.gz` of at most 300 MiB (50 MiB on the free plan) under the session's identifier. With
@@ -148,7 +161,7 @@ pub(crate) fn pushed(pushed: &Pushed, status: StatusCode, body: impl serde::Seri
     params(("id" = String, Path, description = "The session: `ses_` and 8 to 40 of a-z and 0-9.", example = "ses_0123456789abcdef"),
            ("If-Match" = Option<String>, Header, description = "The etag that the client last saw."),
            ("X-SessionFS-Undelete" = Option<String>, Header, description = "`true` takes the session out of the trash.")),
-    request_body(content_type = "multipart/form-data", description = "The archive as part `file`."),
+    request_body(content = ArchiveForm, content_type = "multipart/form-data"),
     responses((status = 201, description = "The session is new.", body = PushedAnswer),
               (status = 200, description = "The session is replaced.", body = PushedAnswer),
               (status = 400, description = "The identifier or the archive is refused."),
@@ -244,9 +257,10 @@ async fn send(request: &HttpRequest, sync: &SessionSync, session: &Session) -> R
 /// body; a single byte range is answered 206.
 #[utoipa::path(get, path = "/api/v1/sessions/{id}/sync", tag = "sessions",
     params(("id" = String, Path, description = "The session, or its alias.", example = "ses_0123456789abcdef")),
-    responses((status = 200, description = "The archive.", body = Vec<u8>, content_type = "application/gzip"),
-              (status = 206, description = "The range of it.", body = Vec<u8>, content_type = "application/gzip"),
+    responses((status = 200, description = "The archive.", body = inline(Binary), content_type = "application/gzip"),
+              (status = 206, description = "The range of it.", body = inline(Binary), content_type = "application/gzip"),
               (status = 304, description = "The client has it."),
+              (status = 400, description = "That is neither an identifier nor an alias."),
               (status = 404, description = "There is no such session.")))]
 async fn pull(
     request: HttpRequest,
@@ -272,7 +286,8 @@ async fn pull(
 /// Download a session's archive
 #[utoipa::path(get, path = "/api/v1/sessions/{id}/download", tag = "sessions",
     params(("id" = String, Path, description = "The session, or its alias.", example = "ses_0123456789abcdef")),
-    responses((status = 200, description = "The archive.", body = Vec<u8>, content_type = "application/gzip"),
+    responses((status = 200, description = "The archive.", body = inline(Binary), content_type = "application/gzip"),
+              (status = 400, description = "That is neither an identifier nor an alias."),
               (status = 404, description = "There is no such session.")))]
 async fn download(
     request: HttpRequest,

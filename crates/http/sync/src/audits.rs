@@ -62,6 +62,7 @@ async fn run_audit(
 #[utoipa::path(get, path = "/api/v1/sessions/{id}/audit", tag = "audits",
     params(("id" = String, Path, description = "The session.", example = "ses_0123456789abcdef")),
     responses((status = 200, description = "The report.", body = Value),
+              (status = 400, description = "That is neither an identifier nor an alias."),
               (status = 404, description = "There is no such session, or no report.")))]
 async fn latest_audit(
     sync: Data<SessionSync>,
@@ -92,6 +93,7 @@ struct PastAuditAnswer {
 #[utoipa::path(get, path = "/api/v1/sessions/{id}/audits", tag = "audits",
     params(("id" = String, Path, description = "The session.", example = "ses_0123456789abcdef")),
     responses((status = 200, description = "The audits, newest first.", body = [PastAuditAnswer]),
+              (status = 400, description = "That is neither an identifier nor an alias."),
               (status = 404, description = "There is no such session.")))]
 async fn past_audits(
     sync: Data<SessionSync>,
@@ -117,6 +119,7 @@ async fn past_audits(
 #[utoipa::path(get, path = "/api/v1/sessions/{id}/audit/status", tag = "audits",
     params(("id" = String, Path, description = "The session.", example = "ses_0123456789abcdef")),
     responses((status = 200, description = "`status` is `not_started`, `running`, `completed` or `failed`, with `error`.", body = Value),
+              (status = 400, description = "That is neither an identifier nor an alias."),
               (status = 404, description = "There is no such session.")))]
 async fn audit_status(
     sync: Data<SessionSync>,

@@ -54,6 +54,7 @@ struct TargetAnswer {
            ("order" = Option<String>, Query, description = "`oldest` (default) or `newest`."),
            ("around" = Option<u32>, Query, description = "The page with this line, from 0.")),
     responses((status = 200, description = "A page of messages.", body = MessagesAnswer),
+              (status = 400, description = "That is neither an identifier nor an alias."),
               (status = 404, description = "There is no such session."),
               (status = 422, description = "A parameter is out of its bounds.")))]
 async fn messages(
@@ -98,6 +99,7 @@ async fn messages(
 #[utoipa::path(get, path = "/api/v1/sessions/{id}/workspace", tag = "sessions",
     params(("id" = String, Path, description = "The session, or its alias.", example = "ses_0123456789abcdef")),
     responses((status = 200, description = "`workspace.json` of the archive, under `workspace`.", body = Value),
+              (status = 400, description = "That is neither an identifier nor an alias."),
               (status = 404, description = "There is no such session, or no such file in it.")))]
 async fn workspace(
     sync: Data<SessionSync>,
@@ -113,6 +115,7 @@ async fn workspace(
 #[utoipa::path(get, path = "/api/v1/sessions/{id}/tools", tag = "sessions",
     params(("id" = String, Path, description = "The session, or its alias.", example = "ses_0123456789abcdef")),
     responses((status = 200, description = "`tools.json` of the archive, under `tools`.", body = Value),
+              (status = 400, description = "That is neither an identifier nor an alias."),
               (status = 404, description = "There is no such session, or no such file in it.")))]
 async fn tools(
     sync: Data<SessionSync>,
@@ -144,6 +147,7 @@ struct ProvenanceAnswer {
 #[utoipa::path(get, path = "/api/v1/sessions/{id}/provenance", tag = "sessions",
     params(("id" = String, Path, description = "The session, or its alias.", example = "ses_0123456789abcdef")),
     responses((status = 200, description = "The rules.", body = ProvenanceAnswer),
+              (status = 400, description = "That is neither an identifier nor an alias."),
               (status = 404, description = "There is no such session.")))]
 async fn provenance(
     sync: Data<SessionSync>,
@@ -201,6 +205,7 @@ struct ChangesAnswer {
            ("If-None-Match" = Option<String>, Header, description = "The ETag of an earlier answer.")),
     responses((status = 200, description = "The files, with `ETag`.", body = ChangesAnswer),
               (status = 304, description = "As in the earlier answer."),
+              (status = 400, description = "That is neither an identifier nor an alias."),
               (status = 404, description = "There is no such session.")))]
 async fn changes(
     sync: Data<SessionSync>,

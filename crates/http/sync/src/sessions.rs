@@ -3,14 +3,14 @@
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Json, Path};
 use actix_web::{HttpRequest, HttpResponse};
-use pentad_http_kit::{Access, Endpoint, Fault, Form, JsonBody, Principal, Query, endpoint};
+use pentad_http_kit::{Access, Endpoint, Fault, Form, JsonBody, Principal, Query, Surface, endpoint};
 use pentad_kernel::ErrorKind;
 use pentad_session_sync::{DeleteScope, Edit, Error, ListQuery, NewSession, SessionRef, SessionSync, Sort};
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use crate::archives::{check_length, drain, file_part, pieces, pushed};
+use crate::archives::{ArchiveForm, check_length, drain, file_part, pieces, pushed};
 use crate::faults::{boolean, choice, fault, integer};
 use crate::wire::{SessionAnswer, SessionList, UploadedAnswer};
 
@@ -156,11 +156,12 @@ pub async fn upload_session(
     params(("source_tool" = String, Query, description = "The tool it was recorded with: 1 to 50 of a-z, 0-9, _ and -."),
            ("title" = Option<String>, Query, description = "Its title, at most 500 characters."),
            ("tags" = Option<String>, Query, description = "Its tags: a JSON array of at most 20 texts.")),
-    request_body(content_type = "multipart/form-data", description = "The archive as part `file`."),
+    request_body(content = ArchiveForm, content_type = "multipart/form-data"),
     responses((status = 201, description = "The session is stored.", body = UploadedAnswer),
               (status = 400, description = "The archive is refused."),
               (status = 413, description = "The archive, or a file in it, is too large."),
-              (status = 422, description = "A parameter is out of its bounds.")))]
+              (status = 422, description = "A parameter is out of its bounds."),
+              (status = 503, description = "The form is that of a grep session, and there is no room for it.")))]
 async fn upload(
     request: HttpRequest,
     sync: Data<SessionSync>,
@@ -209,7 +210,8 @@ pub async fn delete_session(
     responses((status = 200, description = "The session is in the trash.", body = SessionAnswer),
               (status = 400, description = "There is no such scope."),
               (status = 404, description = "There is no such session."),
-              (status = 410, description = "It is in the trash already.")))]
+              (status = 410, description = "It is in the trash already."),
+              (status = 422, description = "A parameter is out of its bounds.")))]
 async fn delete(
     sync: Data<SessionSync>,
     principal: Principal,
@@ -262,6 +264,7 @@ pub async fn edit_session(
     responses((status = 200, description = "The session as it is now.", body = SessionAnswer),
               (status = 400, description = "Nothing is to be changed."),
               (status = 404, description = "There is no such session."),
+              (status = 405, description = "The identifier is that of a grep session."),
               (status = 409, description = "Another session has the alias."),
               (status = 422, description = "A value is out of its bounds.")))]
 async fn edit(
@@ -284,6 +287,7 @@ struct SetAlias {
 #[utoipa::path(put, path = "/api/v1/sessions/{id}/alias", tag = "sessions", request_body = SetAlias,
     params(("id" = String, Path, description = "The session, or its alias.", example = "ses_0123456789abcdef")),
     responses((status = 200, description = "The session as it is now.", body = SessionAnswer),
+              (status = 400, description = "That is neither an identifier nor an alias."),
               (status = 404, description = "There is no such session."),
               (status = 409, description = "Another session has the alias."),
               (status = 422, description = "That cannot be an alias.")))]
@@ -308,6 +312,7 @@ async fn set_alias(
 #[utoipa::path(delete, path = "/api/v1/sessions/{id}/alias", tag = "sessions",
     params(("id" = String, Path, description = "The session, or its alias.", example = "ses_0123456789abcdef")),
     responses((status = 200, description = "The session as it is now.", body = SessionAnswer),
+              (status = 400, description = "That is neither an identifier nor an alias."),
               (status = 404, description = "There is no such session.")))]
 async fn clear_alias(
     sync: Data<SessionSync>,
@@ -339,11 +344,11 @@ async fn restore(
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
-        endpoint!(list, Access::User).shared(),
-        endpoint!(upload, Access::User).shared(),
-        endpoint!(describe, Access::User).shared(),
-        endpoint!(delete, Access::User).shared(),
-        endpoint!(edit, Access::User).shared(),
+        endpoint!(list, Access::User).shared_with(&[Surface::Grep]),
+        endpoint!(upload, Access::User).shared_with(&[Surface::Grep]),
+        endpoint!(describe, Access::User).shared_with(&[Surface::Grep]),
+        endpoint!(delete, Access::User).shared_with(&[Surface::Grep]),
+        endpoint!(edit, Access::User).shared_with(&[Surface::Grep]),
         endpoint!(set_alias, Access::User),
         endpoint!(clear_alias, Access::User),
         endpoint!(restore, Access::User),

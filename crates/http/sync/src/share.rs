@@ -4,7 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::HOST;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
-use pentad_http_kit::{Access, Endpoint, Fault, JsonBody, Principal, endpoint};
+use pentad_http_kit::{Access, Binary, Endpoint, Fault, JsonBody, Principal, endpoint};
 use pentad_session_sync::{SessionRef, SessionSync, Share};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -44,6 +44,7 @@ struct ShareLinkAnswer {
 #[utoipa::path(post, path = "/api/v1/sessions/{id}/share", tag = "sessions", request_body = CreateShareLink,
     params(("id" = String, Path, description = "The session, or its alias.", example = "ses_0123456789abcdef")),
     responses((status = 201, description = "The link.", body = ShareLinkAnswer),
+              (status = 400, description = "That is neither an identifier nor an alias."),
               (status = 404, description = "There is no such session."),
               (status = 422, description = "The hours or the password are out of their bounds.")))]
 async fn create_share_link(
@@ -76,6 +77,7 @@ async fn create_share_link(
     params(("id" = String, Path, description = "The session, or its alias.", example = "ses_0123456789abcdef"),
            ("link_id" = String, Path, description = "The link.")),
     responses((status = 204, description = "The link works no more."),
+              (status = 400, description = "That is neither an identifier nor an alias."),
               (status = 404, description = "There is no such session or link.")))]
 async fn revoke_share_link(
     sync: Data<SessionSync>,
@@ -91,7 +93,7 @@ async fn revoke_share_link(
 /// Access shared session (public)
 #[utoipa::path(get, path = "/api/v1/sessions/share/{token}", tag = "sessions",
     params(("token" = String, Path, description = "The secret part of the link.")),
-    responses((status = 200, description = "The archive.", body = Vec<u8>, content_type = "application/gzip"),
+    responses((status = 200, description = "The archive.", body = inline(Binary), content_type = "application/gzip"),
               (status = 401, description = "The link wants its password: send it by POST."),
               (status = 404, description = "There is no such link."),
               (status = 410, description = "The link has ended, was revoked, or its session is gone.")))]
@@ -110,7 +112,7 @@ struct SharePassword {
 /// Access password-protected share link
 #[utoipa::path(post, path = "/api/v1/sessions/share/{token}", tag = "sessions", request_body = SharePassword,
     params(("token" = String, Path, description = "The secret part of the link.")),
-    responses((status = 200, description = "The archive.", body = Vec<u8>, content_type = "application/gzip"),
+    responses((status = 200, description = "The archive.", body = inline(Binary), content_type = "application/gzip"),
               (status = 401, description = "That is not the password."),
               (status = 404, description = "There is no such link."),
               (status = 410, description = "The link has ended, was revoked, or its session is gone.")))]

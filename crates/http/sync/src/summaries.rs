@@ -92,6 +92,7 @@ impl From<Summary> for SummaryAnswer {
 #[utoipa::path(get, path = "/api/v1/sessions/{id}/summary", tag = "sessions",
     params(("id" = String, Path, description = "The session.", example = "ses_0123456789abcdef")),
     responses((status = 200, description = "The summary.", body = SummaryAnswer),
+              (status = 400, description = "That is neither an identifier nor an alias."),
               (status = 404, description = "There is no such session."),
               (status = 422, description = "The session has no messages.")))]
 async fn get_summary(
@@ -109,6 +110,7 @@ async fn get_summary(
 #[utoipa::path(post, path = "/api/v1/sessions/{id}/summary", tag = "sessions",
     params(("id" = String, Path, description = "The session.", example = "ses_0123456789abcdef")),
     responses((status = 200, description = "The summary.", body = SummaryAnswer),
+              (status = 400, description = "That is neither an identifier nor an alias."),
               (status = 404, description = "There is no such session."),
               (status = 422, description = "The session has no messages.")))]
 async fn generate_summary(

@@ -4,7 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Json, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::StreamExt as _;
-use pentad_http_kit::{Access, Endpoint, Fault, JsonBody, Principal, endpoint};
+use pentad_http_kit::{Access, Binary, Endpoint, Fault, JsonBody, Principal, endpoint};
 use pentad_session_sync::{NewUpload, SessionSync, UploadProgress};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -102,7 +102,7 @@ async fn begin_upload(
     params(("upload_id" = String, Path, description = "The upload."),
            ("number" = i64, Path, description = "Which part, from 1."),
            ("X-Part-SHA256" = Option<String>, Header, description = "SHA-256 of the part, hex.")),
-    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    request_body(content = inline(Binary), content_type = "application/octet-stream"),
     responses((status = 200, description = "The part is there.", body = Value),
               (status = 400, description = "`part_size_mismatch`, `part_hash_mismatch` or `invalid_part_number`"),
               (status = 404, description = "There is no such upload."),

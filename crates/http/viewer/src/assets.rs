@@ -45,8 +45,19 @@ pub(crate) static ICON: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("icon", "svg", "image/svg+xml", include_str!("../assets/icon.svg")));
 pub(crate) static PAGES: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("pages", "js", SCRIPT, include_str!("../assets/pages.js")));
-pub(crate) static RUN: LazyLock<Asset> =
-    LazyLock::new(|| Asset::new("run", "js", SCRIPT, include_str!("../assets/run.js")));
+pub(crate) static RUN: LazyLock<Asset> = LazyLock::new(|| Asset::new("run", "js", SCRIPT, RUN_SCRIPT));
+
+/// One script of several files, which share one scope: what one of them names, those after it know.
+const RUN_SCRIPT: &str = concat!(
+    include_str!("../assets/run/page.js"),
+    include_str!("../assets/run/steps.js"),
+    include_str!("../assets/run/strip.js"),
+    include_str!("../assets/run/current.js"),
+    include_str!("../assets/run/stage.js"),
+    include_str!("../assets/run/live.js"),
+    include_str!("../assets/run/commands.js"),
+    include_str!("../assets/run/controls.js"),
+);
 
 /// A file that pages load
 #[utoipa::path(get, path = "/viewer/assets/{name}", responses((status = 200, description = "The file.")))]
