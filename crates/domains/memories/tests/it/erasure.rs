@@ -88,7 +88,8 @@ async fn a_read_in_the_way_only_delays_the_overwriting() {
     let Db::Sqlite(sqlite) = &world.db else {
         panic!("a SQLite database was made")
     };
-    let mut reading = sqlite.reader().begin().await.unwrap();
+    let mut connection = sqlite.reader().acquire().await.unwrap();
+    let mut reading = sqlx::Connection::begin(&mut *connection).await.unwrap();
     let memories: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM memories")
         .fetch_one(&mut *reading)
         .await
