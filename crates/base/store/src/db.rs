@@ -4,13 +4,19 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use pentad_kernel::Timestamp;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{ConnectOptions as _, Executor as _};
 
+use crate::postgres::{Postgres, Transaction};
 use crate::{Error, Result};
+
+/// How long a transaction on PostgreSQL may pause: longer than a statement of SQL storage waits for the object
+/// store, between the lock of its row and its end.
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 /// What a commit survives on SQLite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -31,7 +37,7 @@ pub struct Options {
     pub connections: u32,
     /// How long a call waits for a free connection before it fails as unavailable.
     pub acquire_timeout: Duration,
-    /// After how long PostgreSQL gives up on one statement.
+    /// After how long PostgreSQL gives up on one statement; two seconds later nobody waits for its answer.
     pub statement_timeout: Duration,
 }
 
@@ -61,7 +67,7 @@ pub enum Db {
     /// A SQLite file in WAL mode: many readers, one writer.
     Sqlite(Sqlite),
     /// A PostgreSQL database.
-    Postgres(PgPool),
+    Postgres(Postgres),
 }
 
 /// The two pools of a SQLite database.
@@ -95,7 +101,7 @@ pub enum Tx {
     /// Holds SQLite's write lock from its first instant (`BEGIN IMMEDIATE`).
     Sqlite(sqlx::Transaction<'static, sqlx::Sqlite>),
     /// READ COMMITTED.
-    Postgres(sqlx::Transaction<'static, sqlx::Postgres>),
+    Postgres(Transaction),
 }
 
 impl Tx {
@@ -106,7 +112,7 @@ impl Tx {
     pub async fn commit(self) -> Result<()> {
         match self {
             Self::Sqlite(transaction) => transaction.commit().await.map_err(Error::from),
-            Self::Postgres(transaction) => transaction.commit().await.map_err(Error::from),
+            Self::Postgres(transaction) => transaction.commit().await,
         }
     }
 }
@@ -171,15 +177,25 @@ impl Db {
                 reason: error.to_string(),
             })?
             .application_name("pentad")
-            .options([(
-                "statement_timeout",
-                options.statement_timeout.as_millis().to_string(),
-            )])
+            .options([
+                (
+                    "statement_timeout",
+                    options.statement_timeout.as_millis().to_string(),
+                ),
+                // A gateway whose machine vanished must not hold its locks: the server finds out by itself.
+                ("tcp_keepalives_idle", "20".to_owned()),
+                ("tcp_keepalives_interval", "5".to_owned()),
+                ("tcp_keepalives_count", "4".to_owned()),
+                (
+                    "idle_in_transaction_session_timeout",
+                    LONGEST_PAUSE.as_millis().to_string(),
+                ),
+            ])
             .disable_statement_logging();
         let pool = PgPoolOptions::from(pool_options::<sqlx::Postgres>(options, options.connections))
             .connect_with(connect)
             .await?;
-        Ok(Self::Postgres(pool))
+        Ok(Self::Postgres(Postgres::new(pool, options.statement_timeout)))
     }
 
     /// The engine behind the handle.
@@ -188,6 +204,12 @@ impl Db {
             Self::Sqlite(_) => Engine::Sqlite,
             Self::Postgres(_) => Engine::Postgres,
         }
+    }
+
+    /// Whether other gateways may work on the same database: what one of them remembers, another may have
+    /// changed.
+    pub const fn is_shared(&self) -> bool {
+        matches!(self, Self::Postgres(_))
     }
 
     /// Starts a write transaction.
@@ -200,7 +222,7 @@ impl Db {
     pub async fn begin(&self) -> Result<Tx> {
         match self {
             Self::Sqlite(sqlite) => Ok(Tx::Sqlite(sqlite.writer.begin_with("BEGIN IMMEDIATE").await?)),
-            Self::Postgres(pool) => Ok(Tx::Postgres(pool.begin_with("BEGIN").await?)),
+            Self::Postgres(postgres) => Ok(Tx::Postgres(postgres.begin().await?)),
         }
     }
 
@@ -216,6 +238,18 @@ impl Db {
         Ok(())
     }
 
+    /// The database's clock, which all that share the database have in common; `None` for SQLite, which has
+    /// none of its own.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn clock(&self) -> Result<Option<Timestamp>> {
+        match self {
+            Self::Sqlite(_) => Ok(None),
+            Self::Postgres(postgres) => Ok(Some(Timestamp::from_micros(postgres.clock().await?))),
+        }
+    }
+
     /// Closes the connections after their running statements. On SQLite this also folds the
     /// write-ahead log back into the file.
     pub async fn close(&self) {
@@ -226,7 +260,7 @@ impl Db {
                 let _ = sqlite.writer.execute("PRAGMA optimize").await;
                 sqlite.writer.close().await;
             }
-            Self::Postgres(pool) => pool.close().await,
+            Self::Postgres(postgres) => postgres.close().await,
         }
     }
 }

@@ -36,12 +36,14 @@ mod db;
 mod error;
 mod lease;
 mod migrate;
+mod postgres;
 #[cfg(feature = "testing")]
 pub mod testing;
 
 pub use db::{Db, Durability, Engine, Options, Outcome, Sqlite, Tx, affected};
 pub use error::Error;
 pub use lease::Lease;
+pub use postgres::{Connection, Postgres, Transaction, within};
 
 /// What a call on the database gives.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -57,10 +59,12 @@ macro_rules! with_reader {
                 let $conn = sqlite.reader();
                 ($body).map_err($crate::Error::from)
             }
-            $crate::Db::Postgres(pool) => {
-                let $conn = pool;
-                ($body).map_err($crate::Error::from)
-            }
+            $crate::Db::Postgres(postgres) => match postgres.connection().await {
+                Ok(mut connection) => {
+                    $crate::with_postgres!(&mut connection, |$conn| $body)
+                }
+                Err(error) => Err(error),
+            },
         }
     };
 }
@@ -74,12 +78,30 @@ macro_rules! with_writer {
                 let $conn = sqlite.writer();
                 ($body).map_err($crate::Error::from)
             }
-            $crate::Db::Postgres(pool) => {
-                let $conn = pool;
-                ($body).map_err($crate::Error::from)
-            }
+            $crate::Db::Postgres(postgres) => match postgres.connection().await {
+                Ok(mut connection) => {
+                    $crate::with_postgres!(&mut connection, |$conn| $body)
+                }
+                Err(error) => Err(error),
+            },
         }
     };
+}
+
+/// Runs the body with a `&mut Connection` or `&mut Transaction` of PostgreSQL: what the other macros do there, for
+/// the modules called `dialect`.
+#[macro_export]
+macro_rules! with_postgres {
+    ($held:expr, |$conn:ident| $body:expr) => {{
+        let held = &mut *$held;
+        let limit = held.answer_timeout();
+        let outcome = $crate::within(limit, async {
+            let $conn = &mut **held;
+            ($body).map_err($crate::Error::from)
+        })
+        .await;
+        held.judge(outcome)
+    }};
 }
 
 /// Runs the body inside a transaction made by [`Db::begin`].
@@ -92,8 +114,7 @@ macro_rules! with_tx {
                 ($body).map_err($crate::Error::from)
             }
             $crate::Tx::Postgres(transaction) => {
-                let $conn = &mut **transaction;
-                ($body).map_err($crate::Error::from)
+                $crate::with_postgres!(transaction, |$conn| $body)
             }
         }
     };

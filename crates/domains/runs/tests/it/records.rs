@@ -284,7 +284,7 @@ async fn both_engines_have_the_same_columns() {
         "SELECT table_name::text, column_name::text FROM information_schema.columns
          WHERE table_schema = 'public' AND table_name LIKE 'run%' ORDER BY 1, 2",
     )
-    .fetch_all(&pool)
+    .fetch_all(pool.pool())
     .await
     .unwrap();
     assert!(on_sqlite.len() > 40);
