@@ -7,6 +7,7 @@
 mod assets;
 mod bench;
 mod check;
+mod cluster_test;
 mod configuration;
 mod distill_embedder;
 mod layers;
@@ -46,6 +47,7 @@ enum Command {
     Configuration(configuration::Arguments),
     Postgres(postgres::Arguments),
     Bench(bench::Arguments),
+    ClusterTest(cluster_test::Arguments),
     Assets(assets::Arguments),
     /// Make the table of word vectors again from the packages that it comes from.
     DistillEmbedder,
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         Command::Layers(arguments) => layers::run(&workspace, arguments),
         Command::Openapi(arguments) => openapi::run(&workspace, arguments),
         Command::Configuration(arguments) => configuration::run(&workspace, arguments),
+        Command::ClusterTest(arguments) => cluster_test::run(&workspace, arguments),
         Command::Postgres(arguments) => postgres::run(&workspace, arguments),
         Command::Bench(arguments) => bench::run(&workspace, arguments),
         Command::Assets(arguments) => assets::run(&workspace, arguments),

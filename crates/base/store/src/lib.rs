@@ -34,6 +34,8 @@
 
 mod db;
 mod error;
+#[cfg(feature = "testing")]
+pub mod explore;
 mod lease;
 mod migrate;
 mod postgres;

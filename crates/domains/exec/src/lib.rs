@@ -51,6 +51,8 @@ mod session;
 mod settings;
 mod setup;
 mod storage;
+#[cfg(test)]
+mod turn_model;
 mod upkeep;
 mod workspace;
 

@@ -39,6 +39,8 @@
 //! ```
 
 mod budget;
+#[cfg(test)]
+mod change_model;
 mod create;
 mod error;
 mod files;

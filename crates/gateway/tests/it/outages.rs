@@ -13,6 +13,8 @@ use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::several::futures;
+
 /// Longer than any of the bounds below together.
 const BOUND: Duration = Duration::from_secs(10);
 
@@ -79,7 +81,12 @@ impl Fragile {
                     break;
                 }
                 assert_eq!(answer.status, 503, "{}: {}", call.path, answer.body);
-                assert!(Instant::now() < deadline, "{} is still away: {}", call.path, answer.body);
+                assert!(
+                    Instant::now() < deadline,
+                    "{} is still away: {}",
+                    call.path,
+                    answer.body
+                );
                 tokio::task::yield_now().await;
             }
         }
@@ -119,17 +126,26 @@ impl Call {
         let request = match &self.body {
             Body::None => request,
             Body::Json(body) => request.json(body),
-            Body::Bytes => request.body(vec![7_u8; 100_000]),
+            Body::Bytes => request
+                .header("content-type", "application/octet-stream")
+                .body(vec![7_u8; 100_000]),
             Body::Files(fields) => {
                 let file = Part::bytes(&b"needle\n"[..]).file_name("a.txt");
                 let form = Form::new().part("files", file);
-                let form = fields.iter().fold(form, |form, (name, value)| form.text(*name, *value));
+                let form = fields
+                    .iter()
+                    .fold(form, |form, (name, value)| form.text(*name, *value));
                 request.multipart(form)
             }
         };
         let begun = Instant::now();
         let answer = request.send().await.unwrap();
-        assert!(begun.elapsed() < BOUND, "{} took {:?}", self.path, begun.elapsed());
+        assert!(
+            begun.elapsed() < BOUND,
+            "{} took {:?}",
+            self.path,
+            begun.elapsed()
+        );
         let header = |name: &str| answer.headers().get(name)?.to_str().ok()?.parse().ok();
         Answered {
             status: answer.status().as_u16(),
@@ -141,9 +157,18 @@ impl Call {
     async fn is_unavailable(&self, fragile: &Fragile) {
         let answer = self.send(fragile).await;
         assert_eq!(answer.status, 503, "{}: {}", self.path, answer.body);
-        assert!(answer.retry_after.is_some_and(|seconds| seconds > 0), "{}", self.path);
+        assert!(
+            answer.retry_after.is_some_and(|seconds| seconds > 0),
+            "{}",
+            self.path
+        );
         let message = answer.body.pointer(self.message).and_then(Value::as_str);
-        assert!(message.is_some_and(|message| !message.is_empty()), "{}: {}", self.path, answer.body);
+        assert!(
+            message.is_some_and(|message| !message.is_empty()),
+            "{}: {}",
+            self.path,
+            answer.body
+        );
     }
 }
 
@@ -174,8 +199,12 @@ fn of_database() -> Vec<Call> {
             body: Body::Files(&[("storage", "memory")]),
             message: "/error",
         },
-        json("/memories/add", json!({"content": "The harbour is open"}), "/detail"),
-        get("/memories?limit=1", "/detail"),
+        json(
+            "/agent/memories",
+            json!({"content": "The harbour is open"}),
+            "/detail",
+        ),
+        get("/agent/memories?limit=1", "/detail"),
         get("/api/v1/sessions", "/error/message"),
         get("/api/sessions", "/message"),
         json("/api/sessions", json!({"language": "python"}), "/message"),
@@ -221,13 +250,13 @@ fn of_bucket() -> Vec<Call> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_refuses_is_waited_for_within_bounds_and_found_again() {
-    let Some(fragile) = Fragile::start().await else { return };
+    let Some(fragile) = Fragile::start().await else {
+        return;
+    };
     let calls = of_database();
     fragile.recovered(&calls).await;
     fragile.database.refuse();
-    for call in &calls {
-        call.is_unavailable(&fragile).await;
-    }
+    futures(calls.iter().map(|call| call.is_unavailable(&fragile))).await;
     // What asks nothing of the database goes on.
     assert_eq!(get("/health", "").send(&fragile).await.status, 200);
     fragile.database.pass();
@@ -236,20 +265,22 @@ async fn a_database_that_refuses_is_waited_for_within_bounds_and_found_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_says_nothing_is_given_up_in_time_and_heard_again() {
-    let Some(fragile) = Fragile::start().await else { return };
+    let Some(fragile) = Fragile::start().await else {
+        return;
+    };
     let calls = of_database();
     fragile.recovered(&calls).await;
     fragile.database.stall();
-    for call in &calls {
-        call.is_unavailable(&fragile).await;
-    }
+    futures(calls.iter().map(|call| call.is_unavailable(&fragile))).await;
     fragile.database.pass();
     fragile.recovered(&calls).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_that_were_cut_unseen_cost_a_few_requests_and_no_record_twice() {
-    let Some(fragile) = Fragile::start().await else { return };
+    let Some(fragile) = Fragile::start().await else {
+        return;
+    };
     let post = async |number: usize| {
         let body = json!({"step_index": 0, "events": [
             {"ts": "2026-05-19T00:00:00Z", "layer": "planner", "kind": "info", "summary": format!("event {number}")}]});
@@ -269,50 +300,78 @@ async fn connections_that_were_cut_unseen_cost_a_few_requests_and_no_record_twic
     }
     assert!(refused <= 12, "{refused} of 60 requests failed for 6 cuts");
     let path = "/api/v1/runs/cut/events/0000.jsonl";
-    let recorded = fragile.request("GET", path).send().await.unwrap().text().await.unwrap();
+    let recorded = fragile
+        .request("GET", path)
+        .send()
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
     for number in 0..60 {
         let times = recorded.matches(&format!("\"event {number}\"")).count();
         assert!(times <= 1, "event {number} is there {times} times");
-        assert!(times == 1 || !taken.contains(&number), "event {number} was taken and is missing");
+        assert!(
+            times == 1 || !taken.contains(&number),
+            "event {number} was taken and is missing"
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bucket_that_is_away_or_silent_leaves_nothing_by_halves() {
-    let Some(fragile) = Fragile::start().await else { return };
+    let Some(fragile) = Fragile::start().await else {
+        return;
+    };
     let calls = of_bucket();
     for take_away in [Proxy::refuse, Proxy::stall] {
         take_away(&fragile.bucket);
-        for call in &calls {
-            call.is_unavailable(&fragile).await;
-        }
+        futures(calls.iter().map(|call| call.is_unavailable(&fragile))).await;
         // What asks nothing of the bucket goes on.
         let kv = json!({"value": "v"});
-        let stored = fragile.request("PUT", "/api/storage/kv/n/k").json(&kv).send().await.unwrap();
+        let stored = fragile
+            .request("PUT", "/api/storage/kv/n/k")
+            .json(&kv)
+            .send()
+            .await
+            .unwrap();
         assert_eq!(stored.status(), 200);
         let listed = get("/api/storage/r2/n", "").send(&fragile).await;
         assert!(!listed.body.to_string().contains("object"), "{}", listed.body);
         fragile.bucket.pass();
         fragile.recovered(&calls).await;
-        let removed = fragile.request("DELETE", "/api/storage/r2/n/object").send().await.unwrap();
+        let removed = fragile
+            .request("DELETE", "/api/storage/r2/n/object")
+            .send()
+            .await
+            .unwrap();
         assert!(removed.status().is_success());
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_must_not_be_lost_is_written_at_the_end() {
-    let Some(fragile) = Fragile::start().await else { return };
+    let Some(fragile) = Fragile::start().await else {
+        return;
+    };
     let beat = json!({"client_id": "sdk_1", "client_name": "sdk"});
-    fragile.request("POST", "/api/v1/heartbeat").json(&beat).send().await.unwrap();
-    // The connections that requests opened outlive the threads that answered them.
+    fragile
+        .request("POST", "/api/v1/heartbeat")
+        .json(&beat)
+        .send()
+        .await
+        .unwrap();
     fragile.recovered(&of_database()).await;
-    let Fragile { gateway, .. } = &fragile;
-    let database = gateway.database().db();
+    let Fragile { gateway, .. } = fragile;
     let beside = gateway.beside(Setup::default()).await;
-    fragile.gateway.stop().await;
-    let listed = beside.client().get(beside.url("/api/v1/connections")).bearer_auth(beside.key());
+    // The connections that requests opened outlive the threads that answered them.
+    gateway.stop().await;
+    let listed = beside
+        .client()
+        .get(beside.url("/api/v1/connections"))
+        .bearer_auth(beside.key());
     let listed = listed.send().await.unwrap().text().await.unwrap();
     assert!(listed.contains("sdk_1"), "{listed}");
-    let used: i64 = pentad_store::with_reader!(database, |conn| sqlx_count(conn).await).unwrap();
-    assert_eq!(used, 1, "the last use of the key");
+    let keys = beside.identity().user_keys(&beside.admin().id).await.unwrap();
+    assert!(keys.iter().all(|key| key.last_used_at.is_some()), "{keys:?}");
 }

@@ -46,7 +46,9 @@ impl Pair {
     }
 
     fn request(&self, gateway: &TestGateway, method: &str, path: &str) -> reqwest::RequestBuilder {
-        let request = gateway.client().request(method.parse().unwrap(), gateway.url(path));
+        let request = gateway
+            .client()
+            .request(method.parse().unwrap(), gateway.url(path));
         request.bearer_auth(&self.key)
     }
 
@@ -86,7 +88,10 @@ async fn soon<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> Option<T> {
 }
 
 fn files(name: &str, text: &str) -> Form {
-    Form::new().part("files", Part::bytes(text.as_bytes().to_vec()).file_name(name.to_owned()))
+    Form::new().part(
+        "files",
+        Part::bytes(text.as_bytes().to_vec()).file_name(name.to_owned()),
+    )
 }
 
 #[tokio::test]
@@ -97,19 +102,21 @@ async fn a_grep_session_answers_on_both_whatever_its_storage() {
         let form = files("a.txt", "needle one\n").text("storage", storage);
         let (status, made) = answer(pair.request(one, "POST", "/api/v1/sessions").multipart(form)).await;
         assert_eq!(status, 201, "{made}");
-        let session = format!("/api/v1/sessions/{}", made["session_id"].as_str().unwrap());
-        let count = async |gateway| {
-            let query = json!({"pattern": "needle"});
-            let found = pair.good(gateway, "POST", &format!("{session}/grep"), query).await;
-            found["total"].as_u64().unwrap()
-        };
+        let session = format!("/api/v1/sessions/{}", made["id"].as_str().unwrap());
+        let search = format!("{session}/grep?query=needle");
+        let count = async |gateway| pair.good(gateway, "GET", &search, Value::Null).await["total"].clone();
         assert_eq!(count(other).await, 1);
         let more = files("b.txt", "needle two\n");
-        let appended = answer(pair.request(other, "POST", &format!("{session}/append")).multipart(more)).await;
+        let appended = answer(
+            pair.request(other, "PUT", &format!("{session}/append"))
+                .multipart(more),
+        )
+        .await;
         assert_eq!(appended.0, 200, "{}", appended.1);
         assert_eq!(count(one).await, 2);
-        pair.good(one, "DELETE", &format!("{session}?permanently=true"), Value::Null).await;
-        let gone = pair.call(other, "POST", &format!("{session}/grep"), json!({"pattern": "needle"})).await;
+        pair.good(one, "DELETE", &format!("{session}?permanently=true"), Value::Null)
+            .await;
+        let gone = pair.call(other, "GET", &search, Value::Null).await;
         assert_eq!(gone.0, 404, "{}", gone.1);
     }
 }
@@ -120,8 +127,13 @@ async fn runs_of_a_session_take_their_turns_on_both() {
         return;
     }
     let Some(pair) = Pair::start().await else { return };
-    pair.good(&pair.here, "POST", "/api/sessions", json!({"language": "python", "session_id": "turns"}))
-        .await;
+    pair.good(
+        &pair.here,
+        "POST",
+        "/api/sessions",
+        json!({"language": "python", "session_id": "turns"}),
+    )
+    .await;
     // Each run reads what the one before has written; two at once would count one step less.
     let code = "import pathlib\nf = pathlib.Path('count')\nn = int(f.read_text()) if f.exists() else 0\n\
                 f.write_text(str(n + 1))\nprint(n + 1)";
@@ -139,7 +151,7 @@ async fn runs_of_a_session_take_their_turns_on_both() {
 }
 
 /// All of them, at once.
-async fn futures<F: Future>(all: impl IntoIterator<Item = F>) -> Vec<F::Output> {
+pub(crate) async fn futures<F: Future>(all: impl IntoIterator<Item = F>) -> Vec<F::Output> {
     let mut waiting: Vec<_> = all.into_iter().map(Box::pin).collect();
     let mut answers: Vec<Option<F::Output>> = waiting.iter().map(|_| None).collect();
     std::future::poll_fn(move |context| {
@@ -164,7 +176,13 @@ async fn futures<F: Future>(all: impl IntoIterator<Item = F>) -> Vec<F::Output> 
 async fn storage_is_one_for_both_and_statements_at_once_are_all_done() {
     let Some(pair) = Pair::start().await else { return };
     let exec = "/api/storage/d1/shared/exec";
-    pair.good(&pair.here, "POST", exec, json!({"sql": "CREATE TABLE t (n INTEGER PRIMARY KEY, by TEXT)"})).await;
+    pair.good(
+        &pair.here,
+        "POST",
+        exec,
+        json!({"sql": "CREATE TABLE t (n INTEGER PRIMARY KEY, by TEXT)"}),
+    )
+    .await;
     let inserts = (0..12).map(|number| {
         let [one, _] = pair.from(number);
         let sql = json!({"sql": "INSERT INTO t (by) VALUES (?)", "params": [format!("writer {number}")]});
@@ -173,12 +191,17 @@ async fn storage_is_one_for_both_and_statements_at_once_are_all_done() {
     futures(inserts).await;
     for gateway in pair.from(0) {
         let query = json!({"sql": "SELECT COUNT(DISTINCT by) AS c, MAX(n) AS last FROM t"});
-        let read = pair.good(gateway, "POST", "/api/storage/d1/shared/query", query).await;
+        let read = pair
+            .good(gateway, "POST", "/api/storage/d1/shared/query", query)
+            .await;
         let text = read.to_string();
         assert!(text.contains("12"), "{text}");
     }
-    pair.good(&pair.here, "PUT", "/api/storage/kv/n/k", json!({"value": "here"})).await;
-    let read = pair.good(&pair.there, "GET", "/api/storage/kv/n/k", Value::Null).await;
+    pair.good(&pair.here, "PUT", "/api/storage/kv/n/k", json!({"value": "here"}))
+        .await;
+    let read = pair
+        .good(&pair.there, "GET", "/api/storage/kv/n/k", Value::Null)
+        .await;
     assert_eq!(read["value"], "here");
 }
 
@@ -187,14 +210,30 @@ async fn a_memory_is_known_to_both_and_the_chain_of_events_has_one_order() {
     let Some(pair) = Pair::start().await else { return };
     let adds = (0..8).map(|number| {
         let [one, _] = pair.from(number);
-        pair.good(one, "POST", "/memories/add", json!({"content": format!("The harbour number {number} is open")}))
+        pair.good(
+            one,
+            "POST",
+            "/agent/memories",
+            json!({"content": format!("The harbour number {number} is open")}),
+        )
     });
     futures(adds).await;
+    // The clock of a test stands still, and each write takes an instant of its own.
+    pair.here.clock().advance_micros(1_000);
     for gateway in pair.from(1) {
-        let list = pair.good(gateway, "GET", "/memories?limit=50", Value::Null).await;
+        let list = pair
+            .good(gateway, "GET", "/agent/memories?limit=50", Value::Null)
+            .await;
         let count = list.to_string().matches("The harbour number").count();
         assert!(count >= 8, "{list}");
-        let found = pair.good(gateway, "POST", "/memories/query", json!({"query": "harbour", "limit": 20})).await;
+        let found = pair
+            .good(
+                gateway,
+                "POST",
+                "/agent/query",
+                json!({"question": "Which harbour is open?"}),
+            )
+            .await;
         assert!(found.to_string().contains("harbour number"), "{found}");
     }
 }
@@ -209,8 +248,11 @@ async fn a_run_has_one_order_whoever_writes_and_both_tell_of_it() {
     };
     pair.good(&pair.here, "POST", events, body(0)).await;
     // Somebody watches at the one gateway, and the other is written to.
-    let watched = pair.request(&pair.there, "GET", "/api/v1/runs/shared/stream").send().await.unwrap();
-    let mut watched = watched;
+    let mut watched = pair
+        .request(&pair.there, "GET", "/api/v1/runs/shared/stream")
+        .send()
+        .await
+        .unwrap();
     futures((1..20).map(|number| {
         let [one, _] = pair.from(number);
         pair.good(one, "POST", events, body(number))
@@ -239,9 +281,15 @@ async fn a_run_has_one_order_whoever_writes_and_both_tell_of_it() {
 async fn a_follower_learns_of_what_only_the_other_gateway_wrote() {
     let Some(pair) = Pair::start().await else { return };
     let log = |text: &str| json!({ "text": text });
-    pair.good(&pair.here, "POST", "/api/v1/runs/quiet/logs", log("one\n")).await;
-    let mut watched = pair.request(&pair.there, "GET", "/api/v1/runs/quiet/stream").send().await.unwrap();
-    pair.good(&pair.here, "POST", "/api/v1/runs/quiet/logs", log("two\n")).await;
+    pair.good(&pair.here, "POST", "/api/v1/runs/quiet/logs", log("one\n"))
+        .await;
+    let mut watched = pair
+        .request(&pair.there, "GET", "/api/v1/runs/quiet/stream")
+        .send()
+        .await
+        .unwrap();
+    pair.good(&pair.here, "POST", "/api/v1/runs/quiet/logs", log("two\n"))
+        .await;
     let told = tokio::time::timeout(SOON, async {
         let mut text = String::new();
         while !text.contains("event: change") {
@@ -257,9 +305,17 @@ async fn a_client_is_one_connection_whichever_gateway_it_speaks_to() {
     let beat = json!({"client_id": "sdk_1", "client_name": "sdk", "capture_mode": "full", "run_id": "r1"});
     pair.good(&pair.here, "POST", "/api/v1/heartbeat", beat).await;
     // The other gateway does not know who is behind the run.
-    pair.good(&pair.there, "POST", "/api/v1/runs/r1/logs", json!({"text": "line\n"})).await;
+    pair.good(
+        &pair.there,
+        "POST",
+        "/api/v1/runs/r1/logs",
+        json!({"text": "line\n"}),
+    )
+    .await;
     for gateway in pair.from(0) {
-        let listed = pair.good(gateway, "GET", "/api/v1/connections", Value::Null).await;
+        let listed = pair
+            .good(gateway, "GET", "/api/v1/connections", Value::Null)
+            .await;
         let text = listed.to_string();
         assert!(text.contains("sdk_1") && !text.contains("run:r1"), "{text}");
     }
@@ -271,7 +327,13 @@ async fn settings_that_were_changed_here_count_there_at_once() {
     let call = "/api/v1/runs/r/modelio/0000-planner-0.json";
     let body = json!({"request": {}, "response": {}});
     assert_eq!(pair.call(&pair.there, "POST", call, body.clone()).await.0, 403);
-    pair.good(&pair.here, "PUT", "/api/v1/tenant/settings", json!({"modelio_enabled": true})).await;
+    pair.good(
+        &pair.here,
+        "PUT",
+        "/api/v1/tenant/settings",
+        json!({"modelio_enabled": true}),
+    )
+    .await;
     let taken = pair.call(&pair.there, "POST", call, body).await;
     assert_ne!(taken.0, 403, "{}", taken.1);
 }
@@ -286,7 +348,14 @@ async fn what_is_pushed_here_is_pulled_and_found_there() {
     let pulled = pair.request(&pair.there, "GET", path).send().await.unwrap();
     assert_eq!(pulled.status(), 200);
     assert_eq!(pulled.bytes().await.unwrap(), archive("Shared"));
-    let found = pair.good(&pair.there, "GET", "/api/v1/sessions/search?q=quokka", Value::Null).await;
+    let found = pair
+        .good(
+            &pair.there,
+            "GET",
+            "/api/v1/sessions/search?q=quokka",
+            Value::Null,
+        )
+        .await;
     assert!(found.to_string().contains("ses_0123456789abcdef"), "{found}");
 }
 
@@ -301,18 +370,30 @@ async fn a_key_revoked_here_opens_nothing_there_within_five_seconds() {
         .await
         .unwrap();
     let ask = async || {
-        let request = pair.there.client().get(pair.there.url("/memories?limit=1"));
-        request.bearer_auth(minted.secret()).send().await.unwrap().status().as_u16()
+        let request = pair.there.client().get(pair.there.url("/agent/memories?limit=1"));
+        request
+            .bearer_auth(minted.secret())
+            .send()
+            .await
+            .unwrap()
+            .status()
+            .as_u16()
     };
     assert_eq!(ask().await, 200);
-    pair.here.identity().revoke_key(&minted.key.id, "test").await.unwrap();
+    pair.here
+        .identity()
+        .revoke_key(&minted.key.id, "test")
+        .await
+        .unwrap();
     let refused = soon(async || (ask().await == 401).then_some(())).await;
     assert!(refused.is_some(), "the key still opens after {SOON:?}");
 }
 
 #[tokio::test]
 async fn gateways_that_start_on_an_empty_store_at_once_make_it_one_store() {
-    let Some(database) = TestDb::postgres().await else { return };
+    let Some(database) = TestDb::postgres().await else {
+        return;
+    };
     let identities: Vec<_> = (0..4)
         .map(|_| {
             let clock = std::sync::Arc::new(pentad_kernel::SystemClock);
