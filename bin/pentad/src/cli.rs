@@ -61,6 +61,10 @@ pub(crate) enum Command {
     Admin(AdminCommand),
     /// Bring the database schema up to date and exit.
     Migrate(StorageArguments),
+    /// Remove the objects that nothing refers to any more, and say how many.
+    ///
+    /// Running gateways do so by themselves every now and then, for objects that are old enough.
+    Sweep(SweepArguments),
     /// Print an OpenAPI document, or write all of them.
     Openapi(OpenapiArguments),
     /// Check what the gateway depends on, and say what to do about each failure.
@@ -191,6 +195,16 @@ pub(crate) enum SecretScanChoice {
     Warn,
     /// What is found is noted, and blotted out before anything is stored.
     Redact,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SweepArguments {
+    #[command(flatten)]
+    pub(crate) storage: StorageArguments,
+    /// Seconds since an object was written. While a gateway runs, longer than any request takes: its object comes
+    /// before its row.
+    #[arg(long, default_value_t = 3600, value_name = "SECONDS")]
+    pub(crate) older_than: u64,
 }
 
 #[derive(Debug, Args)]

@@ -88,6 +88,13 @@ pub(crate) struct Storage {
     file: File,
 }
 
+impl Storage {
+    /// The bounds of the storage of agents.
+    pub(crate) fn limits(&self) -> pentad_storage::Limits {
+        self.file.storage.clone()
+    }
+}
+
 impl StorageArguments {
     pub(crate) fn resolve(&self) -> anyhow::Result<Storage> {
         let file = File::read(self.config.as_deref())?;
@@ -157,7 +164,7 @@ impl Server {
         pentad_storage::Settings {
             directory: self.storage.data_dir.join("d1"),
             durability: self.storage.database.durability,
-            limits: self.storage.file.storage.clone(),
+            limits: self.storage.limits(),
         }
     }
 

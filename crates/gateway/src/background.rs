@@ -115,7 +115,7 @@ impl Background {
             deps,
             |deps| async move {
                 deps.exec.fail_lost_setups().await?;
-                let swept = deps.exec.sweep_objects().await?;
+                let swept = deps.exec.sweep_objects(pentad_exec::ORPHAN_AGE).await?;
                 tracing::debug!(swept, "objects of code execution swept");
                 Ok::<_, pentad_exec::Error>(())
             },
@@ -145,7 +145,7 @@ impl Background {
             deps,
             |deps| async move {
                 deps.runs.retain().await?;
-                deps.runs.sweep_objects().await
+                deps.runs.sweep_objects(pentad_runs::ORPHAN_AGE).await
             },
         );
         Self(tasks)
@@ -181,7 +181,7 @@ fn sync_work(tasks: &mut JoinSet<()>, deps: &Deps) {
         |deps| async move {
             let purged = deps.sync.purge().await?;
             let uploads = deps.sync.sweep_uploads().await?;
-            let swept = deps.sync.sweep_objects().await?;
+            let swept = deps.sync.sweep_objects(pentad_session_sync::ORPHAN_AGE).await?;
             tracing::debug!(purged, uploads, ?swept, "synced sessions swept");
             Ok::<_, pentad_session_sync::Error>(())
         },

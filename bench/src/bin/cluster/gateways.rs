@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Mutex;
@@ -53,6 +54,25 @@ impl Bucket {
 
     pub fn url(&self) -> String {
         format!("s3://{}/cluster", self.environment["BUCKET"])
+    }
+
+    /// The names of the objects that are there.
+    pub fn objects(&self) -> Vec<String> {
+        let root = PathBuf::from(&self.environment["DIRECTORY"])
+            .join(&self.environment["BUCKET"])
+            .join("cluster");
+        let (mut pending, mut objects) = (vec![root.clone()], Vec::new());
+        while let Some(directory) = pending.pop() {
+            for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+                let path = entry.path();
+                if path.is_dir() {
+                    pending.push(path);
+                } else if let Ok(name) = path.strip_prefix(&root) {
+                    objects.push(name.display().to_string());
+                }
+            }
+        }
+        objects
     }
 
     pub fn environment_through(&self, door: &Door) -> Vec<(String, String)> {
@@ -225,18 +245,19 @@ impl Gateways {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
-    /// The command that puts somebody on a plan, for a shell, less its two arguments.
-    pub fn set_tier_command(&self) -> String {
-        let environment = self.command(0);
-        let variables = environment.get_envs().filter_map(|(name, value)| {
-            Some(format!(
-                "{}='{}'",
-                name.to_string_lossy(),
-                value?.to_string_lossy()
-            ))
-        });
-        let variables = variables.collect::<Vec<_>>().join(" ");
-        format!("{variables} {} admin set-plan", self.settings.program.display())
+    /// A program that puts somebody on a plan: it is given who, and which.
+    pub fn set_tier_program(&self) -> PathBuf {
+        let command = self.command(0);
+        let mut script = "#!/bin/sh\n".to_owned();
+        for (name, value) in command.get_envs() {
+            let value = value.unwrap_or_default().to_string_lossy();
+            script += &format!("export {}='{value}'\n", name.to_string_lossy());
+        }
+        script += &format!("exec {} admin set-plan \"$@\"\n", self.settings.program.display());
+        let path = self.settings.directory.join("set-tier");
+        std::fs::write(&path, script).expect("a file");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).expect("its mode");
+        path
     }
 
     /// Ends them as a signal would. Those that did not end well in time.

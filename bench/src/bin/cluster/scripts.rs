@@ -26,9 +26,9 @@ pub fn run(file: &Path, gateways: &Gateways, base: &str) -> Vec<String> {
         ("{memory_key}", key("memory")),
         ("{grep_key}", key("grep")),
         ("{dsn}", dsn),
-        ("{email}", "admin@localhost".to_owned()),
-        ("{password}", format!("'{PASSWORD}'")),
-        ("{set_tier}", gateways.set_tier_command()),
+        ("{admin_email}", "admin@localhost".to_owned()),
+        ("{admin_password}", format!("'{PASSWORD}'")),
+        ("{set_tier}", gateways.set_tier_program().display().to_string()),
     ];
     let text = std::fs::read_to_string(file).expect("the file of scripts");
     let lines = text

@@ -13,7 +13,8 @@ async fn main() -> std::io::Result<()> {
     for (name, value) in &server.env {
         println!("{name}={value}");
     }
-    println!("BUCKET={}\n", server.bucket);
+    println!("BUCKET={}", server.bucket);
+    println!("DIRECTORY={}\n", server.directory().display());
     let waiting = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
     waiting.await??;
     Ok(())

@@ -111,6 +111,11 @@ impl Live {
         self.running.get(key).map(|running| Arc::clone(&running.control))
     }
 
+    /// Whether a run here has the session, or waits for it.
+    pub(crate) fn is_taken(&self, key: &str) -> bool {
+        self.locks.contains_key(key)
+    }
+
     /// Ends the session's run, if there is one.
     pub(crate) fn stop(&self, key: &str) {
         let running = self.running.get(key).map(|running| running.interest.clone());

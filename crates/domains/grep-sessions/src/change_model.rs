@@ -16,16 +16,21 @@ const CHANGES: u8 = 3;
 enum Gateway {
     Idle,
     /// Works on a change that belongs behind what it has seen.
-    Stores { change: u8, seen: usize },
+    Stores {
+        change: u8,
+        seen: usize,
+    },
     /// The change is in the log, and not yet in memory.
-    Applies { change: u8 },
+    Applies {
+        change: u8,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct State {
     log: Vec<u8>,
     gateways: [Gateway; GATEWAYS],
-    memories: [Vec<u8>; GATEWAYS],
+    memories: [Memory; GATEWAYS],
     sent: u8,
     acknowledged: Vec<u8>,
     /// What a search was answered that must not be.
@@ -48,41 +53,46 @@ impl Changes {
             change(&mut next);
             steps.push((name, next));
         };
-        let seen = state.memories[one].len();
+        let seen = state.memories[one].seen;
         match state.gateways[one] {
             Gateway::Idle => {
                 if state.sent < CHANGES {
                     step("takes a change", &|next| {
-                        next.gateways[one] = Gateway::Stores { change: next.sent, seen };
+                        next.gateways[one] = Gateway::Stores {
+                            change: next.sent,
+                            seen,
+                        };
                         next.sent += 1;
                     });
                 }
-                step("is killed", &|next| next.memories[one].clear());
+                step("is killed", &|next| next.memories[one] = Memory::default());
             }
             Gateway::Stores { change, seen } if state.log.len() == seen || !self.compares => {
                 step("appends", &|next| {
                     next.log.push(change);
-                    next.gateways[one] = Gateway::Applies { change };
+                    let place = next.log.len();
+                    next.gateways[one] = Gateway::Applies { change, place };
                 });
                 step("is killed", &|next| {
-                    next.memories[one].clear();
+                    next.memories[one] = Memory::default();
                     next.gateways[one] = Gateway::Idle;
                 });
             }
             Gateway::Stores { change, .. } => step("catches up", &|next| {
-                next.memories[one].clone_from(&next.log);
+                next.memories[one].catch_up(&next.log);
                 let seen = next.log.len();
                 next.gateways[one] = Gateway::Stores { change, seen };
             }),
-            Gateway::Applies { change } => {
+            Gateway::Applies { change, place } => {
                 step("answers the change", &|next| {
-                    next.memories[one].push(change);
+                    next.memories[one].changes.push(change);
+                    next.memories[one].seen = place;
                     next.acknowledged.push(change);
                     next.gateways[one] = Gateway::Idle;
                 });
                 // Nobody is answered, and the change is there.
                 step("is killed", &|next| {
-                    next.memories[one].clear();
+                    next.memories[one] = Memory::default();
                     next.gateways[one] = Gateway::Idle;
                 });
             }
@@ -92,9 +102,9 @@ impl Changes {
         if !self.looks || seen == state.log.len() || is_idle {
             step("answers a search", &|next| {
                 if self.looks && is_idle {
-                    next.memories[one].clone_from(&next.log);
+                    next.memories[one].catch_up(&next.log);
                 }
-                let found = &next.memories[one];
+                let found = &next.memories[one].changes;
                 next.stale |= next.acknowledged.iter().any(|change| !found.contains(change));
                 next.stale |= !next.log.starts_with(found);
             });
@@ -110,7 +120,7 @@ impl Model for Changes {
         State {
             log: Vec::new(),
             gateways: [const { Gateway::Idle }; GATEWAYS],
-            memories: [const { Vec::new() }; GATEWAYS],
+            memories: std::array::from_fn(|_| Memory::default()),
             sent: 0,
             acknowledged: Vec::new(),
             stale: false,
@@ -131,7 +141,9 @@ impl Model for Changes {
         if let Some(change) = state.acknowledged.iter().find(|change| times(change) != 1) {
             return Some(format!("change {change} is in the log {} times", times(change)));
         }
-        state.stale.then(|| "a search was answered from an old or another order".to_owned())
+        state
+            .stale
+            .then(|| "a search was answered from an old or another order".to_owned())
     }
 }
 

@@ -95,6 +95,7 @@ pub use names::{RunId, ShotKind, index_in_path};
 pub use otel::{Span, SpanEvent};
 pub use png::Png;
 pub use record::{Submission, check_modelio_name};
+pub use removal::ORPHAN_AGE;
 pub use settings::Settings;
 pub use steps::{MAX_STEPS, RunDetail, Shot, StepDetail, StepPage, StepSummary};
 pub use thumbnails::THUMBNAIL_WIDTHS;

@@ -3,7 +3,7 @@
 use pentad_bench::client::Client;
 use pentad_bench::form;
 
-use super::{Worker, read};
+use super::{Worker, delete, read};
 use crate::ledger::{Ledger, Outcome};
 
 /// Files after which a new session is begun.
@@ -90,5 +90,13 @@ impl Worker for Grep {
             }
         }
         problems
+    }
+
+    fn delete(&mut self) -> Vec<String> {
+        let paths = self
+            .sessions
+            .iter()
+            .map(|(session, _)| format!("{session}?permanently=true"));
+        paths.filter_map(|path| delete(&mut self.client, &path)).collect()
     }
 }

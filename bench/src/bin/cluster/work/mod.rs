@@ -22,6 +22,10 @@ pub trait Worker: Send {
     fn step(&mut self, ledger: &Ledger);
     /// What is lost, twice, or wrong, once everything works again.
     fn audit(&mut self) -> Vec<String>;
+    /// Deletes what it made, as far as that has objects and can be deleted for good. What went wrong.
+    fn delete(&mut self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// Workers over all surfaces.
@@ -77,6 +81,14 @@ fn read(client: &mut Client, path: &str) -> Result<Answer, String> {
             String::from_utf8_lossy(&answer.body)
         )),
         Err(error) => Err(format!("{path}: {error}")),
+    }
+}
+
+/// Deletes something; what went wrong.
+fn delete(client: &mut Client, path: &str) -> Option<String> {
+    match client.delete(path) {
+        Ok(answer) if (200..300).contains(&answer.status) => None,
+        other => Some(format!("DELETE {path}: {other:?}")),
     }
 }
 

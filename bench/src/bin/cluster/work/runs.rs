@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use pentad_bench::client::Client;
 use serde_json::json;
 
-use super::{Once, Worker, name, read};
+use super::{Once, Worker, delete, name, read};
 use crate::ledger::{Ledger, Outcome};
 
 pub struct Runs {
@@ -29,8 +29,10 @@ impl Runs {
 impl Worker for Runs {
     fn step(&mut self, ledger: &Ledger) {
         let event = self.events.next();
-        let body = json!({"step_index": 0, "events": [{"ts": "2026-05-19T00:00:00Z", "layer": "planner",
-                          "kind": "info", "summary": format!("number {event} end")}]});
+        // Events are read back in the order of their times.
+        let at = format!("2026-05-19T00:00:00.{event:06}Z");
+        let body = json!({"step_index": 0, "events": [{"ts": at, "layer": "planner", "kind": "info",
+                          "summary": format!("number {event} end")}]});
         let path = format!("/api/v1/runs/{}/events", self.run);
         if let Outcome::Taken(_) = ledger.json("runs: event", &mut self.client, ("POST", &path), &body) {
             self.events.taken.insert(event);
@@ -80,5 +82,10 @@ impl Worker for Runs {
             problems.extend(once.audit(&path, &found));
         }
         problems
+    }
+
+    fn delete(&mut self) -> Vec<String> {
+        let path = format!("/api/v1/runs/{}", self.run);
+        delete(&mut self.client, &path).into_iter().collect()
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use pentad_bench::client::Client;
 use serde_json::json;
 
-use super::{Once, Worker, name, read};
+use super::{Once, Worker, delete, name, read};
 use crate::ledger::{Ledger, Outcome};
 
 pub struct Storage {
@@ -126,5 +126,12 @@ impl Worker for Storage {
             }
         }
         problems
+    }
+
+    fn delete(&mut self) -> Vec<String> {
+        // Also those that may have been stored.
+        let paths =
+            (0..self.next_object).map(|number| format!("/api/storage/r2/{}/object-{number}", self.namespace));
+        paths.filter_map(|path| delete(&mut self.client, &path)).collect()
     }
 }
