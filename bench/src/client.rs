@@ -52,6 +52,16 @@ impl Client {
         }
     }
 
+    /// Another connection to the same server.
+    pub fn again(&self) -> Self {
+        Self {
+            address: self.address.clone(),
+            authorization: self.authorization.clone(),
+            stream: None,
+            buffer: Vec::new(),
+        }
+    }
+
     pub fn get(&mut self, path: &str) -> io::Result<Answer> {
         self.send("GET", path, "", &[])
     }
@@ -139,6 +149,16 @@ impl Client {
             .nth(1)
             .and_then(|word| word.parse().ok())
             .ok_or(io::ErrorKind::InvalidData)?;
+        if field("transfer-encoding").is_some_and(|coding| coding == "chunked") {
+            let rest = buffer.split_off(head_end);
+            let body = read_chunks(stream, rest)?;
+            self.buffer = buffer;
+            return Ok(Answer {
+                status,
+                body,
+                keep_alive: field("connection").is_none_or(|value| value != "close"),
+            });
+        }
         let length: usize = field("content-length")
             .and_then(|text| text.parse().ok())
             .unwrap_or(0);
@@ -164,5 +184,35 @@ impl Client {
             body,
             keep_alive: field("connection").is_none_or(|value| value != "close"),
         })
+    }
+}
+
+/// Reads a chunked body of which `pending` has arrived.
+fn read_chunks(stream: &mut TcpStream, mut pending: Vec<u8>) -> io::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    let mut piece = [0; 1 << 16];
+    loop {
+        let line = pending.windows(2).position(|window| window == b"\r\n");
+        let chunk = line.and_then(|end| {
+            let text = std::str::from_utf8(&pending[..end]).ok()?;
+            Some((
+                end + 2,
+                usize::from_str_radix(text.split(';').next()?.trim(), 16).ok()?,
+            ))
+        });
+        match chunk {
+            Some((start, length)) if pending.len() >= start + length + 2 => {
+                body.extend_from_slice(&pending[start..start + length]);
+                pending.drain(..start + length + 2);
+                if length == 0 {
+                    return Ok(body);
+                }
+            }
+            None if line.is_some() => return Err(io::ErrorKind::InvalidData.into()),
+            _ => match stream.read(&mut piece)? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                length => pending.extend_from_slice(&piece[..length]),
+            },
+        }
     }
 }

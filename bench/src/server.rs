@@ -18,6 +18,16 @@ pub struct Server {
 impl Server {
     /// Starts `program serve` on an empty directory and waits until it answers.
     pub fn start(program: &Path, directory: &Path, options: &[&str]) -> Self {
+        Self::start_with(program, directory, options, &[])
+    }
+
+    /// The same with variables beside those of this process.
+    pub fn start_with(
+        program: &Path,
+        directory: &Path,
+        options: &[&str],
+        environment: &[(&str, &Path)],
+    ) -> Self {
         let port = TcpListener::bind("127.0.0.1:0")
             .and_then(|listener| listener.local_addr())
             .expect("a free port")
@@ -27,6 +37,7 @@ impl Server {
             .args(["--log", "warn", "serve", "--listen", &address, "--data-dir"])
             .arg(directory)
             .args(options)
+            .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .spawn()
             .expect("pentad starts");
@@ -51,6 +62,19 @@ impl Server {
 
     pub fn client(&self) -> Client {
         Client::new(&self.address, &self.key)
+    }
+
+    /// The process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Asks the server to stop, as an operator does, and waits for it; false when it does not, or not well.
+    pub fn stop(&mut self) -> bool {
+        let asked = Command::new("kill")
+            .args(["-TERM", &self.child.id().to_string()])
+            .status();
+        asked.is_ok_and(|status| status.success()) && self.child.wait().is_ok_and(|status| status.success())
     }
 
     /// Processor time that the server has used.

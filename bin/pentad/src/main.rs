@@ -19,10 +19,14 @@ mod setup;
 mod sweep;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser as _};
 
 use crate::cli::{Cli, Command};
+
+/// How long threads that end may hold the sandboxes.
+const SANDBOXES_END: Duration = Duration::from_secs(5);
 
 // Sessions are made on one thread and dropped on another for days on end: this allocator gives their memory
 // back to the system (`cargo xtask bench grep-soak` holds it to that).
@@ -58,7 +62,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         _ => None,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let sandboxes = engine.clone();
+    let code = runtime.block_on(async {
         match cli.command {
             Command::Serve(arguments) => serve::run(arguments, engine).await?,
             Command::Keys(command) => accounts::keys(command).await?,
@@ -76,7 +81,12 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Doctor(arguments) => return doctor::run(&arguments).await,
         }
         Ok(ExitCode::SUCCESS)
-    })
+    });
+    drop(runtime);
+    if let Some(sandboxes) = sandboxes {
+        sandboxes.close(SANDBOXES_END);
+    }
+    code
 }
 
 /// Prints one document, or writes all of them into a directory.

@@ -184,8 +184,8 @@ impl pentad_session_sync::Projects for RegisteredProjects {
 struct StorageDoor(pentad_http_storage::Door);
 
 impl pentad_exec::Storage for StorageDoor {
-    fn connect(&self, actor: &Actor, connection: std::net::TcpStream) {
-        self.0.serve(actor.clone(), connection);
+    fn connect(&self, actor: &Actor, connection: std::net::TcpStream) -> tokio::sync::oneshot::Receiver<()> {
+        self.0.serve(actor.clone(), connection)
     }
 
     fn python_module(&self) -> &'static str {

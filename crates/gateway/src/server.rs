@@ -104,7 +104,10 @@ fn configure(deps: &Deps, documents: &[Document], published: &Data<Published>, c
         identity: deps.gate.identity.clone(),
     }));
     let others = [gateway_routes(), pentad_http_viewer::routes()];
-    for routes in surfaces_within(deps.runs.limits()).into_iter().chain(others) {
+    for routes in surfaces_within(deps.runs.limits(), deps.storage.limits())
+        .into_iter()
+        .chain(others)
+    {
         routes.mount(&gate, config);
     }
     pages::mount(documents, published, config);

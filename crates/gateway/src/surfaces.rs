@@ -1,23 +1,28 @@
 //! The five surfaces and the gateway's own operations.
 
 use pentad_http_kit::{Surface, SurfaceRoutes};
-use pentad_runs::Limits;
 
 use crate::{crossroads, operations};
 
 /// The surfaces, in the order in which their paths are tried.
 pub fn surfaces() -> Vec<SurfaceRoutes> {
-    surfaces_within(&Limits::default())
+    surfaces_within(
+        &pentad_runs::Limits::default(),
+        &pentad_storage::Limits::default(),
+    )
 }
 
-/// The same, with other limits for recorded runs.
-pub(crate) fn surfaces_within(runs: &Limits) -> Vec<SurfaceRoutes> {
+/// The same, with other limits for recorded runs and for storage.
+pub(crate) fn surfaces_within(
+    runs: &pentad_runs::Limits,
+    storage: &pentad_storage::Limits,
+) -> Vec<SurfaceRoutes> {
     vec![
         pentad_http_grep::routes(),
         pentad_http_memories::routes(),
         sync(),
         pentad_http_runs::routes_within(runs),
-        exec(),
+        exec(storage),
     ]
 }
 
@@ -38,8 +43,11 @@ fn sync() -> SurfaceRoutes {
 }
 
 /// Seed 003: running code, and the storage beside it, are crates of their own.
-fn exec() -> SurfaceRoutes {
-    let parts = [pentad_http_exec::routes(), pentad_http_storage::routes()];
+fn exec(storage: &pentad_storage::Limits) -> SurfaceRoutes {
+    let parts = [
+        pentad_http_exec::routes(),
+        pentad_http_storage::routes_within(storage),
+    ];
     SurfaceRoutes::new(
         Surface::Exec,
         parts

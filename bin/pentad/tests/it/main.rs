@@ -9,6 +9,7 @@
 
 mod blocks;
 mod documentation;
+mod end_of_runs;
 mod kill;
 mod memory_of_a_push;
 mod output;

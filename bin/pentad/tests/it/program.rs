@@ -22,10 +22,16 @@ pub(crate) struct Server {
 impl Server {
     /// Starts the server on a free port and waits until it answers.
     pub(crate) async fn start(data: &Path) -> Self {
+        Self::start_with(data, &[]).await
+    }
+
+    /// The same with further options.
+    pub(crate) async fn start_with(data: &Path, options: &[&str]) -> Self {
         let begun = Instant::now();
         let mut process = Command::new(PROGRAM)
             .args(["serve", "--listen", "127.0.0.1:0", "--log", "error", "--data-dir"])
             .arg(data)
+            .args(options)
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
@@ -50,6 +56,20 @@ impl Server {
         }
     }
 
+    /// The process.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id().unwrap()
+    }
+
+    /// Asks the server to end, as an operator does; whether it ended well.
+    pub(crate) async fn stop(mut self) -> bool {
+        let asked = Command::new("kill")
+            .args(["-TERM", &self.id().to_string()])
+            .status();
+        assert!(asked.await.unwrap().success());
+        self.process.wait().await.unwrap().success()
+    }
+
     /// Kills the process where it stands.
     pub(crate) async fn kill(mut self) {
         self.process.kill().await.unwrap();
@@ -58,6 +78,11 @@ impl Server {
 
 /// A key of the organisation `default`.
 pub(crate) async fn key(data: &Path, family: &str) -> String {
+    key_with(data, family, &[]).await
+}
+
+/// The same with further options.
+pub(crate) async fn key_with(data: &Path, family: &str, options: &[&str]) -> String {
     let output = Command::new(PROGRAM)
         .args([
             "keys",
@@ -69,6 +94,7 @@ pub(crate) async fn key(data: &Path, family: &str) -> String {
             "--data-dir",
         ])
         .arg(data)
+        .args(options)
         .output()
         .await
         .unwrap();

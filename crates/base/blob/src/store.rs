@@ -127,7 +127,10 @@ impl Blobs {
         max_bytes: u64,
     ) -> Result<Bytes, Error> {
         let key = Key::addressed(namespace, id);
-        let bytes = self.get(&key, max_bytes).await?;
+        let Some(bytes) = self.get_in_one(&key, max_bytes).await? else {
+            let download = self.download_addressed(namespace, id).await?;
+            return download.bytes_within(&key, max_bytes).await;
+        };
         match BlobId::of(&bytes) {
             found if found == *id => Ok(bytes),
             found => Err(Error::Corrupt { key, found }),
@@ -139,6 +142,15 @@ impl Blobs {
     /// # Errors
     /// As for [`get_addressed`](Self::get_addressed), apart from [`Error::Corrupt`].
     pub async fn get(&self, key: &Key, max_bytes: u64) -> Result<Bytes, Error> {
+        match self.get_in_one(key, max_bytes).await? {
+            Some(bytes) => Ok(bytes),
+            // It may have been replaced by a larger one.
+            None => self.download(key).await?.bytes_within(key, max_bytes).await,
+        }
+    }
+
+    /// An object that is no larger than a part; `None` for a larger one.
+    async fn get_in_one(&self, key: &Key, max_bytes: u64) -> Result<Option<Bytes>, Error> {
         let part_bytes = self.inner.limits.part_bytes as u64;
         let read = async {
             let found = self.inner.store.get(&self.path(key)).await?;
@@ -149,22 +161,12 @@ impl Blobs {
             found.bytes().await.map(Ok)
         };
         match self.timed(Operation::Get, key, part_bytes, read).await? {
-            Ok(bytes) => Ok(bytes),
+            Ok(bytes) => Ok(Some(bytes)),
             Err(size) if size > max_bytes => Err(Error::TooLarge {
                 key: key.clone(),
                 limit: max_bytes,
             }),
-            Err(_) => {
-                let download = self.download(key).await?;
-                // It may have been replaced by a larger one.
-                if download.size() > max_bytes {
-                    return Err(Error::TooLarge {
-                        key: key.clone(),
-                        limit: max_bytes,
-                    });
-                }
-                download.bytes().await
-            }
+            Err(_) => Ok(None),
         }
     }
 

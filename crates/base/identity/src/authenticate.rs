@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use moka::sync::Cache;
-use pentad_kernel::{Actor, ActorKind, Classify, ErrorKind, KeyId, Timestamp, secret};
+use pentad_kernel::{Actor, ActorKind, Classify, ErrorKind, KeyId, Timestamp, UserId, secret};
 use pentad_store::{Tx, affected, with_reader, with_tx};
 
 use crate::keys::{KeyRow, TOUCH, key_columns};
@@ -108,6 +108,8 @@ type LastUse = (Timestamp, Option<IpAddr>);
 #[derive(Clone, Debug)]
 pub(crate) struct Callers {
     by_secret_hash: Cache<[u8; 32], Remembered>,
+    /// The best plan of a user, as of a generation.
+    effective_plans: Cache<(u64, UserId), PlanName>,
     /// Rises whenever everything remembered is to be forgotten. What was read before it rose is of no use after:
     /// it may lack the very change.
     generation: Arc<AtomicU64>,
@@ -136,9 +138,21 @@ impl Callers {
         (found.generation == self.generation()).then_some(found.caller)
     }
 
+    /// The plan that was found for a user, if it is remembered; else the generation to remember it of.
+    pub(crate) fn effective_plan(&self, user: &UserId) -> std::result::Result<PlanName, u64> {
+        let generation = self.generation();
+        let known = self.effective_plans.get(&(generation, user.clone()));
+        known.ok_or(generation)
+    }
+
+    pub(crate) fn remember_effective_plan(&self, generation: u64, user: &UserId, plan: PlanName) {
+        self.effective_plans.insert((generation, user.clone()), plan);
+    }
+
     fn forget_all(&self) {
         self.generation.fetch_add(1, Ordering::AcqRel);
         self.by_secret_hash.invalidate_all();
+        self.effective_plans.invalidate_all();
     }
 }
 
@@ -146,6 +160,10 @@ impl Default for Callers {
     fn default() -> Self {
         Self {
             by_secret_hash: Cache::builder()
+                .max_capacity(REMEMBERED)
+                .time_to_live(BELIEVED)
+                .build(),
+            effective_plans: Cache::builder()
                 .max_capacity(REMEMBERED)
                 .time_to_live(BELIEVED)
                 .build(),
@@ -288,7 +306,7 @@ impl Identity {
         Ok(Caller {
             actor: Actor {
                 kind: ActorKind::Local,
-                user: pentad_kernel::UserId::new("local"),
+                user: UserId::new("local"),
                 email: String::new(),
                 organisation: organisation.id,
                 key: None,

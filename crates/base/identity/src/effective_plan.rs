@@ -17,7 +17,7 @@ const STANDING: &str = "
 impl Identity {
     /// The plan whose features a person has (contract of seed 002, section 3): the highest among the person's
     /// organisations, so that a member has what the organisation has and joining one takes nothing away.
-    /// Platform administrators have everything.
+    /// Platform administrators have everything. Remembered as credentials are.
     ///
     /// # Errors
     /// When the database fails.
@@ -53,11 +53,17 @@ impl Identity {
     }
 
     pub(crate) async fn best_of(&self, user: &UserId) -> pentad_store::Result<PlanName> {
+        let generation = match self.callers.effective_plan(user) {
+            Ok(plan) => return Ok(plan),
+            Err(generation) => generation,
+        };
         let standing: Vec<(String, bool)> = with_reader!(self.db, |conn| sqlx::query_as(STANDING)
             .bind(user.as_str())
             .fetch_all(conn)
             .await)?;
-        Ok(highest(&standing))
+        let plan = highest(&standing);
+        self.callers.remember_effective_plan(generation, user, plan);
+        Ok(plan)
     }
 }
 

@@ -6,13 +6,11 @@ use std::time::Duration;
 
 use pentad_kernel::Timestamp;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Executor as _};
 
 use crate::postgres::{Postgres, Transaction};
-use crate::{Error, Result};
+use crate::{Connection, Connections, Error, Result};
 
 /// How long a transaction on PostgreSQL may pause: longer than a statement of SQL storage waits for the object
 /// store, between the lock of its row and its end.
@@ -70,22 +68,22 @@ pub enum Db {
     Postgres(Postgres),
 }
 
-/// The two pools of a SQLite database.
+/// The connections of a SQLite database.
 #[derive(Clone, Debug)]
 pub struct Sqlite {
-    readers: SqlitePool,
-    writer: SqlitePool,
+    readers: Connections,
+    writer: Connections,
     path: PathBuf,
 }
 
 impl Sqlite {
-    /// The pool of read-only connections.
-    pub const fn reader(&self) -> &SqlitePool {
+    /// The read-only connections.
+    pub const fn reader(&self) -> &Connections {
         &self.readers
     }
 
-    /// The pool of the one connection that may write.
-    pub const fn writer(&self) -> &SqlitePool {
+    /// The one connection that may write.
+    pub const fn writer(&self) -> &Connections {
         &self.writer
     }
 
@@ -99,7 +97,7 @@ impl Sqlite {
 #[derive(Debug)]
 pub enum Tx {
     /// Holds SQLite's write lock from its first instant (`BEGIN IMMEDIATE`).
-    Sqlite(sqlx::Transaction<'static, sqlx::Sqlite>),
+    Sqlite(Connection),
     /// READ COMMITTED.
     Postgres(Transaction),
 }
@@ -157,12 +155,13 @@ impl Db {
             .pragma("temp_store", "memory")
             .disable_statement_logging();
         // The writer comes first: it creates the file and turns WAL on, which readers cannot.
-        let writer = pool_options::<sqlx::Sqlite>(options, 1)
-            .connect_with(connect.clone())
-            .await?;
-        let readers = SqlitePoolOptions::from(pool_options::<sqlx::Sqlite>(options, options.connections))
-            .connect_with(connect.read_only(true))
-            .await?;
+        let writer = Connections::open(connect.clone(), 1, options.acquire_timeout).await?;
+        let readers = Connections::open(
+            connect.read_only(true),
+            options.connections,
+            options.acquire_timeout,
+        )
+        .await?;
         Ok(Self::Sqlite(Sqlite {
             readers,
             writer,
@@ -192,7 +191,13 @@ impl Db {
                 ),
             ])
             .disable_statement_logging();
-        let pool = PgPoolOptions::from(pool_options::<sqlx::Postgres>(options, options.connections))
+        let pool = PgPoolOptions::new()
+            .max_connections(options.connections)
+            .acquire_timeout(options.acquire_timeout)
+            // A ping before each use would double the cost of a small read; a dead connection shows itself.
+            .test_before_acquire(false)
+            .idle_timeout(None)
+            .max_lifetime(None)
             .connect_with(connect)
             .await?;
         Ok(Self::Postgres(Postgres::new(pool, options.statement_timeout)))
@@ -221,7 +226,11 @@ impl Db {
     /// [`Error::Unavailable`] when no connection became free in time.
     pub async fn begin(&self) -> Result<Tx> {
         match self {
-            Self::Sqlite(sqlite) => Ok(Tx::Sqlite(sqlite.writer.begin_with("BEGIN IMMEDIATE").await?)),
+            Self::Sqlite(sqlite) => {
+                let mut connection = sqlite.writer.acquire().await?;
+                connection.begin().await?;
+                Ok(Tx::Sqlite(connection))
+            }
             Self::Postgres(postgres) => Ok(Tx::Postgres(postgres.begin().await?)),
         }
     }
@@ -257,7 +266,7 @@ impl Db {
             Self::Sqlite(sqlite) => {
                 sqlite.readers.close().await;
                 // Best effort: a failure costs the next start a little, and closing has to go on.
-                let _ = sqlite.writer.execute("PRAGMA optimize").await;
+                let _ = (&sqlite.writer).execute("PRAGMA optimize").await;
                 sqlite.writer.close().await;
             }
             Self::Postgres(postgres) => postgres.close().await,
@@ -288,16 +297,6 @@ impl Outcome for sqlx::postgres::PgQueryResult {
 #[expect(clippy::needless_pass_by_value, reason = "it is handed to Result::map")]
 pub fn affected(outcome: impl Outcome) -> u64 {
     outcome.rows_affected()
-}
-
-fn pool_options<DB: sqlx::Database>(options: &Options, connections: u32) -> sqlx::pool::PoolOptions<DB> {
-    sqlx::pool::PoolOptions::new()
-        .max_connections(connections)
-        .acquire_timeout(options.acquire_timeout)
-        // A ping before each use would double the cost of a small read; a dead connection shows itself.
-        .test_before_acquire(false)
-        .idle_timeout(None)
-        .max_lifetime(None)
 }
 
 fn without_password(url: &str) -> String {

@@ -32,6 +32,7 @@
 //! - Where the engines truly differ, an explicit two-armed `match` in a module called `dialect`.
 //! - Inside a write transaction nothing is awaited but the database.
 
+mod connections;
 mod db;
 mod error;
 #[cfg(feature = "testing")]
@@ -42,10 +43,11 @@ mod postgres;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use connections::{Connection, Connections};
 pub use db::{Db, Durability, Engine, Options, Outcome, Sqlite, Tx, affected};
 pub use error::Error;
 pub use lease::Lease;
-pub use postgres::{Connection, Postgres, Transaction, within};
+pub use postgres::{Postgres, PostgresConnection, Transaction, within};
 
 /// What a call on the database gives.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -90,7 +92,7 @@ macro_rules! with_writer {
     };
 }
 
-/// Runs the body with a `&mut Connection` or `&mut Transaction` of PostgreSQL: what the other macros do there, for
+/// Runs the body with a `&mut PostgresConnection` or `&mut Transaction` of PostgreSQL: what the other macros do there, for
 /// the modules called `dialect`.
 #[macro_export]
 macro_rules! with_postgres {

@@ -26,7 +26,8 @@ impl Db {
                 .await
                 .map_err(|panic| Error::Directory(std::io::Error::other(panic)))?
                 .map_err(Error::Directory)?;
-                let outcome = SQLITE.run(sqlite.writer()).await;
+                let mut writer = sqlite.writer().acquire().await?;
+                let outcome = SQLITE.run_direct(None, &mut *writer, false).await;
                 drop(lock);
                 outcome.map_err(|error| explain(error, &SQLITE))
             }

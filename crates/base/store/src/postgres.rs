@@ -64,7 +64,7 @@ impl Postgres {
     ///
     /// # Errors
     /// [`Error::Unavailable`] when none is free in time, or the server cannot be reached.
-    pub async fn connection(&self) -> Result<Connection> {
+    pub async fn connection(&self) -> Result<PostgresConnection> {
         if let Some(idle) = self.0.pool.try_acquire() {
             return Ok(self.hold(idle));
         }
@@ -74,8 +74,8 @@ impl Postgres {
         Ok(self.hold(acquired?))
     }
 
-    fn hold(&self, connection: PoolConnection<sqlx::Postgres>) -> Connection {
-        Connection {
+    fn hold(&self, connection: PoolConnection<sqlx::Postgres>) -> PostgresConnection {
+        PostgresConnection {
             postgres: self.clone(),
             inner: Some(connection),
             broken: false,
@@ -141,22 +141,22 @@ impl Postgres {
 }
 
 /// A connection for one statement or transaction, given back when it is dropped.
-pub struct Connection {
+pub struct PostgresConnection {
     postgres: Postgres,
     inner: Option<PoolConnection<sqlx::Postgres>>,
     /// Whether what it is in the middle of is not known.
     broken: bool,
 }
 
-impl fmt::Debug for Connection {
+impl fmt::Debug for PostgresConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection")
+        f.debug_struct("PostgresConnection")
             .field("broken", &self.broken)
             .finish_non_exhaustive()
     }
 }
 
-impl Deref for Connection {
+impl Deref for PostgresConnection {
     type Target = PgConnection;
 
     fn deref(&self) -> &PgConnection {
@@ -164,7 +164,7 @@ impl Deref for Connection {
     }
 }
 
-impl DerefMut for Connection {
+impl DerefMut for PostgresConnection {
     fn deref_mut(&mut self) -> &mut PgConnection {
         self.inner
             .as_deref_mut()
@@ -172,7 +172,7 @@ impl DerefMut for Connection {
     }
 }
 
-impl Connection {
+impl PostgresConnection {
     /// How long an answer is waited for.
     pub fn answer_timeout(&self) -> Duration {
         self.postgres.0.answer_timeout
@@ -195,7 +195,7 @@ impl Connection {
     }
 }
 
-impl Drop for Connection {
+impl Drop for PostgresConnection {
     fn drop(&mut self) {
         let Some(mut connection) = self.inner.take() else {
             return;
@@ -213,7 +213,7 @@ impl Drop for Connection {
 /// A transaction, rolled back when it is dropped without [`Transaction::commit`].
 #[derive(Debug)]
 pub struct Transaction {
-    connection: Connection,
+    connection: PostgresConnection,
     open: bool,
 }
 
@@ -232,12 +232,12 @@ impl DerefMut for Transaction {
 }
 
 impl Transaction {
-    /// As [`Connection::answer_timeout`].
+    /// As [`PostgresConnection::answer_timeout`].
     pub fn answer_timeout(&self) -> Duration {
         self.connection.answer_timeout()
     }
 
-    /// As [`Connection::judge`].
+    /// As [`PostgresConnection::judge`].
     ///
     /// # Errors
     /// The error that it is given.
@@ -258,7 +258,7 @@ impl Drop for Transaction {
         let Some(inner) = self.connection.inner.take() else {
             return;
         };
-        let mut connection = Connection {
+        let mut connection = PostgresConnection {
             postgres: self.connection.postgres.clone(),
             inner: Some(inner),
             broken: self.connection.broken,

@@ -82,7 +82,7 @@ impl Egress {
         // The address that was looked at is the one that is connected to.
         let Some(address) = addresses
             .into_iter()
-            .find(|address| self.private || is_public(address.ip()))
+            .find(|address| self.private || is_public(address.ip()) && !is_own(address.ip()))
         else {
             tracing::info!(%host, "a sandbox was refused a private address");
             return Err(format!("403 {host} is no public address"));
@@ -205,6 +205,11 @@ fn authority(text: &str, usual: Option<u16>) -> Option<(String, u16)> {
     (!host.is_empty()).then(|| (host.to_owned(), port))
 }
 
+/// Whether an address is one of this machine's: from here it leads past whatever guards it from the internet.
+fn is_own(address: IpAddr) -> bool {
+    std::net::UdpSocket::bind((address, 0)).is_ok()
+}
+
 /// Whether an address belongs to the internet: not to this machine, its networks or those of its provider.
 fn is_public(address: IpAddr) -> bool {
     match address {
@@ -276,6 +281,12 @@ mod tests {
         for public in ["1.1.1.1", "151.101.0.223", "2606:4700::1111"] {
             assert!(is_public(public.parse().unwrap()), "{public}");
         }
+    }
+
+    #[test]
+    fn the_machine_knows_its_own_addresses() {
+        assert!(is_own(Ipv4Addr::LOCALHOST.into()));
+        assert!(!is_own(Ipv4Addr::new(1, 1, 1, 1).into()));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use pentad_sandbox::{
     Backend, Control, Event, Executor, ExecutorOptions, Job, Limits, LinuxBackend, Outcome, Program,
@@ -68,6 +69,16 @@ impl Engine {
         match &*self.0 {
             State::Ready(executor) => Ok(executor),
             State::Unavailable(why) => Err(Error::SandboxUnavailable(why.clone())),
+        }
+    }
+
+    /// Ends every sandbox and gives back what they held, after waiting, at most `patience`, until nobody else holds
+    /// the engine. The last thing a program does: what another thread still holds when the program ends, is left
+    /// to the next start.
+    pub fn close(self, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        while Arc::strong_count(&self.0) > 1 && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 

@@ -12,7 +12,7 @@ use crate::egress::Egress;
 use crate::engine::{EGRESS_PORT, Listeners, Output, STORAGE_PORT, Watch, Work};
 use crate::interest::Interest;
 use crate::session::Env;
-use crate::workspace::RESERVED;
+use crate::workspace::is_reserved;
 use crate::{Error, Exec, Result};
 use tokio::task::JoinHandle;
 
@@ -319,8 +319,8 @@ impl Exec {
         if let (Some(storage), Some(listener)) = (self.storage(), listeners.storage) {
             let (storage, actor) = (Arc::clone(storage), actor.clone());
             answers.keep(self.spawn(accept(listener, move |connection| {
-                storage.connect(&actor, connection);
-                std::future::ready(())
+                let over = storage.connect(&actor, connection);
+                async move { drop(over.await) }
             })));
         }
         if let (Some(egress), Some(listener)) = (egress, listeners.egress) {
@@ -378,7 +378,7 @@ async fn accept<W: Future<Output = ()> + Send + 'static>(
 /// Refuses files of which one would have to be a directory, or that a run fills itself.
 fn check_files(files: &[InputFile]) -> Result<()> {
     let mut paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
-    if let Some(reserved) = paths.iter().find(|path| RESERVED.contains(path)) {
+    if let Some(reserved) = paths.iter().find(|path| is_reserved(path)) {
         return Err(Error::ReservedPath((*reserved).to_owned()));
     }
     paths.sort_unstable();

@@ -12,7 +12,7 @@ use tempfile::NamedTempFile;
 
 use crate::manifest::{self, Content, Entry, FileEntry};
 use crate::session::SessionId;
-use crate::workspace::RESERVED;
+use crate::workspace::is_reserved;
 use crate::{Error, Exec, Result, repository};
 
 /// Up to this size an upload is held in memory.
@@ -100,7 +100,7 @@ impl<T: Read + std::io::Seek + Send> ReadSeek for T {}
 /// [`Error::Path`], [`Error::ReservedPath`].
 fn writable(path: &str) -> Result<WorkspacePath> {
     let path = WorkspacePath::parse(path)?;
-    if RESERVED.contains(&path.as_str()) {
+    if is_reserved(path.as_str()) {
         return Err(Error::ReservedPath(path.to_string()));
     }
     Ok(path)

@@ -15,7 +15,7 @@ use crate::engine::{Output, Piece, Work};
 use crate::execution::{Launch, proxy_environment};
 use crate::interest::{Interest, Waiting};
 use crate::session::{Env, Object, Session, SessionId};
-use crate::workspace::{DATA_FILE, Finished, RESERVED, check_object};
+use crate::workspace::{DATA_FILE, Finished, check_object, is_reserved};
 use crate::{Error, Exec, Execution, Result, repository};
 
 /// How long a session belongs to a run that nobody renews: a gateway that is killed does not.
@@ -388,6 +388,7 @@ impl Exec {
             env,
             stdin: request.stdin,
             workspace,
+            internet: session.allow_internet,
             run: self.run_limits(timeout),
             ..Job::new(session.language, code)
         };
@@ -456,9 +457,7 @@ impl Exec {
 
     /// Adds the files that every run is given.
     fn equip(&self, workspace: &mut Workspace, session: &Session, data: &Object) -> Result<()> {
-        workspace
-            .files
-            .retain(|file| !RESERVED.contains(&file.path.as_str()));
+        workspace.files.retain(|file| !is_reserved(file.path.as_str()));
         let text = serde_json::Value::Object(data.clone()).to_string();
         let path = WorkspacePath::parse(DATA_FILE)?;
         workspace.files.push(InputFile::new(path, text.into_bytes()));

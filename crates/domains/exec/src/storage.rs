@@ -4,6 +4,7 @@ use std::net::TcpStream;
 
 use pentad_kernel::Actor;
 use pentad_sandbox::{InputFile, Language, WorkspacePath};
+use tokio::sync::oneshot;
 
 use crate::Exec;
 use crate::workspace::{PYTHON_MODULE, SCRIPT_MODULE};
@@ -11,8 +12,8 @@ use crate::workspace::{PYTHON_MODULE, SCRIPT_MODULE};
 /// What answers when a program connects to the storage port of its sandbox.
 pub trait Storage: Send + Sync {
     /// Serves one connection of a program of this actor: HTTP, the storage routes alone. The connection itself
-    /// says who is asking; it returns at once.
-    fn connect(&self, actor: &Actor, connection: TcpStream);
+    /// says who is asking. It returns at once; what it returns is ready when the connection is over.
+    fn connect(&self, actor: &Actor, connection: TcpStream) -> oneshot::Receiver<()>;
 
     /// The module by which Python programs use it.
     fn python_module(&self) -> &'static str;

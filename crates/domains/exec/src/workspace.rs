@@ -21,11 +21,17 @@ pub(crate) const PYTHON_MODULE: &str = "era_storage.py";
 /// The same for JavaScript.
 pub(crate) const SCRIPT_MODULE: &str = "era_storage.js";
 /// Names that every run fills itself.
-pub(crate) const RESERVED: [&str; 3] = [DATA_FILE, PYTHON_MODULE, SCRIPT_MODULE];
+const RESERVED: [&str; 3] = [DATA_FILE, PYTHON_MODULE, SCRIPT_MODULE];
 /// Files read or written at a time.
 const AT_A_TIME: usize = 4;
 /// Deepest nesting of a session's data.
 const DEEPEST: usize = 64;
+
+/// Whether a path is one that every run fills itself, or lies below one.
+pub(crate) fn is_reserved(path: &str) -> bool {
+    let top = path.split('/').next().unwrap_or(path);
+    RESERVED.contains(&top)
+}
 
 /// What a commit did.
 #[derive(Debug)]
@@ -109,15 +115,10 @@ impl Exec {
             data = Some(left);
         }
         let keeps = |change: &&Change| {
-            session.persistent
-                && !RESERVED.contains(&change.path.as_str())
-                && !(without_secrets && is_secret(&change.path))
+            session.persistent && !is_reserved(&change.path) && !(without_secrets && is_secret(&change.path))
         };
         let kept: Vec<Change> = changes.iter().filter(keeps).cloned().collect();
-        let files_modified = changes
-            .iter()
-            .filter(|change| !RESERVED.contains(&change.path.as_str()))
-            .count() as u64;
+        let files_modified = changes.iter().filter(|change| !is_reserved(&change.path)).count() as u64;
         if kept.is_empty() && data.is_none() {
             repository::end_run(self.db(), &session.key, epoch).await?;
             return Ok(Committed {
@@ -239,9 +240,8 @@ impl Exec {
     }
 }
 
-/// Whether a file is called as those that hold credentials are.
+/// Whether a file, or a directory above it, is called as those that hold credentials are.
 fn is_secret(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or(path);
     let keys = [
         ".netrc",
         ".npmrc",
@@ -252,7 +252,8 @@ fn is_secret(path: &str) -> bool {
         "id_ecdsa",
         "id_ed25519",
     ];
-    name == ".env" || name.starts_with(".env.") || keys.contains(&name)
+    path.split('/')
+        .any(|name| name == ".env" || name.starts_with(".env.") || keys.contains(&name))
 }
 
 /// The session's data as the program left it, when it left an object of a bearable size.

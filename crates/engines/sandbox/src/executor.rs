@@ -57,6 +57,9 @@ pub struct Job {
     pub stdin: Vec<u8>,
     /// The files it finds in its working directory.
     pub workspace: Workspace,
+    /// Whether the caller answers for the internet, at one of [`ExecutorOptions::listen`]: Deno asks for leave to
+    /// reach it, when it starts.
+    pub internet: bool,
     /// Limits, where they differ from the executor's; then nothing that waits can be used.
     pub limits: Option<Limits>,
     /// Time and output.
@@ -73,6 +76,7 @@ impl Job {
             env: Vec::new(),
             stdin: Vec::new(),
             workspace: Workspace::default(),
+            internet: false,
             limits: None,
             run: RunLimits::default(),
         }
@@ -328,7 +332,14 @@ impl Executor {
             .limits
             .as_ref()
             .filter(|limits| **limits != self.options.limits);
-        let fresh = own_limits.is_some() || job.env.iter().any(|(name, _)| read_at_start(name));
+        let start = if job.internet && kind == PoolKind::Deno {
+            Start::Online
+        } else {
+            Start::AtOnce
+        };
+        let fresh = own_limits.is_some()
+            || start == Start::Online
+            || job.env.iter().any(|(name, _)| read_at_start(name));
         let mut program = None;
         let slot = if own_limits.is_none() && fresh {
             // An interpreter of its own, in a sandbox that waits all the same.
@@ -336,7 +347,7 @@ impl Executor {
             let limits = &self.options.limits;
             program = Some(
                 runtime
-                    .interpreter(limits, &job.env, &self.options.listen, Start::AtOnce)
+                    .interpreter(limits, &job.env, &self.options.listen, start)
                     .program,
             );
             match self.pool.take(PoolKind::Empty) {
@@ -348,7 +359,7 @@ impl Executor {
                 (None, Some(slot)) => slot?,
                 (limits, _) => {
                     let limits = limits.unwrap_or(&self.options.limits);
-                    let shape = self.interpreter_shape(job.language, limits, &job.env, Start::AtOnce)?;
+                    let shape = self.interpreter_shape(job.language, limits, &job.env, start)?;
                     self.backend.prepare(&shape)?
                 }
             }
@@ -375,7 +386,10 @@ impl Executor {
             doing: "naming the main file",
             source: std::io::Error::new(std::io::ErrorKind::InvalidInput, error),
         })?;
-        job.workspace.files.retain(|file| file.path != main);
+        let below = format!("{main}/");
+        job.workspace
+            .files
+            .retain(|file| file.path != main && !file.path.as_str().starts_with(&below));
         job.workspace
             .files
             .push(InputFile::injected(main, job.code.as_bytes()));
@@ -385,15 +399,11 @@ impl Executor {
 
     #[cfg(feature = "typescript")]
     fn place_typescript(&self, job: Job) -> Result<Place> {
-        let code = match pentad_transpile::transpile("main.ts", &job.code) {
-            Ok(made) => made.code,
-            Err(error) => {
-                return Ok(Place::Refused(Box::new(Outcome::source_error(
-                    &error.to_string(),
-                ))));
-            }
+        let (code, modules) = crate::runtimes::typescript::program(&job.code, &job.workspace)?;
+        let code = match code {
+            Ok(code) => code,
+            Err(message) => return Ok(Place::Refused(Box::new(Outcome::source_error(&message)))),
         };
-        let modules = crate::runtimes::typescript::modules(&job.workspace);
         let env = environment(&job.env);
         let message = json!({ "language": "typescript", "code": code, "env": env, "modules": modules });
         self.place_interpreted(PoolKind::Node, job, message.to_string().as_bytes())

@@ -57,7 +57,7 @@ const BODY: usize = 2 << 20;
 
 /// The operations of code execution.
 pub fn routes() -> SurfaceRoutes {
-    let json = |endpoint: Endpoint| endpoint.body_limit(BODY);
+    let json = |endpoint: Endpoint| endpoint.body_limit("execution_body_bytes", BODY);
     let relay = |endpoint: Endpoint| endpoint.mounted_at("/proxy/{id}/{port:[^/]+}{path:.*}").tail();
     SurfaceRoutes::new(
         Surface::Exec,

@@ -81,10 +81,10 @@ impl Endpoint {
         }
     }
 
-    /// The same with another limit for JSON bodies, in bytes.
+    /// The same with another limit for its body: what it is called, and how many bytes it allows.
     #[must_use]
-    pub const fn body_limit(mut self, bytes: usize) -> Self {
-        self.body_limit = BodyLimit(bytes);
+    pub const fn body_limit(mut self, name: &'static str, bytes: usize) -> Self {
+        self.body_limit = BodyLimit { name, bytes };
         self
     }
 

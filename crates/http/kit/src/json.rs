@@ -17,11 +17,32 @@ use crate::{Fault, FieldError};
 
 /// The most bytes that an operation's body may have; set with [`crate::Endpoint::body_limit`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BodyLimit(pub usize);
+pub struct BodyLimit {
+    /// What the limit is called in the configuration and in the error that it causes.
+    pub name: &'static str,
+    /// How many bytes it allows.
+    pub bytes: usize,
+}
+
+impl BodyLimit {
+    /// The fault of a body over the limit.
+    pub fn exceeded(self) -> Fault {
+        Fault::new(
+            ErrorKind::TooLarge,
+            format!(
+                "the body is larger than the limit {} of {} bytes",
+                self.name, self.bytes
+            ),
+        )
+    }
+}
 
 impl Default for BodyLimit {
     fn default() -> Self {
-        Self(1 << 20)
+        Self {
+            name: "json_bytes",
+            bytes: 1 << 20,
+        }
     }
 }
 
@@ -60,8 +81,8 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
                 .map_err(|_| stalled())?
             {
                 let chunk = chunk.map_err(|error| Fault::invalid(format!("the body broke off: {error}")))?;
-                if body.len() + chunk.len() > limit.0 {
-                    return Err(too_large(limit));
+                if body.len() + chunk.len() > limit.bytes {
+                    return Err(limit.exceeded());
                 }
                 body.extend_from_slice(&chunk);
             }
@@ -74,14 +95,6 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
             read(if body.is_empty() { b"{}" } else { &body }).map(Self)
         })
     }
-}
-
-/// The fault of a body over its limit.
-pub(crate) fn too_large(limit: BodyLimit) -> Fault {
-    Fault::new(
-        ErrorKind::TooLarge,
-        format!("the body is larger than the limit of {} bytes", limit.0),
-    )
 }
 
 fn is_json(media: &str) -> bool {

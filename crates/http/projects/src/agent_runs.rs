@@ -317,7 +317,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         endpoint!(list_agent_runs, Access::Key(READ)),
         endpoint!(get_agent_run, Access::Key(READ)),
         endpoint!(start_agent_run, Access::User),
-        endpoint!(complete_agent_run, Access::Key(WRITE)).body_limit(4 << 20),
+        endpoint!(complete_agent_run, Access::Key(WRITE)).body_limit("agent_run_bytes", 4 << 20),
         endpoint!(cancel_agent_run, Access::User),
         endpoint!(replay_agent_run, Access::Key(WRITE)),
         endpoint!(compare_agent_runs, Access::Key(READ)),

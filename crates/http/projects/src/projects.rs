@@ -282,7 +282,7 @@ pub(crate) fn endpoints_by_remote() -> Vec<Endpoint> {
         endpoint!(list_projects, Access::User),
         endpoint!(create_project, Access::User),
         at_the_rest(endpoint!(get_project, Access::User), "remote"),
-        at_the_rest(endpoint!(update_context, Access::User), "remote").body_limit(4 << 20),
+        at_the_rest(endpoint!(update_context, Access::User), "remote").body_limit("context_bytes", 4 << 20),
         at_the_rest(endpoint!(delete_project, Access::User), "remote"),
         at_the_rest(endpoint!(rename_project, Access::User), "remote"),
         at_the_rest(endpoint!(no_such_project, Access::Credential), "remote").undocumented(),

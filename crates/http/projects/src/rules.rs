@@ -227,7 +227,7 @@ async fn get_rules_version(
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
         endpoint!(get_rules, Access::User),
-        endpoint!(update_rules, Access::User).body_limit(4 << 20),
+        endpoint!(update_rules, Access::User).body_limit("rules_bytes", 4 << 20),
         endpoint!(compile_rules, Access::User),
         endpoint!(list_rules_versions, Access::User),
         endpoint!(get_rules_version, Access::User),

@@ -241,7 +241,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
         endpoint!(list_pages, Access::User),
         endpoint!(get_page, Access::User),
-        endpoint!(put_page, Access::User).body_limit(4 << 20),
+        endpoint!(put_page, Access::User).body_limit("wiki_page_bytes", 4 << 20),
         endpoint!(delete_page, Access::User),
         endpoint!(regenerate_page, Access::User),
         endpoint!(get_page_history, Access::User),

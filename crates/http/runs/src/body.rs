@@ -87,8 +87,8 @@ fn read(request: &HttpRequest, payload: &mut Payload) -> impl Future<Output = Re
         let mut bytes = BytesMut::new();
         while let Some(chunk) = body.next().await {
             let chunk = chunk.map_err(|error| Fault::invalid(format!("the body broke off: {error}")))?;
-            if bytes.len() + chunk.len() > limit.0 {
-                return Err(too_large(limit.0));
+            if bytes.len() + chunk.len() > limit.bytes {
+                return Err(limit.exceeded());
             }
             bytes.extend_from_slice(&chunk);
         }
@@ -120,8 +120,8 @@ fn check_json(headers: &HeaderMap) -> Option<Fault> {
 }
 
 fn check_head(headers: &HeaderMap, limit: BodyLimit) -> Option<Fault> {
-    if length(headers).is_some_and(|length| length > limit.0) {
-        return Some(too_large(limit.0));
+    if length(headers).is_some_and(|length| length > limit.bytes) {
+        return Some(limit.exceeded());
     }
     match header(headers, CONTENT_ENCODING)
         .map(str::to_ascii_lowercase)
@@ -135,19 +135,12 @@ fn check_head(headers: &HeaderMap, limit: BodyLimit) -> Option<Fault> {
     }
 }
 
-fn too_large(limit: usize) -> Fault {
-    Fault::new(
-        ErrorKind::TooLarge,
-        format!("the body is larger than the limit of {limit} bytes"),
-    )
-}
-
 /// The whole content of a part of a form.
-pub(crate) async fn read_part(mut part: Part, limit: usize) -> Result<Bytes, Fault> {
+pub(crate) async fn read_part(mut part: Part, limit: BodyLimit) -> Result<Bytes, Fault> {
     let mut bytes = BytesMut::new();
     while let Some(chunk) = part.chunk().await? {
-        if bytes.len() + chunk.len() > limit {
-            return Err(too_large(limit));
+        if bytes.len() + chunk.len() > limit.bytes {
+            return Err(limit.exceeded());
         }
         bytes.extend_from_slice(&chunk);
     }

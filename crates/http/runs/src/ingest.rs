@@ -6,7 +6,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
-use pentad_http_kit::{Fault, Form, Principal};
+use pentad_http_kit::{BodyLimit, Fault, Form, Principal};
 use pentad_kernel::ErrorKind;
 use pentad_runs::{
     Error, Heartbeat, Png, Receipt, RunId, ShotKind, Submission, check_modelio_name, index_in_path,
@@ -203,7 +203,11 @@ pub(crate) async fn put_screenshot(
             "expected one of pre, post, target, diff",
         )
     })?;
-    let read = tokio::time::timeout(FORM_TIMEOUT, read_image(form, api.runs.limits().screenshot_bytes));
+    let limit = BodyLimit {
+        name: "screenshot_bytes",
+        bytes: api.runs.limits().screenshot_bytes,
+    };
+    let read = tokio::time::timeout(FORM_TIMEOUT, read_image(form, limit));
     let bytes = read
         .await
         .map_err(|_| Fault::new(ErrorKind::Timeout, "the image did not arrive in time"))??;
@@ -216,7 +220,7 @@ pub(crate) async fn put_screenshot(
     Ok(answer(run.as_str(), &receipt, more))
 }
 
-async fn read_image(mut form: Form, limit: usize) -> Result<bytes::Bytes, Fault> {
+async fn read_image(mut form: Form, limit: BodyLimit) -> Result<bytes::Bytes, Fault> {
     while let Some(part) = form.next().await? {
         if part.name() != "image" {
             continue;

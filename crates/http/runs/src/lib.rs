@@ -77,7 +77,7 @@ pub fn routes_within(limits: &Limits) -> SurfaceRoutes {
 }
 
 fn endpoints(limits: &Limits) -> Vec<Endpoint> {
-    let record = |endpoint: Endpoint| endpoint.body_limit(limits.record_bytes);
+    let record = |endpoint: Endpoint| endpoint.body_limit("record_bytes", limits.record_bytes);
     vec![
         endpoint!(login, Access::Public),
         endpoint!(logout, Access::Public),
@@ -94,16 +94,17 @@ fn endpoints(limits: &Limits) -> Vec<Endpoint> {
         endpoint!(healthz, Access::Public),
         endpoint!(list_connections, READ),
         endpoint!(heartbeat, RECORD),
-        endpoint!(create_run, RECORD).body_limit(limits.manifest_bytes),
+        endpoint!(create_run, RECORD).body_limit("manifest_bytes", limits.manifest_bytes),
         endpoint!(list_runs, READ),
-        endpoint!(put_trace, RECORD).body_limit(limits.trace_bytes),
+        endpoint!(put_trace, RECORD).body_limit("trace_bytes", limits.trace_bytes),
         record(endpoint!(put_step, RECORD)).number(),
         record(endpoint!(put_costs, RECORD)),
         record(endpoint!(add_events, RECORD)),
-        endpoint!(put_screenshot, RECORD).body_limit(limits.screenshot_bytes + (64 << 10)),
-        endpoint!(put_modelio, RECORD).body_limit(limits.modelio_bytes),
+        endpoint!(put_screenshot, RECORD)
+            .body_limit("screenshot_bytes", limits.screenshot_bytes + (64 << 10)),
+        endpoint!(put_modelio, RECORD).body_limit("modelio_bytes", limits.modelio_bytes),
         // A character may be sent as an escape of six bytes.
-        endpoint!(add_log, RECORD).body_limit(6 * limits.log_post_bytes),
+        endpoint!(add_log, RECORD).body_limit("log_post_bytes", 6 * limits.log_post_bytes),
         record(endpoint!(put_side_effect, RECORD)),
         record(endpoint!(add_reasoning, RECORD)),
         record(endpoint!(add_outcome, RECORD)),
@@ -130,12 +131,12 @@ fn endpoints(limits: &Limits) -> Vec<Endpoint> {
         endpoint!(read_spans, READ),
         endpoint!(list_run_files, READ),
         endpoint!(read_bundle, READ),
-        endpoint!(import_bundle, CHANGE).body_limit(limits.bundle_bytes),
+        endpoint!(import_bundle, CHANGE).body_limit("bundle_bytes", limits.bundle_bytes),
         endpoint!(export_atif, READ),
         endpoint!(export_otlp, READ),
         endpoint!(export_openai, READ),
-        endpoint!(add_traces, RECORD).body_limit(limits.otlp_bytes),
-        endpoint!(add_traces_below_api, RECORD).body_limit(limits.otlp_bytes),
+        endpoint!(add_traces, RECORD).body_limit("otlp_bytes", limits.otlp_bytes),
+        endpoint!(add_traces_below_api, RECORD).body_limit("otlp_bytes", limits.otlp_bytes),
         endpoint!(read_integrity, READ),
         endpoint!(follow_run, READ),
         endpoint!(read_run, READ),

@@ -17,6 +17,7 @@ use pentad_http_kit::{Program, Surface, SurfaceRoutes, edge};
 use pentad_kernel::Actor;
 use pentad_storage::Storage;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
 
 /// Connections that are open at once; further ones are closed.
 const CONNECTIONS: usize = 512;
@@ -29,7 +30,16 @@ const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// knows which sandbox it comes from, and with that for whom: nothing in a request says so, and nothing in it can
 /// say otherwise.
 #[derive(Clone, Debug)]
-pub struct Door(UnboundedSender<(Program, std::net::TcpStream)>);
+pub struct Door(UnboundedSender<Arrival>);
+
+/// A connection of a program.
+#[derive(Debug)]
+struct Arrival {
+    program: Program,
+    connection: std::net::TcpStream,
+    /// Dropped when the connection is over.
+    open: oneshot::Sender<()>,
+}
 
 impl Door {
     /// Starts a thread that serves. It ends with the last clone of the door.
@@ -44,15 +54,24 @@ impl Door {
         Ok(Self(sender))
     }
 
-    /// Serves a connection of a program that runs for this actor. It returns at once.
-    pub fn serve(&self, actor: Actor, connection: std::net::TcpStream) {
-        if self.0.send((Program::of(actor), connection)).is_err() {
+    /// Serves a connection of a program that runs for this actor. It returns at once; what it returns is ready
+    /// when the connection is over.
+    pub fn serve(&self, actor: Actor, connection: std::net::TcpStream) -> oneshot::Receiver<()> {
+        let (open, over) = oneshot::channel();
+        let arrival = Arrival {
+            program: Program::of(actor),
+            connection,
+            open,
+        };
+        if self.0.send(arrival).is_err() {
             tracing::error!("nobody serves storage to programs");
         }
+        over
     }
 }
 
-async fn serve(storage: Storage, mut connections: UnboundedReceiver<(Program, std::net::TcpStream)>) {
+async fn serve(storage: Storage, mut arrivals: UnboundedReceiver<Arrival>) {
+    let limits = storage.limits().clone();
     let storage = Data::new(storage);
     // A descriptor names one connection as long as that is open.
     let arriving: Rc<RefCell<HashMap<RawFd, Program>>> = Rc::default();
@@ -60,7 +79,7 @@ async fn serve(storage: Storage, mut connections: UnboundedReceiver<(Program, st
     let app = App::new()
         .app_data(storage)
         .configure(|config| {
-            SurfaceRoutes::new(Surface::Exec, crate::of_storage()).mount_for_programs(config);
+            SurfaceRoutes::new(Surface::Exec, crate::of_storage(&limits)).mount_for_programs(config);
         })
         .default_service(to(HttpResponse::NotFound))
         .wrap(from_fn(edge));
@@ -78,9 +97,14 @@ async fn serve(storage: Storage, mut connections: UnboundedReceiver<(Program, st
         tracing::error!("storage cannot be served to programs");
         return;
     };
-    let open = Rc::new(());
-    while let Some((program, connection)) = connections.recv().await {
-        if Rc::strong_count(&open) > CONNECTIONS {
+    let count = Rc::new(());
+    while let Some(arrival) = arrivals.recv().await {
+        let Arrival {
+            program,
+            connection,
+            open,
+        } = arrival;
+        if Rc::strong_count(&count) > CONNECTIONS {
             tracing::warn!(
                 limit = CONNECTIONS,
                 "programs keep too many connections to storage open"
@@ -98,11 +122,11 @@ async fn serve(storage: Storage, mut connections: UnboundedReceiver<(Program, st
             }
         };
         arriving.borrow_mut().insert(connection.as_raw_fd(), program);
-        let (serving, open) = (service.call(connection), Rc::clone(&open));
+        let (serving, count) = (service.call(connection), Rc::clone(&count));
         actix_web::rt::spawn(async move {
             // What went wrong on a connection is the program's to see.
             let _ = serving.await;
-            drop(open);
+            drop((open, count));
         });
     }
 }

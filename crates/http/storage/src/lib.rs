@@ -25,6 +25,7 @@ mod wire;
 
 use pentad_http_kit::{Access, Endpoint, Surface, SurfaceRoutes, endpoint};
 use pentad_kernel::Scope;
+use pentad_storage::Limits;
 
 pub use door::Door;
 
@@ -45,30 +46,42 @@ const READ: Access = Access::Exec(&[Scope::StorageRead]);
 /// Changes it.
 const WRITE: Access = Access::Exec(&[Scope::StorageWrite]);
 
-/// Bytes of a body with a value of 25 MiB, some of whose characters are escaped.
-const VALUE_BODY: usize = 64 << 20;
-/// Bytes of a body with a statement and a parameter of 4 MiB.
-const STATEMENT_BODY: usize = 8 << 20;
-/// Bytes of a body with an object of 64 MiB in base64.
-const OBJECT_BODY: usize = (64 << 20) / 3 * 4 + (1 << 20);
+/// What a body has beside what is stored: names, metadata, white space.
+const BESIDE: usize = 1 << 20;
 
-/// The operations of storage.
+/// The operations of storage, within the default limits.
 pub fn routes() -> SurfaceRoutes {
-    SurfaceRoutes::new(Surface::Exec, [of_storage(), of_resources()].concat())
+    routes_within(&Limits::default())
+}
+
+/// The operations of storage, which read no more of a body than these limits can need.
+pub fn routes_within(limits: &Limits) -> SurfaceRoutes {
+    SurfaceRoutes::new(Surface::Exec, [of_storage(limits), of_resources()].concat())
 }
 
 /// Those that programs in a sandbox may use.
-fn of_storage() -> Vec<Endpoint> {
+fn of_storage(limits: &Limits) -> Vec<Endpoint> {
+    // Of a text some characters are escaped, by a second one as a rule and by five at most.
+    let value = limits.kv_value_bytes.saturating_mul(5) / 2 + limits.kv_metadata_bytes + BESIDE;
+    let statement = 2 * (limits.d1_statement_bytes + limits.d1_value_bytes) + BESIDE;
+    let object = usize::try_from(limits.r2_object_bytes).unwrap_or(usize::MAX);
+    let object = (object / 3)
+        .saturating_mul(4)
+        .saturating_add(2 * limits.r2_metadata_bytes + BESIDE);
     vec![
         endpoint!(list_kv_keys, READ),
         endpoint!(get_kv_value, READ).tail(),
-        endpoint!(put_kv_value, WRITE).body_limit(VALUE_BODY).tail(),
+        endpoint!(put_kv_value, WRITE)
+            .body_limit("kv_value_bytes", value)
+            .tail(),
         endpoint!(delete_kv_key, WRITE).tail(),
-        endpoint!(query_d1, READ).body_limit(STATEMENT_BODY),
-        endpoint!(exec_d1, WRITE).body_limit(STATEMENT_BODY),
+        endpoint!(query_d1, READ).body_limit("d1_statement_bytes", statement),
+        endpoint!(exec_d1, WRITE).body_limit("d1_statement_bytes", statement),
         endpoint!(list_r2_objects, READ),
         endpoint!(get_r2_object, READ).tail(),
-        endpoint!(put_r2_object, WRITE).body_limit(OBJECT_BODY).tail(),
+        endpoint!(put_r2_object, WRITE)
+            .body_limit("r2_object_bytes", object)
+            .tail(),
         endpoint!(delete_r2_object, WRITE).tail(),
     ]
 }

@@ -144,6 +144,16 @@ on_every_store! {
         assert!(matches!(torn, Err(Error::Replaced { .. })), "a reader never mixes two versions: {torn:?}");
     }
 
+    async fn addressed_bytes_may_be_written_anew_while_they_are_read(store) {
+        let (bytes, namespace) = (noise(6 * store.part(), 10), prefix("a"));
+        let name = BlobId::of(&bytes);
+        let object = Key::addressed(&namespace, &name);
+        put(&store.blobs, object.as_str(), &bytes).await;
+        let download = store.blobs.download_addressed(&namespace, &name).await.unwrap();
+        put(&store.blobs, object.as_str(), &bytes).await;
+        assert_eq!(download.bytes().await.unwrap(), bytes);
+    }
+
     async fn pages_follow_the_order_of_keys(store) {
         let keys = [
             "l/a", "l/a-b", "l/a.b", "l/ab", "l/b-/x", "l/b.d/x", "l/b/a", "l/b/c/d", "l/b/c/e", "l/b0/x", "l/c",

@@ -1,7 +1,8 @@
 //! Where the two engines search differently: FTS5 with BM25, and tsvector with `ts_rank`.
 //!
-//! Both are given tokens, never text, so both find the same. Every row also has a token that stands for its
-//! owner: a search touches only the rows of its user, however many others there are.
+//! Both are given tokens, never text, so both find the same. Every token begins with what stands for the user whose
+//! text it is of: a search reads the postings of its user alone, however many others there are, and how often a word
+//! stands in the texts of others does not show in the order.
 
 use pentad_store::{Db, Tx, affected, with_postgres, with_tx};
 
@@ -9,7 +10,7 @@ use crate::Result;
 
 /// What is searched for.
 pub(crate) struct Needle<'a> {
-    /// The owner's token.
+    /// What the owner's tokens begin with.
     pub(crate) owner: &'a str,
     /// The tokens, all of which must be in a row.
     pub(crate) tokens: &'a [String],
@@ -55,7 +56,7 @@ pub(crate) async fn insert(tx: &mut Tx, session: &str, owner: &str, rows: &[(i64
                     .await
                     .map_err(pentad_store::Error::from)?;
                 let tokens: Vec<(i64, String)> = matched(made, rows)
-                    .map(|(id, tokens)| (id, format!("{owner} {tokens}")))
+                    .map(|(id, tokens)| (id, owned(owner, tokens)))
                     .collect();
                 sqlx::query(SQLITE_TOKENS)
                     .bind(serde_json::to_string(&tokens).expect("texts have a JSON form"))
@@ -94,12 +95,23 @@ fn matched(mut made: Vec<(i64, i64)>, rows: &[(i64, String)]) -> impl Iterator<I
         .map(|((id, _), (_, tokens))| (id, tokens.as_str()))
 }
 
-/// Tokens as PostgreSQL writes them. They are letters and digits, so none needs quoting beyond the quotes.
+/// Tokens as those of a user.
+fn owned(owner: &str, tokens: &str) -> String {
+    let mut text = String::with_capacity(tokens.len() * 5 / 2);
+    for token in tokens.split(' ').filter(|token| !token.is_empty()) {
+        text.push_str(owner);
+        text.push_str(token);
+        text.push(' ');
+    }
+    text
+}
+
+/// The same as PostgreSQL writes them. They are letters and digits, so none needs quoting beyond the quotes.
 fn vector(owner: &str, tokens: &str) -> String {
     use std::fmt::Write as _;
-    let mut text = format!("'{owner}'");
+    let mut text = String::with_capacity(tokens.len() * 3);
     for (position, token) in tokens.split(' ').filter(|token| !token.is_empty()).enumerate() {
-        let _ = write!(text, " '{token}':{}", (position + 1).min(16_383));
+        let _ = write!(text, " '{owner}{token}':{}", (position + 1).min(16_383));
     }
     text
 }
@@ -125,14 +137,14 @@ pub(crate) async fn forget(tx: &mut Tx, session: &str) -> Result<()> {
     Ok(())
 }
 
-/// `bm25` is negative and smaller is better; the owner's token, being in every row, weighs next to nothing.
+/// `bm25` is negative and smaller is better.
 const SQLITE_FIND: &str = "
     SELECT rows.session_id AS session_id, rows.message_index AS message_index, -bm25(sync_messages_fts) AS rank
     FROM sync_messages_fts JOIN sync_search_rows AS rows ON rows.id = sync_messages_fts.rowid
     WHERE sync_messages_fts MATCH $1 ORDER BY rank DESC, rows.id LIMIT $2";
 const POSTGRES_FIND: &str = "
     SELECT rows.session_id AS session_id, rows.message_index AS message_index,
-           CAST(ts_rank(found.tokens, CAST($3 AS tsquery), 1) AS DOUBLE PRECISION) AS rank
+           CAST(ts_rank(found.tokens, CAST($1 AS tsquery), 1) AS DOUBLE PRECISION) AS rank
     FROM sync_messages_fts AS found JOIN sync_search_rows AS rows ON rows.id = found.rowid
     WHERE found.tokens @@ CAST($1 AS tsquery) ORDER BY rank DESC, rows.id LIMIT $2";
 
@@ -141,11 +153,12 @@ pub(crate) async fn find(db: &Db, needle: &Needle<'_>, limit: i64) -> Result<Vec
     let owner = needle.owner;
     let hits = match db {
         Db::Sqlite(sqlite) => {
-            let mut query = format!("\"{owner}\"");
-            for token in needle.tokens {
-                let star = if needle.prefixes { "*" } else { "" };
-                query.push_str(&format!(" AND \"{token}\"{star}"));
-            }
+            let star = if needle.prefixes { "*" } else { "" };
+            let words = needle
+                .tokens
+                .iter()
+                .map(|token| format!("\"{owner}{token}\"{star}"));
+            let query = words.collect::<Vec<_>>().join(" AND ");
             sqlx::query_as(SQLITE_FIND)
                 .bind(query)
                 .bind(limit)
@@ -155,17 +168,15 @@ pub(crate) async fn find(db: &Db, needle: &Needle<'_>, limit: i64) -> Result<Vec
         }
         Db::Postgres(postgres) => {
             let star = if needle.prefixes { ":*" } else { "" };
-            let words: Vec<String> = needle
+            let words = needle
                 .tokens
                 .iter()
-                .map(|token| format!("'{token}'{star}"))
-                .collect();
-            let words = words.join(" & ");
+                .map(|token| format!("'{owner}{token}'{star}"));
+            let query = words.collect::<Vec<_>>().join(" & ");
             let mut connection = postgres.connection().await?;
             with_postgres!(&mut connection, |conn| sqlx::query_as(POSTGRES_FIND)
-                .bind(format!("'{owner}' & {words}"))
+                .bind(query)
                 .bind(limit)
-                .bind(words)
                 .fetch_all(conn)
                 .await)?
         }

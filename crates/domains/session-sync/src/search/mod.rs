@@ -107,9 +107,15 @@ pub(crate) async fn forget_purged(tx: &mut Tx, now: i64) -> Result<()> {
     Ok(())
 }
 
-/// The token that stands for a user in the index: no word of a text is that long.
-fn owner_token(user: &str) -> String {
-    format!("owner{}", &secret::sha256_hex(user))
+/// How many digits of a user's digest stand before the tokens of their texts.
+const OWNER_DIGITS: usize = 8;
+
+/// What the tokens of a user's texts begin with. Two users may have the same: whose a found session is, is asked
+/// of the session.
+fn owner_prefix(user: &str) -> String {
+    let mut digest = secret::sha256_hex(user);
+    digest.truncate(OWNER_DIGITS);
+    digest
 }
 
 /// The text of a message that can be found.
@@ -157,7 +163,7 @@ impl SessionSync {
         if wanted.is_empty() {
             return Ok((Vec::new(), 0));
         }
-        let owner = owner_token(actor.user.as_str());
+        let owner = owner_prefix(actor.user.as_str());
         let mut prefixes = false;
         let mut sessions = Vec::new();
         for attempt in [false, true] {
@@ -374,7 +380,7 @@ impl SessionSync {
 
     /// Writes rows of a session; false when it was changed meanwhile and waits in its new state.
     async fn write_batch(&self, session: &Session, batch: &Batch, first: bool, last: bool) -> Result<bool> {
-        let owner = owner_token(session.user.as_str());
+        let owner = owner_prefix(session.user.as_str());
         let mut tx = self.db.begin().await?;
         let sql = if last { CLAIM } else { STILL };
         let unchanged = with_tx!(tx, |conn| sqlx::query(sql)

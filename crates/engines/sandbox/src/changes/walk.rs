@@ -37,7 +37,11 @@ pub(super) fn compare(root: &OwnedFd, before: Baseline) -> io::Result<(Vec<Chang
     let _ = rustix::fs::fchmod(root, Mode::from_raw_mode(0o755));
     walk.directory(root, "", 0)?;
     walk.missing_files();
-    walk.changes.retain(|path, _| !walk.injected.contains(path));
+    // Nor is what a program put below such a path after making a directory of it.
+    walk.changes.retain(|path, _| {
+        let above = path.match_indices('/').map(|(end, _)| &path[..end]);
+        !above.chain([&path[..]]).any(|path| walk.injected.contains(path))
+    });
     let list = walk
         .changes
         .into_iter()
@@ -288,20 +292,17 @@ fn time(seconds: i64, nanos: u64) -> SystemTime {
 }
 
 /// Whether a link at `path` (inside the workspace) with `target` never leaves it.
+///
+/// Upwards only at the beginning, where the directories are those of `path`: behind a name, which may be a link
+/// to somewhere higher, `..` leads anywhere.
 fn stays_inside(path: &str, target: &str) -> bool {
     if target.is_empty() || target.starts_with('/') || target.len() > WorkspacePath::MAX_BYTES {
         return false;
     }
-    let mut depth = path.matches('/').count();
-    for part in target.split('/') {
-        match part {
-            "" | "." => {}
-            ".." if depth == 0 => return false,
-            ".." => depth -= 1,
-            _ => depth += 1,
-        }
-    }
-    true
+    let depth = path.matches('/').count();
+    let parts = target.split('/').filter(|part| !matches!(*part, "" | "."));
+    let up = parts.clone().take_while(|part| *part == "..").count();
+    up <= depth && !parts.skip(up).any(|part| part == "..")
 }
 
 /// Reads a directory as files to hand in, for systems without overlay mounts.
@@ -367,6 +368,8 @@ mod tests {
             ("d/a", "../../b"),
             ("a", ""),
             ("a", "b/../../c"),
+            // Where `d/up` is a link to the top of the workspace, this is beside it.
+            ("a", "d/up/../secret"),
         ] {
             assert!(!stays_inside(path, target), "{path} -> {target}");
         }

@@ -9,9 +9,13 @@
 )]
 
 use std::collections::HashMap;
+#[cfg(feature = "typescript")]
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+#[cfg(feature = "typescript")]
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rustix::mount::{MountPropagationFlags, mount_change};
@@ -25,6 +29,8 @@ use super::seccomp::Filters;
 use super::sys::{self, Forked, MountAttributes};
 use super::template::{Template, sealed_tree, step};
 use super::wire::{self, Failure, Reply, Request, Spawn};
+#[cfg(feature = "typescript")]
+use crate::runtimes::transpiler;
 
 /// The argument that makes a process the helper.
 pub(crate) const MARKER: &str = "--pentad-sandbox-helper";
@@ -42,9 +48,21 @@ extern "C" fn before_main() {
         return;
     };
     let mut arguments = arguments.split(|byte| *byte == 0);
-    if arguments.next() == Some(NAME.as_bytes()) && arguments.next() == Some(MARKER.as_bytes()) {
-        let code = std::panic::catch_unwind(serve).map_or(70, |()| 0);
-        sys::exit_now(code);
+    if arguments.next() != Some(NAME.as_bytes()) {
+        return;
+    }
+    match arguments.next() {
+        Some(marker) if marker == MARKER.as_bytes() => {
+            let code = std::panic::catch_unwind(serve).map_or(70, |()| 0);
+            sys::exit_now(code);
+        }
+        #[cfg(feature = "typescript")]
+        Some(marker) if marker == transpiler::MARKER.as_bytes() => {
+            let name = OsStr::from_bytes(arguments.next().unwrap_or_default());
+            let code = std::panic::catch_unwind(|| transpiler::serve(name)).unwrap_or(70);
+            sys::exit_now(code);
+        }
+        _ => {}
     }
 }
 

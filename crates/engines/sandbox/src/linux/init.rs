@@ -4,10 +4,12 @@
 //! root, starts a waiting interpreter, mounts the workspace. Then it gives up every capability and every
 //! descriptor, cannot be traced, and does nothing but wait, forward the end of time, and reap.
 
-use std::io::{self, Write};
+use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
 
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Pid, Signal, WaitOptions, set_dumpable_behavior};
 use rustix::thread::{CapabilitySet, CapabilitySets, Uid, set_keep_capabilities};
 
@@ -99,6 +101,8 @@ fn prepare(
     // byte arrives.
     step("wait for the go-ahead", wire::receive_bytes(control, &mut [0]))?;
     become_user()?;
+    // Where it is in the host's groups is none of a program's business; on kernels without groups it is nowhere.
+    let _ = sys::unshare_cgroups();
     step(
         "die with the helper",
         rustix::process::set_parent_process_death_signal(Some(Signal::KILL)),
@@ -205,10 +209,25 @@ fn carry_out(
     };
     drop(streams);
     if let Some(pipe) = payload_end {
-        // A program that ends without reading shows in its own exit status. SIGPIPE is blocked.
-        let _ = std::fs::File::from(pipe).write_all(&payload);
+        write_payload(&pipe, &payload);
     }
     Ok(Some((program, before)))
+}
+
+/// Writes all of the payload, however little a pipe takes at a time. It does not block, because the supervisor's
+/// end of it must not.
+fn write_payload(pipe: &OwnedFd, mut payload: &[u8]) {
+    while !payload.is_empty() {
+        match rustix::io::write(pipe, payload) {
+            Ok(written) => payload = &payload[written..],
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => {
+                let _ = poll(&mut [PollFd::new(pipe, PollFlags::OUT)], None);
+            }
+            // A program that ends without reading shows in its own exit status. SIGPIPE is blocked.
+            Err(_) => return,
+        }
+    }
 }
 
 /// The rest of the sandbox's life: wait for the program, then end and reap everything else.

@@ -35,6 +35,8 @@ use crate::error::{Error, Result};
 use crate::guards::{Guard, GuardReport};
 use crate::spec::Shape;
 use cgroup::Cgroups;
+#[cfg(feature = "typescript")]
+pub(crate) use helper::NAME;
 use launcher::Launcher;
 use slot::{LinuxSlot, Reach};
 use status::StatusPage;

@@ -73,6 +73,12 @@ pub(crate) fn exit_now(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
+/// Has the process see its control groups as the roots of theirs.
+pub(crate) fn unshare_cgroups() -> io::Result<()> {
+    // SAFETY: what is unshared is no descriptor table and no memory.
+    Ok(unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWCGROUP) }?)
+}
+
 /// Replaces the process by a program. Returns only on failure.
 pub(crate) fn exec(argv: &[String], env: &[(String, String)]) -> io::Error {
     let strings = |items: Vec<String>| -> Result<Vec<CString>, io::Error> {
@@ -225,7 +231,8 @@ pub(crate) fn wait_signal() -> Received {
         let number = libc::sigwaitinfo(&raw const all, &raw mut info);
         Received {
             number,
-            from_outside: info.si_code <= 0 && info.si_pid() == 0,
+            // Of a signal that a program queues, all but a code of its own kind is as the program likes.
+            from_outside: info.si_code == libc::SI_USER && info.si_pid() == 0,
         }
     }
 }

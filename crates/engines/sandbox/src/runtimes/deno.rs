@@ -2,7 +2,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::find::{ask, at_least, candidates, first, placed};
-use super::{Runtime, RuntimeKind, RuntimeSearch};
+use super::{Runtime, RuntimeKind, RuntimeSearch, Start};
 use crate::Limits;
 
 const BOOT: &str = include_str!("boot/deno.js");
@@ -40,6 +40,7 @@ pub(super) fn command(
     runtime: &Runtime,
     limits: &Limits,
     listen: &[u16],
+    start: Start,
 ) -> (Vec<String>, Vec<(&'static str, String)>) {
     // No lower than the sandbox's own limit, whose end is the one that is reported.
     let heap = limits.memory_bytes / (1 << 20);
@@ -49,7 +50,6 @@ pub(super) fn command(
         "run",
         "--quiet",
         "--no-prompt",
-        "--no-remote",
         "--no-lock",
         "--no-config",
         "--allow-read",
@@ -58,7 +58,12 @@ pub(super) fn command(
     ];
     let mut argv = vec![runtime.program.clone()];
     argv.extend(fixed.map(str::to_owned));
-    if !listen.is_empty() {
+    if start == Start::Online {
+        argv.push("--allow-net".to_owned());
+    } else {
+        argv.push("--no-remote".to_owned());
+    }
+    if start != Start::Online && !listen.is_empty() {
         let ports: Vec<String> = listen.iter().map(|port| format!("127.0.0.1:{port}")).collect();
         argv.push(format!("--allow-net={}", ports.join(",")));
     }

@@ -6,6 +6,8 @@ pub(crate) mod go;
 mod node;
 mod python;
 #[cfg(feature = "typescript")]
+pub(crate) mod transpiler;
+#[cfg(feature = "typescript")]
 pub(crate) mod typescript;
 
 use std::collections::BTreeMap;
@@ -226,6 +228,8 @@ pub(crate) enum Start {
     InAdvance,
     /// For one program that waits for it: it loads nothing.
     AtOnce,
+    /// With a job at hand whose caller answers for the internet.
+    Online,
 }
 
 impl Runtime {
@@ -241,7 +245,7 @@ impl Runtime {
         let (mut argv, own_env) = match self.kind {
             RuntimeKind::Python => python::command(self, env),
             RuntimeKind::Node => node::command(self, limits),
-            RuntimeKind::Deno => deno::command(self, limits, listen),
+            RuntimeKind::Deno => deno::command(self, limits, listen, start),
             RuntimeKind::Go => (vec![self.program.clone()], vec![]),
         };
         // Deno's start is the same either way, and its arguments are the program's.

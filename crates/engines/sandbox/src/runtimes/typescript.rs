@@ -4,15 +4,21 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use super::transpiler::{Transpiled, transpile, with_deep_stack};
+use crate::error::Result;
 use crate::spec::{InputContent, Workspace};
 
 /// Most files of a base directory looked at, and most bytes of one.
 const MOST_FILES: usize = 2000;
 const MOST_BYTES: u64 = 1 << 20;
 
-/// JavaScript by path, for every TypeScript file outside `node_modules`. A file in error throws its error when
-/// it is imported.
-pub(crate) fn modules(workspace: &Workspace) -> BTreeMap<String, String> {
+/// The program itself, and JavaScript by path for every TypeScript file outside `node_modules`. A file in error
+/// throws its error when it is imported.
+pub(crate) fn program(code: &str, workspace: &Workspace) -> Result<(Transpiled, BTreeMap<String, String>)> {
+    with_deep_stack(|| (transpile("main.ts", code), modules(workspace)))
+}
+
+fn modules(workspace: &Workspace) -> BTreeMap<String, String> {
     let mut made = BTreeMap::new();
     if let Some(base) = &workspace.base {
         from_base(base, &mut made);
@@ -67,13 +73,10 @@ fn is_typescript(path: &str) -> bool {
 }
 
 fn transpiled(path: &str, source: &str) -> String {
-    match pentad_transpile::transpile(path, source) {
-        Ok(made) => made.code,
-        Err(error) => {
-            format!(
-                "throw new SyntaxError({});",
-                serde_json::Value::from(error.to_string())
-            )
+    match transpile(path, source) {
+        Ok(code) => code,
+        Err(message) => {
+            format!("throw new SyntaxError({});", serde_json::Value::from(message))
         }
     }
 }

@@ -467,3 +467,69 @@ fn many_at_a_time_get_their_own_output() {
         }
     });
 }
+
+/// A program is longer than a pipe holds, and so is what it reads.
+#[test]
+fn a_long_program_arrives_whole() {
+    let pools = [PoolSizes::default(), PoolSizes::none()];
+    for bench in pools
+        .into_iter()
+        .filter_map(|pool| executor_with("long programs", pool))
+    {
+        let filler = "0123456789".repeat(90_000);
+        let stdin = "i".repeat(300_000);
+        let programs = [
+            (
+                Language::Python,
+                format!("import sys\nx = '{filler}'\nprint(len(x), len(sys.stdin.read()))"),
+            ),
+            (
+                Language::Node,
+                format!("const x = '{filler}';\nconsole.log(x.length, require('fs').readFileSync(0).length)"),
+            ),
+            (
+                Language::TypeScript,
+                format!(
+                    "const x: string = '{filler}';\nimport * as fs from 'fs';\nconsole.log(x.length, fs.readFileSync(0).length)"
+                ),
+            ),
+            (
+                Language::Deno,
+                format!(
+                    "const x: string = '{filler}';\nlet n = 0;\nfor await (const p of Deno.stdin.readable) n += p.length;\nconsole.log(x.length, n)"
+                ),
+            ),
+            (
+                Language::Go,
+                format!(
+                    "package main\nimport (\"fmt\"; \"io\"; \"os\")\nconst x = \"{filler}\"\nfunc main() {{ b, _ := io.ReadAll(os.Stdin); fmt.Println(len(x), len(b)) }}"
+                ),
+            ),
+        ];
+        for (language, code) in programs {
+            let mut job = Job::new(language, code);
+            job.stdin = stdin.clone().into_bytes();
+            if let Some(outcome) = run(&bench, job) {
+                assert_eq!(
+                    (outcome.stdout.text.as_str(), outcome.exit_code),
+                    ("900000 300000\n", 0),
+                    "{language}: {}",
+                    outcome.stderr.text
+                );
+            }
+        }
+        // So do the other TypeScript files of its workspace, which come with it.
+        let module = format!(
+            "export const y: number = 7;\nexport const x: string = '{}';",
+            &filler[..400_000]
+        );
+        let job = with_files(
+            Language::TypeScript,
+            "import { x, y } from './big';\nconsole.log(x.length, y)",
+            &[("big.ts", &module)],
+        );
+        if let Some(outcome) = run(&bench, job) {
+            assert_eq!(outcome.stdout.text, "400000 7\n", "{}", outcome.stderr.text);
+        }
+    }
+}

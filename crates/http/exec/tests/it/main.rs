@@ -1,6 +1,7 @@
 //! Seed 003 over HTTP, through the real gateway and real sandboxes.
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
+mod abuse;
 mod bad_input;
 mod client;
 mod executing;

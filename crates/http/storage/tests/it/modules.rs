@@ -73,7 +73,7 @@ fn listen(door: Door, actor: Actor) -> String {
     let url = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
         for connection in listener.incoming() {
-            door.serve(actor.clone(), connection.unwrap());
+            drop(door.serve(actor.clone(), connection.unwrap()));
         }
     });
     url

@@ -5,17 +5,18 @@ def _boot():
     if sys.argv[1:] == ["warm"]:
         import json, linecache, re, threading, traceback
         compile("pass", "warm", "exec")
-    def exactly(count):
+    # The end of input before the message: nobody needs this interpreter. In its middle: something is wrong.
+    def exactly(count, unneeded=70):
         parts = []
         while count > 0:
             part = os.read(0, min(count, 1 << 20))
             if not part:
-                os._exit(0)
+                os._exit(70 if parts else unneeded)
             parts.append(part)
             count -= len(part)
         return b"".join(parts)
     os.write(1, b"\x06")
-    message = exactly(int.from_bytes(exactly(4), "little"))
+    message = exactly(int.from_bytes(exactly(4, 0), "little"))
     *variables, source = message[4:].split(b"\0", int.from_bytes(message[:4], "little"))
     os.environ.clear()
     for variable in variables:

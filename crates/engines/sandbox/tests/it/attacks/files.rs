@@ -93,6 +93,45 @@ print('contained')
             .file("sitecustomize.py", "print('REPLACED')")
             .file("usercustomize.py", "print('REPLACED')")
             .file("encodings/__init__.py", "print('REPLACED')"),
+        python("a link behind a link that leads upwards", r#"
+os.makedirs('p/q/r'); open('p/q/r/f', 'w').write('1')
+os.symlink('../../..', 'p/q/r/top'); os.symlink('p/q/r/top/../../etc', 'out')
+print('contained' if os.path.realpath('out') == '/etc' else os.path.realpath('out'))
+"#)
+        .and(Changes(&["p/q/r/f", "p/q/r/top"])),
+        python("something else in the place of a file", r#"
+os.unlink('fifo'); os.mkfifo('fifo'); os.unlink('socket'); socket.socket(socket.AF_UNIX).bind('socket')
+os.unlink('directory'); os.mkdir('directory'); open('directory/below', 'w').close()
+os.unlink('d/file'); os.rmdir('d'); open('d', 'w').close()
+print('contained')
+"#)
+        .file("fifo", "1")
+        .file("socket", "1")
+        .file("directory", "1")
+        .file("d/file", "1")
+        .and(Changes(&["d", "d/file", "directory", "directory/below", "fifo", "socket"])),
+        python("one file under many names", r#"
+open('a', 'w').write('x' * 1000)
+for i in range(50): os.link('a', f'l{i}')
+print('contained' if os.stat('a').st_nlink == 51 else 'x')
+"#),
+        python("attributes of a file system that is not there", r#"
+open('a', 'w').write('1'); os.mkdir('d')
+for name in ('metacopy', 'redirect', 'opaque', 'origin', 'whiteout', 'protattr'):
+    for path in ('a', 'd'):
+        try: os.setxattr(path, f'user.overlay.{name}', b'y')
+        except OSError: pass
+tried = [attempt(lambda: os.setxattr('a', name, b'y')) for name in ('trusted.overlay.opaque', 'security.capability')]
+print('contained' if 'DONE' not in tried else tried)
+"#)
+        .and(Changes(&["a"])),
+        python("a file that cannot be changed any more", r#"
+import fcntl, struct
+open('a', 'w').write('1'); f = os.open('a', os.O_RDONLY)
+tried = [attempt(lambda: fcntl.ioctl(f, 0x40086602, struct.pack('l', flag))) for flag in (0x10, 0x20)]
+print('contained' if 'DONE' not in tried else tried)
+"#)
+        .and(Changes(&["a"])),
         python("a file made of links to itself", r#"
 os.symlink('loop', 'loop'); os.symlink('b', 'a'); os.symlink('a', 'b')
 print('contained')

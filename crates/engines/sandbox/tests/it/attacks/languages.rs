@@ -99,6 +99,20 @@ func main() {
             .expect([Fails, Unkilled, Hides("root:")]),
         go("source that does not compile", "package main\nfunc main() { x }").expect([Fails, Unkilled, Says("")]),
         attack("an endless type for the compiler", Language::Go, "package main\nimport \"C\"\nfunc main() {}").expect([Fails, Unkilled]),
+        attack("source nested deeper than any stack", Language::TypeScript, &format!("{}1{}", "(".repeat(200_000), ")".repeat(200_000)))
+            .expect([Exit(1), Unkilled, Says("")]),
+        attack("an imported source nested deeper than any stack", Language::TypeScript, "import './deep';\nconsole.log('x')")
+            .file("deep.ts", Box::leak("!".repeat(300_000).into_boxed_str()))
+            .expect([Says(""), Exit(1), Unkilled]),
+        attack("JavaScript nested deeper than any stack", Language::Node, &format!("{}1{}", "(".repeat(200_000), ")".repeat(200_000)))
+            .expect([Fails]),
+        attack("Python nested deeper than any stack", Language::Python, &format!("{}1{}", "(".repeat(200_000), ")".repeat(200_000)))
+            .expect([Fails, Unkilled]),
+        attack("Go nested deeper than any stack", Language::Go, &format!("package main\nvar x = {}1{}\nfunc main() {{}}", "(".repeat(200_000), ")".repeat(200_000)))
+            .expect([Unkilled]),
+        go("a module of directories elsewhere", "package main\nimport \"example.com/x\"\nfunc main() { x.X() }")
+            .file("go.mod", "module a\ngo 1.21\nrequire example.com/x v0.0.0\nreplace example.com/x => ../etc\n")
+            .expect([Fails, Unkilled, Hides("root:")]),
         python("a library in front of all others", "print('contained')").env("LD_PRELOAD", "/workspace/evil.so").file("evil.so", "not a library")
             .expect([Mentions("contained"), Exit(0)]),
         python("Python's own variables", "print('contained' if 'secret' not in sys.path else 'x')").env("PYTHONPATH", "/workspace/lib").env("PYTHONSTARTUP", "/workspace/start.py"),

@@ -56,6 +56,17 @@ print('contained' if names == ['lo'] and 'DONE' not in changed else (names, chan
 # The listener of a run without storage is closed before the run begins.
 print('contained' if attempt(lambda: socket.create_connection(('127.0.0.1', 8787), 1)) == 'ECONNREFUSED' else 'ANSWERED')
 "#),
+        python("sockets of services by their path", r#"
+reached = []
+for path in ('/var/run/docker.sock', '/run/dbus/system_bus_socket', '/run/systemd/private', '/tmp/.X11-unix/X0', '\0/tmp/.X11-unix/X0', '\0/org/freedesktop/systemd1', '/run/containerd/containerd.sock'):
+    s = socket.socket(socket.AF_UNIX)
+    if attempt(lambda: s.connect(path)) == 'DONE': reached.append(path)
+print(reached or 'contained')
+"#),
+        python("the loopback of version 6", r#"
+reached = [port for port in (22, 80, 5432, 8080, 8787) if attempt(lambda: socket.create_connection(('::1', port), 0.2)) == 'DONE']
+print(reached or 'contained')
+"#),
         python("connections kept half open", r#"
 listener = socket.socket(); listener.bind(('127.0.0.1', 0)); listener.listen(5)
 held = []

@@ -211,6 +211,99 @@ print('killed_by: memory'); print('exit_code: 0'); sys.stdout.flush(); os._exit(
         )
         .expect([Exit(42), Unkilled, Mentions("exit_code: 0")]),
         python(
+            "a forged word of the supervisor",
+            r#"
+import struct
+# What is queued carries the sender that the program chooses: nobody, as for a signal from outside.
+child = subprocess.Popen(['/bin/sleep', '30'])
+for number in (signal.SIGINT, signal.SIGTERM):
+    for code in (-1, -2, -3, -60):
+        call(129, 1, int(number), struct.pack('iiiiII', int(number), 0, code, 0, 0, 0).ljust(128, b'\0'))
+time.sleep(0.2)
+print('contained' if child.poll() is None else 'KILLED')
+"#,
+        ),
+        python(
+            "signals by descriptor",
+            r#"
+process = os.pidfd_open(1)
+for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGSTOP): signal.pidfd_send_signal(process, number)
+time.sleep(0.1)
+print('contained')
+"#,
+        ),
+        python(
+            "going on without output",
+            "os.write(1, b'last words'); os.close(0); os.close(1); os.close(2)\ntime.sleep(0.3)\nos._exit(4)",
+        )
+        .expect([Says("last words"), Exit(4), Unkilled]),
+        python(
+            "a daemon that writes until the end",
+            r#"
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        for fd in (0, 1, 2): os.close(fd)
+        n = 0
+        while True:
+            with open('moving', 'w') as file: file.write('x' * (n % 5000))
+            os.replace('moving', f'moved{n % 3}'); n += 1
+    os._exit(0)
+time.sleep(0.2)
+print('contained')
+"#,
+        )
+        .and(Within(Duration::from_secs(20))),
+        python(
+            "a child that stops its parent for ever",
+            r#"
+parent = os.getpid()
+if os.fork() == 0:
+    os.kill(parent, signal.SIGSTOP)
+    time.sleep(1000)
+time.sleep(1000)
+"#,
+        )
+        .timeout(1500)
+        .expect([
+            Killed(KilledBy::Timeout),
+            Exit(124),
+            Within(Duration::from_secs(20)),
+        ]),
+        python(
+            "becoming another program",
+            "os.execv('/bin/sh', ['python3', '-c', 'echo contained; exit 0'])",
+        ),
+        python(
+            "a program made of memory",
+            r#"
+try:
+    fd = os.memfd_create('x')
+    os.write(fd, open('/bin/sh', 'rb').read())
+    os.execve(fd, ['sh', '-c', 'unshare -U true 2>/dev/null && echo UNSHARED; grep -c "Seccomp:.2" /proc/self/status'], {'PATH': '/usr/bin:/bin'})
+except OSError: print(1)
+"#,
+        )
+        .expect([Says("1\n"), Exit(0), Unkilled]),
+        python(
+            "the name of the supervisor",
+            r#"
+call(157, 15, b'sandbox-init'); call(157, 4, 0, 0, 0, 0)
+os.kill(os.getpid(), signal.SIGTERM)
+"#,
+        )
+        .expect([Exit(143), Unkilled]),
+        python(
+            "an exit code that does not fit",
+            "os._exit(256 + 7)",
+        )
+        .expect([Exit(7), Unkilled]),
+        python(
+            "output that is no text",
+            "os.write(1, b'\\xff\\xfe\\xc3(\\0\\xf0\\x9f'); os.write(2, b'\\x80')",
+        )
+        .expect([Says("\u{FFFD}\u{FFFD}\u{FFFD}(\0\u{FFFD}"), Exit(0), Unkilled]),
+        python(
             "words of the gateway's environment",
             r#"
 seen = '\n'.join(f'{name}={value}' for name, value in os.environ.items())

@@ -18,12 +18,12 @@ fn memory(name: &'static str, code: &str) -> Attack {
     python(name, code).expect([
         Killed(KilledBy::Memory),
         Exit(137),
-        Within(Duration::from_secs(10)),
+        Within(Duration::from_secs(20)),
     ])
 }
 
 fn disk(name: &'static str, code: &str) -> Attack {
-    python(name, code).expect([Killed(KilledBy::Disk), Fails, Within(Duration::from_secs(10))])
+    python(name, code).expect([Killed(KilledBy::Disk), Fails, Within(Duration::from_secs(20))])
 }
 
 pub(crate) fn attacks() -> Vec<Attack> {
@@ -280,6 +280,69 @@ print('contained' if held < 160 << 20 else held)
             "for _ in range(300): sys.stderr.write('y' * 65536)\nprint('contained')",
         )
         .expect([Exit(0), Says("contained\n"), Floods(300 * 65536)]),
+        python(
+            "bytes that are no text, without end",
+            "while True: os.write(1, b'\\xff' * 65536)",
+        )
+        .timeout(1500)
+        .expect([Killed(KilledBy::Timeout), Within(Duration::from_secs(20))]),
+        python(
+            "attributes without end",
+            r#"
+written = 0
+try:
+    for i in range(600):
+        open(f'{i}', 'w').close()
+        for j in range(100): os.setxattr(f'{i}', f'user.{j}', b'x' * 60000); written += 60000
+except OSError: print('contained' if written < 192 << 20 else written)
+else: print(written)
+"#,
+        )
+        .expect([
+            Limited(&[KilledBy::Memory, KilledBy::Disk]),
+            Within(Duration::from_secs(20)),
+        ]),
+        python(
+            "timers without end",
+            r#"
+made = 0
+timer = ctypes.c_int()
+while made < 100000 and call(222, 1, 0, ctypes.addressof(timer)) == 'OK': made += 1
+print('contained' if made <= 1024 else made)
+"#,
+        ),
+        python(
+            "sockets full of data",
+            r#"
+held = 0; kept = []
+try:
+    for _ in range(2000):
+        a, b = socket.socketpair(); a.setblocking(False); kept.append((a, b))
+        a.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 24)
+        try:
+            while True: held += a.send(b'x' * 65536)
+        except BlockingIOError: pass
+except OSError: pass
+print('contained' if held < 192 << 20 else held)
+"#,
+        )
+        .expect([Limited(MEMORY), Within(Duration::from_secs(20))]),
+        python(
+            "all that is shared, and then memory",
+            r#"
+for directory in ('/tmp', '/dev/shm', '.'):
+    try:
+        for i in range(1000): open(f'{directory}/{i}', 'wb').write(b'x' * (1 << 20))
+    except OSError: pass
+x = []
+while True: x.append(bytearray(1 << 20))
+"#,
+        )
+        .expect([
+            Fails,
+            Limited(&[KilledBy::Memory, KilledBy::Disk]),
+            Within(Duration::from_secs(20)),
+        ]),
         python(
             "locking memory",
             r#"
