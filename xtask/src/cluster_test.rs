@@ -21,6 +21,10 @@ pub(crate) struct Arguments {
     /// How many seconds the load goes on.
     #[arg(long, default_value_t = 120)]
     seconds: u64,
+    /// Measure throughput with one, two and three gateways instead, so many seconds each. Programs are then built as
+    /// for a release.
+    #[arg(long, value_name = "SECONDS")]
+    scale: Option<u64>,
     /// Makes the same faults happen in the same order again.
     #[arg(long)]
     seed: Option<u64>,
@@ -28,7 +32,11 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<()> {
     programs::ensure(&[programs::POSTGRES])?;
-    workspace::run(&mut workspace.cargo(&["build", "--package", "pentad"]))?;
+    let (profile, folder) = match arguments.scale {
+        Some(_) => ("fast", "fast"),
+        None => ("dev", "debug"),
+    };
+    workspace::run(&mut workspace.cargo(&["build", "--package", "pentad", "--profile", profile]))?;
     let server = [
         "build",
         "--package",
@@ -50,7 +58,10 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
         "--",
     ]);
     command
-        .args([built.join("pentad"), built.join("examples/s3_server")])
+        .args([
+            workspace.target().join(folder).join("pentad"),
+            built.join("examples/s3_server"),
+        ])
         .args([
             postgres.url(),
             "--seconds".to_owned(),
@@ -59,6 +70,9 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
         .env("CARGO_TARGET_DIR", crate::bench::folder(workspace));
     if let Some(seed) = arguments.seed {
         command.args(["--seed".to_owned(), seed.to_string()]);
+    }
+    if let Some(seconds) = arguments.scale {
+        command.args(["--scale".to_owned(), seconds.to_string()]);
     }
     if let Some(scripts) = &arguments.scripts {
         command.arg("--scripts").arg(std::fs::canonicalize(scripts)?);

@@ -3,8 +3,8 @@
 
 use std::io::{self, Read, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 /// How often a request is sent before its sender is told.
@@ -18,6 +18,7 @@ const ONE_MINUTE: Duration = Duration::from_secs(60);
 pub struct Balancer {
     listener: Mutex<Option<TcpListener>>,
     base: String,
+    gateways: Arc<RwLock<Vec<String>>>,
 }
 
 impl Balancer {
@@ -27,6 +28,7 @@ impl Balancer {
         Self {
             listener: Mutex::new(Some(listener)),
             base,
+            gateways: Arc::default(),
         }
     }
 
@@ -34,21 +36,28 @@ impl Balancer {
         self.base.clone()
     }
 
+    /// Which gateways there are from now on.
+    pub fn set(&self, gateways: Vec<String>) {
+        *self.gateways.write().expect("a lock") = gateways;
+    }
+
     /// Begins to pass requests on.
-    pub fn serve(&self, gateways: Vec<String>) {
+    pub fn serve(&self) {
         let listener = self
             .listener
             .lock()
             .expect("a lock")
             .take()
             .expect("it serves once");
-        let gateways: &'static [String] = gateways.leak();
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let gateways = Arc::clone(&self.gateways);
+        let next = Arc::new(AtomicUsize::new(0));
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
+                let (gateways, next) = (Arc::clone(&gateways), Arc::clone(&next));
                 std::thread::spawn(move || {
+                    let gateways = gateways.read().expect("a lock").clone();
                     // A client may go away at any time.
-                    let _ = pass(client, gateways, &NEXT);
+                    let _ = pass(client, &gateways, &next);
                 });
             }
         });

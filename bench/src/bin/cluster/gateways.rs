@@ -196,6 +196,19 @@ impl Gateways {
         key
     }
 
+    /// Processor time that the gateways have used.
+    pub fn processor_time(&self) -> Duration {
+        let of = |gateway: &Gateway| {
+            let id = gateway.child.lock().expect("a lock").as_ref()?.id();
+            let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+            let fields = stat.rsplit_once(") ")?.1.split(' ').skip(11).take(2);
+            // utime and stime, in hundredths of a second.
+            let ticks: u64 = fields.filter_map(|field| field.parse::<u64>().ok()).sum();
+            Some(Duration::from_millis(ticks * 10))
+        };
+        self.gateways.iter().filter_map(of).sum()
+    }
+
     /// Kills a gateway where it stands.
     pub fn kill(&self, number: usize) {
         if let Some(mut child) = self.gateways[number].child.lock().expect("a lock").take() {

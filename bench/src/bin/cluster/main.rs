@@ -2,7 +2,7 @@
 //! connections to PostgreSQL are cut, and the bucket answers errors.
 //!
 //! ```text
-//! cluster PENTAD S3_SERVER POSTGRES_URL [--seconds N] [--seed N] [--scripts FILE]
+//! cluster PENTAD S3_SERVER POSTGRES_URL [--seconds N] [--seed N] [--scripts FILE] [--scale SECONDS]
 //! ```
 //!
 //! `S3_SERVER` is a program that prints the `AWS_…` variables and the bucket of a server, an empty line, and serves
@@ -10,12 +10,14 @@
 //! load; in it `{base}`, `{key}`, `{exec_key}`, `{memory_key}`, `{grep_key}`, `{dsn}`, `{admin_email}`,
 //! `{admin_password}` and `{set_tier}` (a program that is given a user and a plan) are filled in. Fails when a script fails, when an answer is neither right nor one that says to come
 //! back, and when the audit at the end finds anything lost, twice, or in another order than it was acknowledged.
+//! With `--scale` there are no faults: throughput is measured with one, two and three gateways instead.
 
 mod balancer;
 mod door;
 mod faults;
 mod gateways;
 mod ledger;
+mod scale;
 mod scripts;
 mod work;
 
@@ -41,6 +43,7 @@ struct Arguments {
     seconds: u64,
     seed: u64,
     scripts: Option<PathBuf>,
+    scale: Option<u64>,
 }
 
 impl Arguments {
@@ -54,12 +57,14 @@ impl Arguments {
             seconds: SECONDS,
             seed: rand::random(),
             scripts: None,
+            scale: None,
         };
         while let Some(flag) = words.next() {
             let value = words.next().unwrap_or_else(|| panic!("{flag} has a value"));
             match flag.as_str() {
                 "--seconds" => arguments.seconds = value.parse().expect("seconds"),
                 "--seed" => arguments.seed = value.parse().expect("a seed"),
+                "--scale" => arguments.scale = Some(value.parse().expect("seconds")),
                 "--scripts" => arguments.scripts = Some(value.into()),
                 other => panic!("unknown: {other}"),
             }
@@ -83,13 +88,17 @@ fn main() {
     };
     let balancer = Arc::new(Balancer::bind());
     let gateways = Arc::new(Gateways::start(settings, &balancer.base()));
-    balancer.serve(gateways.addresses());
+    balancer.set(gateways.addresses());
+    balancer.serve();
     println!(
         "three gateways behind {}; seed {}",
         balancer.base(),
         arguments.seed
     );
 
+    if let Some(seconds) = arguments.scale {
+        return scale::measure(&gateways, &balancer, Duration::from_secs(seconds));
+    }
     let mut problems = Vec::new();
     if let Some(file) = &arguments.scripts {
         problems.extend(scripts::run(file, &gateways, &balancer.base()));

@@ -17,3 +17,4 @@ mod program;
 mod programs;
 mod python;
 mod server;
+mod sweep;
