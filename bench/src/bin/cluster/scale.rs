@@ -76,14 +76,14 @@ fn kinds(client: &mut Client) -> Vec<(&'static str, Ask)> {
         ),
         (
             "read: grep",
-            Arc::new(move |client: &mut Client, _| good(client.get(&search))),
+            Arc::new(move |client: &mut Client, _| good(client.get(&search))) as Ask,
         ),
         (
             "write: key-value pair",
             Arc::new(move |client: &mut Client, number| {
                 let path = format!("/api/storage/kv/scale/key-{number}");
                 good(client.send("PUT", &path, "application/json", br#"{"value":"v"}"#))
-            }),
+            }) as Ask,
         ),
         (
             "write: event of a run, 8 runs",
@@ -92,14 +92,14 @@ fn kinds(client: &mut Client) -> Vec<(&'static str, Ask)> {
                 let body = json!({"step_index": 0, "events": [
                 {"ts": "2026-05-19T00:00:00Z", "layer": "planner", "kind": "info", "summary": number.to_string()}]});
                 good(client.post_json(&path, &body))
-            }),
+            }) as Ask,
         ),
         (
             "write: memory",
             Arc::new(move |client: &mut Client, number| {
                 let body = json!({"content": format!("Parcel {number} is here."), "auto_supersede": false});
                 good(client.post_json("/agent/memories", &body))
-            }),
+            }) as Ask,
         ),
     ]
 }

@@ -106,7 +106,8 @@ impl Tx {
     /// Makes everything done in the transaction durable and visible.
     ///
     /// # Errors
-    /// When the commit did not happen; nothing of the transaction is then visible.
+    /// When the commit did not happen; nothing of the transaction is then visible. [`Error::Unavailable`] on
+    /// PostgreSQL leaves open whether it did.
     pub async fn commit(self) -> Result<()> {
         match self {
             Self::Sqlite(transaction) => transaction.commit().await.map_err(Error::from),

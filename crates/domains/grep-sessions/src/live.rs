@@ -197,7 +197,18 @@ impl GrepSessions {
             return Ok(());
         }
         let mut share = self.0.budget.share();
-        let (batch, seen) = self.fetch(id, live.seen(), &mut share).await?;
+        let (batch, seen) = match self.fetch(id, live.seen(), &mut share).await {
+            // It may have ended meanwhile, and its objects with it.
+            Err(Error::Blob(pentad_blob::Error::NotFound { .. }))
+                if repository::standing(&self.0.db, id)
+                    .await?
+                    .is_none_or(|(state, _)| state != State::Live) =>
+            {
+                work.empty(self, id);
+                return Err(Error::NotFound);
+            }
+            fetched => fetched?,
+        };
         let corpus = live.corpus.clone();
         tokio::task::spawn_blocking(move || corpus.apply(batch)).await?;
         live.has_seen(seen);
