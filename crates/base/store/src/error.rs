@@ -77,6 +77,8 @@ impl From<sqlx::Error> for Error {
             | sqlx::Error::PoolClosed
             | sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
+            // What came was cut off, or is no answer: the connection is of no further use.
+            | sqlx::Error::Protocol(_)
             | sqlx::Error::WorkerCrashed => Self::Unavailable(error),
             sqlx::Error::Database(fault) if fault.is_unique_violation() => Self::Duplicate(error),
             sqlx::Error::Database(fault) => match fault.code().as_deref() {
