@@ -20,10 +20,25 @@ enum Gateway {
         change: u8,
         seen: usize,
     },
-    /// The change is in the log, and not yet in memory.
+    /// The change is in the log at a place, and not yet in memory.
     Applies {
         change: u8,
+        place: usize,
     },
+}
+
+/// What a gateway replayed, and up to which place of the log.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
+struct Memory {
+    changes: Vec<u8>,
+    seen: usize,
+}
+
+impl Memory {
+    fn catch_up(&mut self, log: &[u8]) {
+        self.changes.extend(&log[self.seen..]);
+        self.seen = log.len();
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
