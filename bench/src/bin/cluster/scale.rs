@@ -72,22 +72,22 @@ fn kinds(client: &mut Client) -> Vec<(&'static str, Ask)> {
     vec![
         (
             "read: key-value pair",
-            Arc::new(move |client: &mut Client, _| good(client.get("/api/storage/kv/scale/key"))) as Ask,
+            Arc::new(move |client: &mut Client, _: u64| good(client.get("/api/storage/kv/scale/key"))) as Ask,
         ),
         (
             "read: grep",
-            Arc::new(move |client: &mut Client, _| good(client.get(&search))) as Ask,
+            Arc::new(move |client: &mut Client, _: u64| good(client.get(&search))) as Ask,
         ),
         (
             "write: key-value pair",
-            Arc::new(move |client: &mut Client, number| {
+            Arc::new(move |client: &mut Client, number: u64| {
                 let path = format!("/api/storage/kv/scale/key-{number}");
                 good(client.send("PUT", &path, "application/json", br#"{"value":"v"}"#))
             }) as Ask,
         ),
         (
             "write: event of a run, 8 runs",
-            Arc::new(move |client: &mut Client, number| {
+            Arc::new(move |client: &mut Client, number: u64| {
                 let path = format!("/api/v1/runs/scale-{}/events", number % 8);
                 let body = json!({"step_index": 0, "events": [
                 {"ts": "2026-05-19T00:00:00Z", "layer": "planner", "kind": "info", "summary": number.to_string()}]});
@@ -96,7 +96,7 @@ fn kinds(client: &mut Client) -> Vec<(&'static str, Ask)> {
         ),
         (
             "write: memory",
-            Arc::new(move |client: &mut Client, number| {
+            Arc::new(move |client: &mut Client, number: u64| {
                 let body = json!({"content": format!("Parcel {number} is here."), "auto_supersede": false});
                 good(client.post_json("/agent/memories", &body))
             }) as Ask,
