@@ -180,7 +180,7 @@ impl Gateways {
                 "5",
             ])
             .args(["--objects-seconds", "6", "--objects-attempt-seconds", "2"])
-            .args(["--judge-private", "true"])
+            .args(["--judge-private", "true", "--exec-open", "false"])
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()

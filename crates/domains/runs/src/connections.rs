@@ -145,8 +145,8 @@ impl Connections {
         state.make_room();
     }
 
-    /// A sign of life of whoever records the run.
-    pub(crate) fn stamp(&self, organisation: &OrganisationId, run: &RunId, event: &str, now: Timestamp) {
+    /// A sign of life of whoever records the run. Whether it is the first.
+    fn stamp(&self, organisation: &OrganisationId, run: &RunId, event: &str, now: Timestamp) -> bool {
         let mut state = self.state();
         state.make_room();
         let client_id = state
@@ -155,6 +155,7 @@ impl Connections {
             .cloned()
             .unwrap_or_else(|| format!("run:{run}"));
         let key = (organisation.clone(), client_id);
+        let is_first = !state.clients.contains_key(&key);
         let entry = state.clients.entry(key.clone()).or_insert_with(|| Connection {
             run_id: Some(run.to_string()),
             ..new_connection(&key.1, now)
@@ -162,6 +163,7 @@ impl Connections {
         entry.last_event = Some(event.to_owned());
         entry.last_seen = now;
         state.unwritten.insert(key);
+        is_first
     }
 
     /// When the client behind the run was last heard of by this process.
@@ -411,6 +413,17 @@ impl Runs {
             self.write_connections().await?;
         }
         Ok(())
+    }
+
+    /// Takes a sign of life of whoever records the run.
+    pub(crate) async fn stamp(&self, organisation: &OrganisationId, run: &RunId, event: &str) {
+        let is_first = self.connections.stamp(organisation, run, event, self.clock.now());
+        if is_first && self.db.is_shared() {
+            // What it is a sign of is done already; it is written once more with the next ones.
+            if let Err(error) = self.write_connections().await {
+                tracing::warn!(%error, "a sign of life could not be written down");
+            }
+        }
     }
 
     /// The clients of the actor's organisation that showed a sign of life within the horizon, the

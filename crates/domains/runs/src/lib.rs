@@ -190,8 +190,7 @@ impl Runs {
         let (run, event) = (submission.run.clone(), submission.event);
         self.objects.put_large(organisation, &mut submission).await?;
         let receipt = self.writer.write(organisation, submission).await?;
-        self.connections
-            .stamp(organisation, &run, event, self.clock.now());
+        self.stamp(organisation, &run, event).await;
         Ok(receipt)
     }
 

@@ -304,6 +304,18 @@ async fn a_client_is_one_connection_whichever_gateway_it_speaks_to() {
     let Some(pair) = Pair::start().await else { return };
     let beat = json!({"client_id": "sdk_1", "client_name": "sdk", "capture_mode": "full", "run_id": "r1"});
     pair.good(&pair.here, "POST", "/api/v1/heartbeat", beat).await;
+    // Of a run that nobody named, the record itself is the sign.
+    pair.good(
+        &pair.here,
+        "POST",
+        "/api/v1/runs/ghost/logs",
+        json!({"text": "line\n"}),
+    )
+    .await;
+    let listed = pair
+        .good(&pair.there, "GET", "/api/v1/connections", Value::Null)
+        .await;
+    assert!(listed.to_string().contains("run:ghost"), "{listed}");
     // The other gateway does not know who is behind the run.
     pair.good(
         &pair.there,
