@@ -225,8 +225,8 @@ fn of_database() -> Vec<Call> {
     ]
 }
 
-/// What needs the bucket.
-fn of_bucket() -> Vec<Call> {
+/// What needs the bucket: a statement that changes nothing does not, so each round makes another table.
+fn of_bucket(round: usize) -> Vec<Call> {
     vec![
         Call {
             method: "POST",
@@ -242,7 +242,7 @@ fn of_bucket() -> Vec<Call> {
         },
         json(
             "/api/storage/d1/m/exec",
-            json!({"sql": "CREATE TABLE IF NOT EXISTS t (n)"}),
+            json!({"sql": format!("CREATE TABLE IF NOT EXISTS t{round} (n)")}),
             "/message",
         ),
     ]
@@ -323,8 +323,8 @@ async fn a_bucket_that_is_away_or_silent_leaves_nothing_by_halves() {
     let Some(fragile) = Fragile::start().await else {
         return;
     };
-    let calls = of_bucket();
-    for take_away in [Proxy::refuse, Proxy::stall] {
+    for (round, take_away) in [Proxy::refuse, Proxy::stall].into_iter().enumerate() {
+        let calls = of_bucket(round);
         take_away(&fragile.bucket);
         futures(calls.iter().map(|call| call.is_unavailable(&fragile))).await;
         // What asks nothing of the bucket goes on.
