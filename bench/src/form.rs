@@ -37,6 +37,19 @@ pub fn form(fields: &[(&str, &str)], files: &[(String, Vec<u8>)]) -> Vec<u8> {
     form
 }
 
+/// A form of one file, under the name of its field.
+pub fn file(field: &str, name: &str, bytes: &[u8]) -> Vec<u8> {
+    let mut form = format!(
+        "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{field}\"; filename=\"{name}\"\r\n\
+         Content-Type: application/octet-stream\r\n\r\n"
+    )
+    .into_bytes();
+    form.extend(bytes);
+    form.extend(b"\r\n");
+    form.extend(end().bytes());
+    form
+}
+
 /// A tree of files as a form that is never whole in memory.
 pub struct Tree {
     files: Vec<(String, PathBuf, u64)>,

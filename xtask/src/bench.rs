@@ -199,7 +199,7 @@ fn phoenix(workspace: &Workspace) -> anyhow::Result<PathBuf> {
     Ok(program)
 }
 
-fn folder(workspace: &Workspace) -> PathBuf {
+pub(crate) fn folder(workspace: &Workspace) -> PathBuf {
     workspace.target().join("bench")
 }
 

@@ -8,6 +8,7 @@ mod assets;
 mod bench;
 mod check;
 mod clients;
+mod cluster_test;
 mod configuration;
 mod distill_embedder;
 mod layers;
@@ -52,6 +53,7 @@ enum Command {
     Configuration(configuration::Arguments),
     Postgres(postgres::Arguments),
     Bench(bench::Arguments),
+    ClusterTest(cluster_test::Arguments),
     Assets(assets::Arguments),
     /// Make the table of word vectors again from the packages that it comes from.
     DistillEmbedder,
@@ -68,6 +70,7 @@ fn main() -> ExitCode {
         Command::Schemathesis(arguments) => schemathesis::run(&workspace, arguments),
         Command::Clients(arguments) => clients::run_all(&workspace, arguments),
         Command::Configuration(arguments) => configuration::run(&workspace, arguments),
+        Command::ClusterTest(arguments) => cluster_test::run(&workspace, arguments),
         Command::Postgres(arguments) => postgres::run(&workspace, arguments),
         Command::Bench(arguments) => bench::run(&workspace, arguments),
         Command::Assets(arguments) => assets::run(&workspace, arguments),

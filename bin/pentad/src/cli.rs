@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -60,6 +61,10 @@ pub(crate) enum Command {
     Admin(AdminCommand),
     /// Bring the database schema up to date and exit.
     Migrate(StorageArguments),
+    /// Remove the objects that nothing refers to any more, and say how many.
+    ///
+    /// Running gateways do so by themselves every now and then, for objects that are old enough.
+    Sweep(SweepArguments),
     /// Print an OpenAPI document, or write all of them.
     Openapi(OpenapiArguments),
     /// Check what the gateway depends on, and say what to do about each failure.
@@ -104,6 +109,77 @@ pub(crate) struct StorageArguments {
     /// [default: fsync]
     #[arg(long, env = "PENTAD_DURABILITY", value_name = "HOW")]
     pub(crate) durability: Option<DurabilityChoice>,
+    #[command(flatten)]
+    pub(crate) waits: Waits,
+}
+
+/// How long the stores are waited for before a request ends with 503.
+#[derive(Clone, Debug, Default, Args, serde::Deserialize)]
+#[command(next_help_heading = "Waiting for the stores")]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Waits {
+    /// Connections to PostgreSQL, or for reading from SQLite [default: 8]
+    #[arg(long, env = "PENTAD_DATABASE_CONNECTIONS", value_name = "N")]
+    pub(crate) database_connections: Option<u32>,
+    /// Seconds that a request waits for a connection to the database [default: 5]
+    #[arg(long, env = "PENTAD_DATABASE_WAIT_SECONDS", value_name = "N")]
+    pub(crate) database_wait_seconds: Option<u64>,
+    /// Seconds that PostgreSQL may take for one statement [default: 30]
+    #[arg(long, env = "PENTAD_DATABASE_STATEMENT_SECONDS", value_name = "N")]
+    pub(crate) database_statement_seconds: Option<u64>,
+    /// Seconds for one operation on the object store with all its retries, apart from the time its bytes take
+    /// [default: 30]
+    #[arg(long, env = "PENTAD_OBJECTS_SECONDS", value_name = "N")]
+    pub(crate) objects_seconds: Option<u64>,
+    /// Seconds for one attempt at it, over a network [default: 10]
+    #[arg(long, env = "PENTAD_OBJECTS_ATTEMPT_SECONDS", value_name = "N")]
+    pub(crate) objects_attempt_seconds: Option<u64>,
+    /// Attempts after the first, over a network [default: 3]
+    #[arg(long, env = "PENTAD_OBJECTS_RETRIES", value_name = "N")]
+    pub(crate) objects_retries: Option<usize>,
+}
+
+impl Waits {
+    /// These settings, and those of `file` where these say nothing.
+    pub(crate) fn over(&self, file: &Self) -> Self {
+        Self {
+            database_connections: self.database_connections.or(file.database_connections),
+            database_wait_seconds: self.database_wait_seconds.or(file.database_wait_seconds),
+            database_statement_seconds: self
+                .database_statement_seconds
+                .or(file.database_statement_seconds),
+            objects_seconds: self.objects_seconds.or(file.objects_seconds),
+            objects_attempt_seconds: self.objects_attempt_seconds.or(file.objects_attempt_seconds),
+            objects_retries: self.objects_retries.or(file.objects_retries),
+        }
+    }
+
+    /// How the database is opened.
+    pub(crate) fn database(&self, durability: pentad_store::Durability) -> pentad_store::Options {
+        let usual = pentad_store::Options::default();
+        let seconds = |given: Option<u64>, usual| given.map_or(usual, Duration::from_secs);
+        pentad_store::Options {
+            durability,
+            connections: self.database_connections.unwrap_or(usual.connections).max(1),
+            acquire_timeout: seconds(self.database_wait_seconds, usual.acquire_timeout),
+            statement_timeout: seconds(self.database_statement_seconds, usual.statement_timeout),
+        }
+    }
+
+    /// How the object store is opened.
+    pub(crate) fn objects(&self) -> pentad_blob::Options {
+        let usual = pentad_blob::Limits::default();
+        let seconds = |given: Option<u64>, usual| given.map_or(usual, Duration::from_secs);
+        pentad_blob::Options {
+            limits: pentad_blob::Limits {
+                timeout: seconds(self.objects_seconds, usual.timeout),
+                attempt_timeout: seconds(self.objects_attempt_seconds, usual.attempt_timeout),
+                retries: self.objects_retries.unwrap_or(usual.retries),
+                ..usual
+            },
+            ..pentad_blob::Options::default()
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum, serde::Deserialize)]
@@ -139,6 +215,16 @@ pub(crate) struct DemoArguments {
     /// A key of a person, as the first start of `pentad serve` prints one.
     #[arg(long, env = "PENTAD_KEY", value_name = "KEY", hide_env_values = true)]
     pub(crate) key: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SweepArguments {
+    #[command(flatten)]
+    pub(crate) storage: StorageArguments,
+    /// Seconds since an object was written. While a gateway runs, longer than any request takes: its object comes
+    /// before its row.
+    #[arg(long, default_value_t = 3600, value_name = "SECONDS")]
+    pub(crate) older_than: u64,
 }
 
 #[derive(Debug, Args)]

@@ -12,7 +12,7 @@ use pentad_mail::{Mailer, Smtp};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
-use crate::cli::{DurabilityChoice, SecretScanChoice, ServeArguments, StorageArguments};
+use crate::cli::{DurabilityChoice, SecretScanChoice, ServeArguments, StorageArguments, Waits};
 use crate::exec::ExecFile;
 use crate::memory::MemoryFile;
 use crate::runs::RunsFile;
@@ -30,6 +30,8 @@ pub(crate) struct File {
     object_store: Option<String>,
     public_url: Option<String>,
     durability: Option<DurabilityChoice>,
+    /// How long the stores are waited for.
+    waits: Waits,
     listen: Option<SocketAddr>,
     workers: Option<usize>,
     exec_open: Option<bool>,
@@ -75,12 +77,22 @@ pub(crate) struct Storage {
     pub(crate) database_url: String,
     pub(crate) object_store: String,
     pub(crate) public_url: Option<String>,
-    pub(crate) durability: pentad_store::Durability,
+    /// How the database is opened.
+    pub(crate) database: pentad_store::Options,
+    /// How the object store is opened.
+    pub(crate) objects: pentad_blob::Options,
     pub(crate) data_dir: PathBuf,
     pub(crate) plans: PlanTable,
     pub(crate) memory: MemoryFile,
     pub(crate) exec: ExecFile,
     file: File,
+}
+
+impl Storage {
+    /// The bounds of the storage of agents.
+    pub(crate) fn limits(&self) -> pentad_storage::Limits {
+        self.file.storage.clone()
+    }
 }
 
 impl StorageArguments {
@@ -103,7 +115,10 @@ impl StorageArguments {
         if let Some(name) = &file.default_plan {
             plans.default_plan = PlanName::parse(name)?;
         }
+        let waits = self.waits.over(&file.waits);
         Ok(Storage {
+            database: waits.database(durability),
+            objects: waits.objects(),
             database_url: self
                 .database_url
                 .clone()
@@ -115,7 +130,6 @@ impl StorageArguments {
                 .or_else(|| file.object_store.clone())
                 .unwrap_or_else(|| format!("file:{}", below("objects"))),
             public_url: self.public_url.clone().or_else(|| file.public_url.clone()),
-            durability,
             data_dir,
             plans,
             memory: file.memory.clone(),
@@ -149,8 +163,8 @@ impl Server {
     pub(crate) fn storage_settings(&self) -> pentad_storage::Settings {
         pentad_storage::Settings {
             directory: self.storage.data_dir.join("d1"),
-            durability: self.storage.durability,
-            limits: self.storage.file.storage.clone(),
+            durability: self.storage.database.durability,
+            limits: self.storage.limits(),
         }
     }
 

@@ -1,14 +1,18 @@
 //! `pentad doctor`: what the gateway depends on, and what to do about each failure.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use pentad_blob::{Blobs, Key, Prefix};
 use pentad_kernel::{Clock as _, SystemClock, Timestamp};
 use pentad_sandbox::{LinuxBackend, Runtimes};
-use pentad_store::{Db, Options};
+use pentad_store::Db;
 
 use crate::cli::DoctorArguments;
 use crate::config::Storage;
+
+/// How far the clocks of gateways and database may be apart.
+const CLOCKS_APART: Duration = Duration::from_secs(1);
 
 struct Report {
     failures: u32,
@@ -57,16 +61,14 @@ fn data_directory(storage: &Storage) -> Result<String, (String, &'static str)> {
 }
 
 async fn database(storage: &Storage) -> Result<String, (String, &'static str)> {
-    let options = Options {
-        durability: storage.durability,
-        ..Options::default()
-    };
-    let db = Db::open(&storage.database_url, &options).await.map_err(|error| {
-        (
-            chain(&error),
-            "check --database-url, that the server runs, and that this machine may reach it",
-        )
-    })?;
+    let db = Db::open(&storage.database_url, &storage.database)
+        .await
+        .map_err(|error| {
+            (
+                chain(&error),
+                "check --database-url, that the server runs, and that this machine may reach it",
+            )
+        })?;
     db.migrate().await.map_err(|error| {
         (
             chain(&error),
@@ -77,14 +79,25 @@ async fn database(storage: &Storage) -> Result<String, (String, &'static str)> {
         .ping()
         .await
         .map_err(|error| (chain(&error), "look at the database's own log"));
+    let clock = db.clock().await.ok().flatten();
     db.close().await;
+    if let Some(theirs) = clock {
+        let ours = SystemClock.now();
+        let apart = ours.since(theirs).max(theirs.since(ours));
+        if apart > CLOCKS_APART {
+            return Err((
+                format!("its clock is {} ms from this machine's", apart.as_millis()),
+                "synchronise the clocks, for example by NTP: what gateways hold for a time, others take by theirs",
+            ));
+        }
+    }
     answer.map(|()| format!("{:?}, schema version {}", db.engine(), Db::known_schema_version()))
 }
 
 async fn objects(storage: &Storage) -> Result<String, (String, &'static str)> {
     let remedy = "check --object-store, the AWS_… variables, and that the bucket exists and may be written";
     let probe = async {
-        let blobs = Blobs::open(&storage.object_store)?;
+        let blobs = Blobs::open_with(&storage.object_store, &storage.objects)?;
         let namespace = Prefix::parse("doctor")?;
         let id = blobs.put_addressed(&namespace, "probe".into()).await?;
         blobs.delete(&Key::addressed(&namespace, &id)).await

@@ -17,6 +17,7 @@ mod reference;
 mod runs;
 mod serve;
 mod setup;
+mod sweep;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -72,6 +73,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
                 setup::open_database(&storage.resolve()?).await?;
                 println!("schema version {}", pentad_store::Db::known_schema_version());
             }
+            Command::Sweep(arguments) => sweep::run(&arguments).await?,
             Command::Openapi(arguments) => openapi(&arguments)?,
             Command::Completions { shell } => {
                 clap_complete::generate(shell, &mut Cli::command(), "pentad", &mut std::io::stdout());

@@ -48,7 +48,14 @@ pub(crate) async fn run(arguments: Box<ServeArguments>, engine: Option<Engine>) 
 
     let limits = ServerLimits::default();
     let memories = setup::memories(db.clone(), identity.clone(), &server.storage)?;
-    let blobs = Blobs::open(&server.storage.object_store).context("the object store cannot be opened")?;
+    let blobs = Blobs::open_with(&server.storage.object_store, &server.storage.objects)
+        .context("the object store cannot be opened")?;
+    if db.is_shared() && std::env::var_os("PENTAD_SEALING_SECRET").is_none() {
+        tracing::warn!(
+            "PENTAD_SEALING_SECRET is not set: gateways on one database have to share it, or stored keys of \
+             language models open on the gateway alone that stored them"
+        );
+    }
     let clock: SharedClock = Arc::new(SystemClock);
     let sync = SessionSync::new(
         db.clone(),

@@ -7,18 +7,14 @@ use anyhow::Context as _;
 use pentad_identity::Identity;
 use pentad_kernel::SystemClock;
 use pentad_memories::Memories;
-use pentad_store::{Db, Options};
+use pentad_store::Db;
 use secrecy::SecretString;
 
 use crate::config::Storage;
 
 /// Opens the database and brings its schema up to date.
 pub(crate) async fn open_database(storage: &Storage) -> anyhow::Result<Db> {
-    let options = Options {
-        durability: storage.durability,
-        ..Options::default()
-    };
-    let db = Db::open(&storage.database_url, &options)
+    let db = Db::open(&storage.database_url, &storage.database)
         .await
         .context("the database cannot be opened")?;
     db.migrate().await.context("the database cannot be used")?;

@@ -1,5 +1,6 @@
 //! Work that no request waits for.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use pentad_identity::VERSION_POLL;
@@ -64,7 +65,7 @@ impl Background {
             deps,
             |deps| async move { deps.gate.identity.flush_last_used().await },
         );
-        every(
+        alone(
             &mut tasks,
             WEB_SESSION_SWEEP,
             "remove ended browser sessions",
@@ -92,58 +93,53 @@ impl Background {
             deps,
             |deps| async move { deps.memories.overwrite_erased().await },
         );
-        // Names this process among the gateways that share a database.
-        let holder = id::random_uuid();
-        every(
+        alone(
             &mut tasks,
             OBJECT_SWEEP,
             "sweep the objects of grep sessions",
             deps,
-            move |deps| {
-                let holder = holder.clone();
-                async move {
-                    let now = SystemClock.now();
-                    let lease =
-                        Lease::acquire(&deps.db, "sweep grep", &holder, now, OBJECT_SWEEP * 2).await?;
-                    if lease.is_some() {
-                        let swept = deps.grep.sweep().await?;
-                        tracing::debug!(?swept, "objects of grep sessions swept");
-                    }
-                    Ok::<_, pentad_grep_sessions::Error>(())
-                }
+            |deps| async move {
+                let swept = deps.grep.sweep().await?;
+                tracing::debug!(?swept, "objects of grep sessions swept");
+                Ok::<_, pentad_grep_sessions::Error>(())
             },
         );
         learn_from_pushes(&mut tasks, deps);
-        let holder = id::random_uuid();
-        every(&mut tasks, COMPILE_DUE, "compile projects", deps, move |deps| {
-            let holder = holder.clone();
-            async move {
-                let now = deps.projects.now();
-                let lease =
-                    Lease::acquire(&deps.db, "compile projects", &holder, now, COMPILE_DUE * 2).await?;
-                if lease.is_some() {
-                    let compiled = deps.projects.compile_due().await?;
-                    tracing::debug!(compiled, "projects compiled that were due");
-                }
+        alone(
+            &mut tasks,
+            COMPILE_DUE,
+            "compile projects",
+            deps,
+            |deps| async move {
+                let compiled = deps.projects.compile_due().await?;
+                tracing::debug!(compiled, "projects compiled that were due");
                 Ok::<_, pentad_projects::Error>(())
-            }
-        });
+            },
+        );
         sync_work(&mut tasks, deps);
-        exec_work(&mut tasks, deps);
-        let holder = id::random_uuid();
-        every(&mut tasks, STORAGE_SWEEP, "sweep storage", deps, move |deps| {
-            let holder = holder.clone();
-            async move {
-                let now = SystemClock.now();
-                let lease =
-                    Lease::acquire(&deps.db, "sweep storage", &holder, now, STORAGE_SWEEP * 2).await?;
-                if lease.is_some() {
-                    let swept = deps.storage.sweep().await?;
-                    tracing::debug!(?swept, "storage swept");
-                }
+        alone(
+            &mut tasks,
+            EXEC_SWEEP,
+            "sweep code execution",
+            deps,
+            |deps| async move {
+                deps.exec.fail_lost_setups().await?;
+                let swept = deps.exec.sweep_objects(pentad_exec::ORPHAN_AGE).await?;
+                tracing::debug!(swept, "objects of code execution swept");
+                Ok::<_, pentad_exec::Error>(())
+            },
+        );
+        alone(
+            &mut tasks,
+            STORAGE_SWEEP,
+            "sweep storage",
+            deps,
+            |deps| async move {
+                let swept = deps.storage.sweep().await?;
+                tracing::debug!(?swept, "storage swept");
                 Ok::<_, pentad_storage::Error>(())
-            }
-        });
+            },
+        );
         every(
             &mut tasks,
             CONNECTION_FLUSH,
@@ -151,14 +147,14 @@ impl Background {
             deps,
             |deps| async move { deps.runs.flush_connections().await },
         );
-        every(
+        alone(
             &mut tasks,
             RUN_RETENTION,
             "remove old runs",
             deps,
             |deps| async move {
                 deps.runs.retain().await?;
-                deps.runs.sweep_objects().await
+                deps.runs.sweep_objects(pentad_runs::ORPHAN_AGE).await
             },
         );
         Self(tasks)
@@ -174,24 +170,6 @@ impl Background {
     }
 }
 
-/// The work on code execution.
-fn exec_work(tasks: &mut JoinSet<()>, deps: &Deps) {
-    let holder = id::random_uuid();
-    every(tasks, EXEC_SWEEP, "sweep code execution", deps, move |deps| {
-        let holder = holder.clone();
-        async move {
-            let now = SystemClock.now();
-            let lease = Lease::acquire(&deps.db, "sweep exec", &holder, now, EXEC_SWEEP * 2).await?;
-            if lease.is_some() {
-                deps.exec.fail_lost_setups().await?;
-                let swept = deps.exec.sweep_objects().await?;
-                tracing::debug!(swept, "objects of code execution swept");
-            }
-            Ok::<_, pentad_exec::Error>(())
-        }
-    });
-}
-
 /// The work on synced sessions.
 fn sync_work(tasks: &mut JoinSet<()>, deps: &Deps) {
     every(
@@ -204,32 +182,56 @@ fn sync_work(tasks: &mut JoinSet<()>, deps: &Deps) {
     every(tasks, SYNC_WORK, "audit sessions", deps, |deps| async move {
         deps.sync.run_audits().await.map(|_| ())
     });
-    let holder = id::random_uuid();
-    every(tasks, SYNC_SWEEP, "sweep synced sessions", deps, move |deps| {
-        let holder = holder.clone();
-        async move {
-            let now = SystemClock.now();
-            let lease = Lease::acquire(&deps.db, "sweep sync", &holder, now, SYNC_SWEEP * 2).await?;
-            if lease.is_some() {
-                let purged = deps.sync.purge().await?;
-                let uploads = deps.sync.sweep_uploads().await?;
-                let swept = deps.sync.sweep_objects().await?;
-                tracing::debug!(purged, uploads, ?swept, "synced sessions swept");
-            }
+    alone(
+        tasks,
+        SYNC_SWEEP,
+        "sweep synced sessions",
+        deps,
+        |deps| async move {
+            let purged = deps.sync.purge().await?;
+            let uploads = deps.sync.sweep_uploads().await?;
+            let swept = deps.sync.sweep_objects(pentad_session_sync::ORPHAN_AGE).await?;
+            tracing::debug!(purged, uploads, ?swept, "synced sessions swept");
             Ok::<_, pentad_session_sync::Error>(())
-        }
-    });
+        },
+    );
 }
 
 /// Takes evidence from pushed sessions. The first look goes back a day, over a restart; a session that was
 /// learned from is not learned from again.
 fn learn_from_pushes(tasks: &mut JoinSet<()>, deps: &Deps) {
     let first = std::sync::atomic::AtomicBool::new(true);
-    every(tasks, LEARN, "learn from pushed sessions", deps, move |deps| {
+    alone(tasks, LEARN, "learn from pushed sessions", deps, move |deps| {
         let first = first.swap(false, std::sync::atomic::Ordering::Relaxed);
         async move {
             let back = if first { FIRST_LEARN } else { LEARN * 6 };
             crate::ports::learn(&deps, deps.projects.now().minus(back)).await
+        }
+    });
+}
+
+/// Does the work on one of the gateways that share a database: on the one that holds its lease.
+fn alone<W, E>(
+    tasks: &mut JoinSet<()>,
+    period: Duration,
+    what: &'static str,
+    deps: &Deps,
+    work: impl Fn(Deps) -> W + Send + Sync + 'static,
+) where
+    W: Future<Output = Result<(), E>> + Send + 'static,
+    E: Classify + From<pentad_store::Error> + Send,
+{
+    // Names this process among the gateways.
+    let holder = id::random_uuid();
+    let work = Arc::new(work);
+    every(tasks, period, what, deps, move |deps| {
+        let (holder, work) = (holder.clone(), Arc::clone(&work));
+        async move {
+            let lease = Lease::acquire(&deps.db, what, &holder, SystemClock.now(), period * 2).await?;
+            match lease {
+                Some(_) => work(deps).await,
+                None => Ok(()),
+            }
         }
     });
 }

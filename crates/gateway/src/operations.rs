@@ -1,11 +1,13 @@
 //! The gateway's own operations: health, readiness, metrics.
 
+use std::time::Duration;
+
 use actix_web::HttpResponse;
 use actix_web::http::header::ContentType;
 use actix_web::web::{Data, Json};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use pentad_http_kit::{Access, Endpoint, Fault, endpoint};
-use pentad_kernel::{Clock as _, ErrorKind, SystemClock};
+use pentad_kernel::{Clock as _, SystemClock};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -26,6 +28,9 @@ struct Health {
     /// The server's time, RFC 3339 UTC.
     timestamp: String,
 }
+
+/// How long whoever asks for readiness is kept waiting: load balancers do not wait as long as clients.
+const READY_WITHIN: Duration = Duration::from_secs(2);
 
 fn health_body() -> Json<Health> {
     Json(Health {
@@ -60,10 +65,8 @@ async fn versioned_health() -> Json<Health> {
     responses((status = 200, description = "The gateway can do its work.", body = Health),
               (status = 503, description = "The database does not answer.")))]
 async fn readiness(deps: Data<Deps>) -> Result<Json<Health>, Fault> {
-    deps.db
-        .ping()
-        .await
-        .map_err(|error| Fault::new(ErrorKind::Unavailable, error.to_string()))?;
+    let answer = tokio::time::timeout(READY_WITHIN, deps.db.ping()).await;
+    answer.unwrap_or_else(|_| Err(pentad_store::Error::silence()))?;
     Ok(health_body())
 }
 

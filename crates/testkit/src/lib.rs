@@ -12,6 +12,7 @@
 
 mod browser;
 mod engine;
+mod proxy;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use pentad_memories::{Config, Memories};
 use pentad_runs::{Limits, Runs};
 use pentad_session_sync::SessionSync;
 use pentad_storage::Storage;
+use pentad_store::Db;
 use pentad_store::testing::TestDb;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -38,14 +40,19 @@ use tokio::task::JoinHandle;
 pub use browser::Browser;
 pub use engine::{engine, exec_settings};
 pub use pentad_mail::testing::{Mail, SmtpServer};
+pub use proxy::Proxy;
 
 /// What a test gateway runs on. The default is SQLite and objects in memory.
 #[derive(Debug, Default)]
 pub struct Setup {
     /// The database; SQLite in a temporary directory when none is given.
     pub database: Option<TestDb>,
+    /// How the database is reached, when not directly: by this URL, with these bounds.
+    pub database_access: Option<(String, pentad_store::Options)>,
     /// Keep objects on an S3 server of its own.
     pub s3: bool,
+    /// Keep objects on this server, reached as these options say.
+    pub bucket: Option<(Arc<S3Server>, pentad_blob::Options)>,
     /// The bounds of grep sessions.
     pub grep: Option<Settings>,
     /// The bounds of synced sessions.
@@ -83,10 +90,22 @@ pub struct TestGateway {
     key: String,
     stop: Option<oneshot::Sender<()>>,
     running: Option<JoinHandle<std::io::Result<()>>>,
-    database: TestDb,
+    database: Arc<TestDb>,
     storage: Storage,
-    _s3: Option<S3Server>,
+    runs: Runs,
+    blobs: Blobs,
+    s3: Option<Arc<S3Server>>,
     _directory: tempfile::TempDir,
+}
+
+/// What gateways that work together have in common.
+struct Common {
+    database: Arc<TestDb>,
+    s3: Option<Arc<S3Server>>,
+    blobs: Blobs,
+    clock: ManualClock,
+    /// The administrator and its key; the first gateway makes them.
+    admin: Option<(User, String)>,
 }
 
 impl TestGateway {
@@ -101,45 +120,100 @@ impl TestGateway {
     /// When it cannot be started.
     pub async fn with(setup: Setup) -> Self {
         pentad_blob::install_crypto_provider();
-        let database = match setup.database {
+        let mut setup = setup;
+        let database = match setup.database.take() {
             Some(database) => database,
             None => TestDb::sqlite().await,
         };
-        let (s3, blobs) = if setup.s3 {
-            let server = S3Server::start().await;
-            let blobs = Blobs::open_with(&server.url("gateway"), &server.options());
-            (Some(server), blobs.expect("the test S3 server can be opened"))
-        } else {
-            (
+        let bucket = match (setup.bucket.take(), setup.s3) {
+            (Some(bucket), _) => Some(bucket),
+            (None, true) => {
+                let server = Arc::new(S3Server::start().await);
+                let options = server.options();
+                Some((server, options))
+            }
+            (None, false) => None,
+        };
+        let (s3, blobs) = match bucket {
+            Some((server, options)) => (Some(Arc::clone(&server)), open_bucket(&server, &options)),
+            None => (
                 None,
                 Blobs::open("memory:").expect("a store in memory can be opened"),
-            )
+            ),
         };
-        // The clock begins at the true time, because objects carry the times of their store.
-        let clock = ManualClock::at(SystemClock.now());
+        let common = Common {
+            database: Arc::new(database),
+            s3,
+            blobs,
+            // The clock begins at the true time, because objects carry the times of their store.
+            clock: ManualClock::at(SystemClock.now()),
+            admin: None,
+        };
+        Self::on(common, setup).await
+    }
+
+    /// A gateway beside this one, with the same database, objects and clock, and connections of its own.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub async fn beside(&self, setup: Setup) -> Self {
+        let blobs = match &self.s3 {
+            Some(server) => open_bucket(server, &server.options()),
+            None => self.blobs.clone(),
+        };
+        let common = Common {
+            database: Arc::clone(&self.database),
+            s3: self.s3.clone(),
+            blobs,
+            clock: self.clock.clone(),
+            admin: Some((self.admin.clone(), self.key.clone())),
+        };
+        Self::on(common, setup).await
+    }
+
+    async fn on(common: Common, setup: Setup) -> Self {
+        let Common {
+            database,
+            s3,
+            blobs,
+            clock,
+            admin,
+        } = common;
+        let access = match setup.database_access {
+            None if admin.is_some() => Some((database.url().to_owned(), pentad_store::Options::default())),
+            access => access,
+        };
+        let db = match access {
+            Some((url, options)) => Db::open(&url, &options)
+                .await
+                .expect("the database can be reached"),
+            None => database.db(),
+        };
         let shared: SharedClock = Arc::new(clock.clone());
-        let identity = Identity::new(
-            database.db(),
-            Arc::clone(&shared),
-            setup.plans.unwrap_or_default(),
-        );
-        let made = identity
-            .bootstrap("admin@localhost", Some("administrator".into()))
-            .await
-            .expect("accounts can be made")
-            .expect("the database was empty");
+        let identity = Identity::new(db.clone(), Arc::clone(&shared), setup.plans.unwrap_or_default());
+        let (admin, key) = match admin {
+            Some(known) => known,
+            None => {
+                let made = identity
+                    .bootstrap("admin@localhost", Some("administrator".into()))
+                    .await
+                    .expect("accounts can be made")
+                    .expect("the database was empty");
+                (made.admin, made.key.secret().to_owned())
+            }
+        };
         let sync = SessionSync::new(
-            database.db(),
+            db.clone(),
             blobs.clone(),
             identity.clone(),
             Arc::clone(&shared),
             setup.sync.unwrap_or_default(),
         );
         let (sync, projects) =
-            pentad_gateway::with_projects(sync, database.db(), identity.clone(), Arc::clone(&shared));
+            pentad_gateway::with_projects(sync, db.clone(), identity.clone(), Arc::clone(&shared));
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
         let storage = Storage::open(
-            database.db(),
+            db.clone(),
             blobs.clone(),
             Arc::clone(&shared),
             pentad_storage::Settings {
@@ -150,7 +224,7 @@ impl TestGateway {
         )
         .expect("the storage can be opened");
         let grep = GrepSessions::new(
-            database.db(),
+            db.clone(),
             blobs.clone(),
             Arc::clone(&shared),
             setup.grep.unwrap_or_else(small_grep_settings),
@@ -159,7 +233,7 @@ impl TestGateway {
             .exec
             .unwrap_or_else(|| (Engine::unavailable("this test runs no programs"), exec_settings()));
         let exec = Exec::new(
-            database.db(),
+            db.clone(),
             blobs.clone(),
             Arc::clone(&shared),
             engine,
@@ -169,13 +243,13 @@ impl TestGateway {
         let exec = pentad_gateway::with_storage(exec, &storage).expect("a thread can be started");
         exec.recover().await.expect("what was left can be taken up");
         let runs = Runs::start(
-            database.db(),
-            blobs,
+            db.clone(),
+            blobs.clone(),
             Arc::clone(&shared),
             setup.runs.unwrap_or_else(short_polls),
         );
         let memories = Memories::new(
-            database.db(),
+            db.clone(),
             identity.clone(),
             shared,
             setup.memories.unwrap_or_default(),
@@ -190,13 +264,13 @@ impl TestGateway {
                 open_exec: setup.open_exec.unwrap_or(OpenExec::Closed),
                 refusals: setup.refusals,
             },
-            db: database.db(),
+            db,
             exec,
             grep,
             projects,
             sync,
             memories,
-            runs,
+            runs: runs.clone(),
             storage: storage.clone(),
             sign_ups: SignUps {
                 verify_email: setup.verify_email,
@@ -221,13 +295,15 @@ impl TestGateway {
             identity,
             clock,
             client: reqwest::Client::new(),
-            key: made.key.secret().to_owned(),
-            admin: made.admin,
+            key,
+            admin,
             stop: Some(stop),
             running: Some(running),
             database,
             storage,
-            _s3: s3,
+            runs,
+            blobs,
+            s3,
             _directory: directory,
         }
     }
@@ -268,13 +344,23 @@ impl TestGateway {
     }
 
     /// The database.
-    pub const fn database(&self) -> &TestDb {
+    pub fn database(&self) -> &TestDb {
         &self.database
     }
 
     /// The storage of agents.
     pub const fn storage(&self) -> &Storage {
         &self.storage
+    }
+
+    /// The recorded runs.
+    pub const fn runs(&self) -> &Runs {
+        &self.runs
+    }
+
+    /// The objects.
+    pub const fn blobs(&self) -> &Blobs {
+        &self.blobs
     }
 
     /// A user with an organisation of its own on this plan, and a key of the family.
@@ -335,6 +421,10 @@ impl TestGateway {
                 .expect("the gateway ends well");
         }
     }
+}
+
+fn open_bucket(server: &S3Server, options: &pentad_blob::Options) -> Blobs {
+    Blobs::open_with(&server.url("gateway"), options).expect("the test S3 server can be opened")
 }
 
 /// Rates for a test that wants refused credentials to be limited.

@@ -18,3 +18,4 @@ mod program;
 mod programs;
 mod python;
 mod server;
+mod sweep;

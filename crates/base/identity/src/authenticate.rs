@@ -1,8 +1,9 @@
 //! From a secret to who is asking, without SQL on the way once the secret is known.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use moka::sync::Cache;
@@ -106,10 +107,53 @@ type LastUse = (Timestamp, Option<IpAddr>);
 /// What this process remembers of credentials, and which keys were used since the last flush.
 #[derive(Clone, Debug)]
 pub(crate) struct Callers {
-    by_secret_hash: Cache<[u8; 32], Arc<Caller>>,
-    effective_plans: Cache<UserId, PlanName>,
-    used: Arc<Mutex<HashMap<KeyId, LastUse>>>,
+    by_secret_hash: Cache<[u8; 32], Remembered>,
+    /// The best plan of a user, as of a generation.
+    effective_plans: Cache<(u64, UserId), PlanName>,
+    /// Rises whenever everything remembered is to be forgotten. What was read before it rose is of no use after:
+    /// it may lack the very change.
+    generation: Arc<AtomicU64>,
+    /// In the order in which every gateway locks their rows.
+    used: Arc<Mutex<BTreeMap<KeyId, LastUse>>>,
     seen_version: Arc<Mutex<Option<i64>>>,
+}
+
+#[derive(Clone, Debug)]
+struct Remembered {
+    caller: Arc<Caller>,
+    generation: u64,
+}
+
+impl Callers {
+    fn used(&self) -> MutexGuard<'_, BTreeMap<KeyId, LastUse>> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    fn find(&self, hash: &[u8; 32]) -> Option<Arc<Caller>> {
+        let found = self.by_secret_hash.get(hash)?;
+        (found.generation == self.generation()).then_some(found.caller)
+    }
+
+    /// The plan that was found for a user, if it is remembered; else the generation to remember it of.
+    pub(crate) fn effective_plan(&self, user: &UserId) -> std::result::Result<PlanName, u64> {
+        let generation = self.generation();
+        let known = self.effective_plans.get(&(generation, user.clone()));
+        known.ok_or(generation)
+    }
+
+    pub(crate) fn remember_effective_plan(&self, generation: u64, user: &UserId, plan: PlanName) {
+        self.effective_plans.insert((generation, user.clone()), plan);
+    }
+
+    fn forget_all(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        self.by_secret_hash.invalidate_all();
+        self.effective_plans.invalidate_all();
+    }
 }
 
 impl Default for Callers {
@@ -123,25 +167,10 @@ impl Default for Callers {
                 .max_capacity(REMEMBERED)
                 .time_to_live(BELIEVED)
                 .build(),
+            generation: Arc::default(),
             used: Arc::default(),
             seen_version: Arc::default(),
         }
-    }
-}
-
-impl Callers {
-    /// The plan that was found for a user, if it is remembered.
-    pub(crate) fn effective_plan(&self, user: &UserId) -> Option<PlanName> {
-        self.effective_plans.get(user)
-    }
-
-    pub(crate) fn remember_effective_plan(&self, user: &UserId, plan: PlanName) {
-        self.effective_plans.insert(user.clone(), plan);
-    }
-
-    fn forget(&self) {
-        self.by_secret_hash.invalidate_all();
-        self.effective_plans.invalidate_all();
     }
 }
 
@@ -174,7 +203,8 @@ impl Identity {
     /// A [`Refusal`] that says why the secret opens nothing.
     pub async fn authenticate(&self, secret: &str) -> std::result::Result<Arc<Caller>, Refusal> {
         let hash = secret::sha256(secret);
-        if let Some(caller) = self.callers.by_secret_hash.get(&hash) {
+        let generation = self.callers.generation();
+        if let Some(caller) = self.callers.find(&hash) {
             return if caller.expires_at.is_none_or(|end| self.clock.now() < end) {
                 Ok(caller)
             } else {
@@ -228,7 +258,11 @@ impl Identity {
             email_verified: row.email_verified,
             expires_at: key.expires_at,
         });
-        self.callers.by_secret_hash.insert(hash, Arc::clone(&caller));
+        let remembered = Remembered {
+            caller: Arc::clone(&caller),
+            generation,
+        };
+        self.callers.by_secret_hash.insert(hash, remembered);
         Ok(caller)
     }
 
@@ -293,11 +327,7 @@ impl Identity {
     /// Notes that a key was used; written to the database by [`Identity::flush_last_used`].
     pub fn note_use(&self, key: &KeyId, address: Option<IpAddr>) {
         let now = self.clock.now();
-        let mut used = self
-            .callers
-            .used
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut used = self.callers.used();
         if let Some(entry) = used.get_mut(key) {
             *entry = (now, address);
         } else {
@@ -308,18 +338,23 @@ impl Identity {
     /// Writes down when keys were last used. Called about once a minute and before the program ends.
     ///
     /// # Errors
-    /// When the database fails; the uses noted since the last flush are then forgotten.
+    /// When the database fails; the uses are then written by the next flush.
     pub async fn flush_last_used(&self) -> Result<()> {
-        let used = std::mem::take(
-            &mut *self
-                .callers
-                .used
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner),
-        );
+        let used = std::mem::take(&mut *self.callers.used());
         if used.is_empty() {
             return Ok(());
         }
+        let outcome = self.write_last_used(&used).await;
+        if outcome.is_err() {
+            let mut since = self.callers.used();
+            for (key, last_use) in used {
+                since.entry(key).or_insert(last_use);
+            }
+        }
+        outcome
+    }
+
+    async fn write_last_used(&self, used: &BTreeMap<KeyId, LastUse>) -> Result<()> {
         let mut tx = self.db.begin().await?;
         for (key, (at, address)) in used {
             with_tx!(tx, |conn| sqlx::query(TOUCH)
@@ -344,9 +379,9 @@ impl Identity {
             .callers
             .seen_version
             .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+            .unwrap_or_else(PoisonError::into_inner);
         if seen.replace(version) != Some(version) {
-            self.callers.forget();
+            self.callers.forget_all();
         }
         Ok(())
     }
@@ -361,8 +396,9 @@ impl Identity {
             .execute(conn)
             .await
             .map(affected))?;
-        tx.commit().await?;
-        self.callers.forget();
-        Ok(())
+        let committed = tx.commit().await;
+        // Also when nobody can tell whether it was.
+        self.callers.forget_all();
+        Ok(committed?)
     }
 }

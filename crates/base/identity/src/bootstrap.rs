@@ -1,6 +1,6 @@
 //! The first organisation, its administrator and a key.
 
-use pentad_kernel::secret;
+use pentad_kernel::{Classify as _, ErrorKind, secret};
 use secrecy::SecretString;
 
 use crate::{Identity, KeyFamily, MintedKey, NewKey, Result, User};
@@ -24,7 +24,7 @@ impl Identity {
     /// yet; `None` when there is one.
     ///
     /// # Errors
-    /// When the address or the password is refused, or another program does the same at this instant.
+    /// When the address or the password is refused, or the database fails.
     pub async fn bootstrap(
         &self,
         admin_email: &str,
@@ -44,7 +44,12 @@ impl Identity {
         let mut tx = self.db.begin().await?;
         let home = self
             .insert_organisation(&mut tx, DEFAULT_ORGANISATION, "Default", false)
-            .await?;
+            .await;
+        let home = match home {
+            // Another gateway starts on the same store at this instant, and was first.
+            Err(error) if error.kind() == ErrorKind::Conflict => return Ok(None),
+            home => home?,
+        };
         let admin = self
             .insert_user(
                 &mut tx,

@@ -53,15 +53,16 @@ impl Identity {
     }
 
     pub(crate) async fn best_of(&self, user: &UserId) -> pentad_store::Result<PlanName> {
-        if let Some(plan) = self.callers.effective_plan(user) {
-            return Ok(plan);
-        }
+        let generation = match self.callers.effective_plan(user) {
+            Ok(plan) => return Ok(plan),
+            Err(generation) => generation,
+        };
         let standing: Vec<(String, bool)> = with_reader!(self.db, |conn| sqlx::query_as(STANDING)
             .bind(user.as_str())
             .fetch_all(conn)
             .await)?;
         let plan = highest(&standing);
-        self.callers.remember_effective_plan(user, plan);
+        self.callers.remember_effective_plan(generation, user, plan);
         Ok(plan)
     }
 }

@@ -260,7 +260,9 @@ const DELETE: &str =
     "UPDATE api_keys SET deleted_at = $2 WHERE id = $1 AND deleted_at IS NULL AND revoked_at IS NULL";
 const REVOKE: &str =
     "UPDATE api_keys SET revoked_at = $2, revoke_reason = $3 WHERE id = $1 AND revoked_at IS NULL";
-pub(crate) const TOUCH: &str = "UPDATE api_keys SET last_used_at = $2, last_used_address = $3 WHERE id = $1";
+pub(crate) const TOUCH: &str = "
+    UPDATE api_keys SET last_used_at = $2, last_used_address = $3
+    WHERE id = $1 AND (last_used_at IS NULL OR last_used_at <= $2)";
 
 impl Identity {
     /// Mints a key. The secret is in the answer and nowhere else.

@@ -48,6 +48,20 @@ impl Identity {
         Ok(())
     }
 
+    /// How much was counted in the present calendar month, inside a transaction.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn counted_in(&self, tx: &mut Tx, organisation: &OrganisationId, meter: Meter) -> Result<i64> {
+        let used: Option<i64> = with_tx!(*tx, |conn| sqlx::query_scalar(READ)
+            .bind(organisation.as_str())
+            .bind(meter.name())
+            .bind(self.clock.now().month())
+            .fetch_optional(conn)
+            .await)?;
+        Ok(used.unwrap_or(0))
+    }
+
     /// How much was counted in the present calendar month.
     ///
     /// # Errors

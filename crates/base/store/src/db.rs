@@ -4,11 +4,17 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use pentad_kernel::Timestamp;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Executor as _};
 
+use crate::postgres::{Postgres, Transaction};
 use crate::{Connection, Connections, Error, Result};
+
+/// How long a transaction on PostgreSQL may pause: longer than a statement of SQL storage waits for the object
+/// store, between the lock of its row and its end.
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 /// What a commit survives on SQLite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -29,7 +35,7 @@ pub struct Options {
     pub connections: u32,
     /// How long a call waits for a free connection before it fails as unavailable.
     pub acquire_timeout: Duration,
-    /// After how long PostgreSQL gives up on one statement.
+    /// After how long PostgreSQL gives up on one statement; two seconds later nobody waits for its answer.
     pub statement_timeout: Duration,
 }
 
@@ -59,7 +65,7 @@ pub enum Db {
     /// A SQLite file in WAL mode: many readers, one writer.
     Sqlite(Sqlite),
     /// A PostgreSQL database.
-    Postgres(PgPool),
+    Postgres(Postgres),
 }
 
 /// The connections of a SQLite database.
@@ -93,18 +99,19 @@ pub enum Tx {
     /// Holds SQLite's write lock from its first instant (`BEGIN IMMEDIATE`).
     Sqlite(Connection),
     /// READ COMMITTED.
-    Postgres(sqlx::Transaction<'static, sqlx::Postgres>),
+    Postgres(Transaction),
 }
 
 impl Tx {
     /// Makes everything done in the transaction durable and visible.
     ///
     /// # Errors
-    /// When the commit did not happen; nothing of the transaction is then visible.
+    /// When the commit did not happen; nothing of the transaction is then visible. [`Error::Unavailable`] on
+    /// PostgreSQL leaves open whether it did.
     pub async fn commit(self) -> Result<()> {
         match self {
             Self::Sqlite(transaction) => transaction.commit().await.map_err(Error::from),
-            Self::Postgres(transaction) => transaction.commit().await.map_err(Error::from),
+            Self::Postgres(transaction) => transaction.commit().await,
         }
     }
 }
@@ -172,10 +179,20 @@ impl Db {
                 reason: error.to_string(),
             })?
             .application_name("pentad")
-            .options([(
-                "statement_timeout",
-                options.statement_timeout.as_millis().to_string(),
-            )])
+            .options([
+                (
+                    "statement_timeout",
+                    options.statement_timeout.as_millis().to_string(),
+                ),
+                // A gateway whose machine vanished must not hold its locks: the server finds out by itself.
+                ("tcp_keepalives_idle", "20".to_owned()),
+                ("tcp_keepalives_interval", "5".to_owned()),
+                ("tcp_keepalives_count", "4".to_owned()),
+                (
+                    "idle_in_transaction_session_timeout",
+                    LONGEST_PAUSE.as_millis().to_string(),
+                ),
+            ])
             .disable_statement_logging();
         let pool = PgPoolOptions::new()
             .max_connections(options.connections)
@@ -186,7 +203,7 @@ impl Db {
             .max_lifetime(None)
             .connect_with(connect)
             .await?;
-        Ok(Self::Postgres(pool))
+        Ok(Self::Postgres(Postgres::new(pool, options.statement_timeout)))
     }
 
     /// The engine behind the handle.
@@ -195,6 +212,12 @@ impl Db {
             Self::Sqlite(_) => Engine::Sqlite,
             Self::Postgres(_) => Engine::Postgres,
         }
+    }
+
+    /// Whether other gateways may work on the same database: what one of them remembers, another may have
+    /// changed.
+    pub const fn is_shared(&self) -> bool {
+        matches!(self, Self::Postgres(_))
     }
 
     /// Starts a write transaction.
@@ -211,7 +234,7 @@ impl Db {
                 connection.begin().await?;
                 Ok(Tx::Sqlite(connection))
             }
-            Self::Postgres(pool) => Ok(Tx::Postgres(pool.begin_with("BEGIN").await?)),
+            Self::Postgres(postgres) => Ok(Tx::Postgres(postgres.begin().await?)),
         }
     }
 
@@ -251,6 +274,18 @@ impl Db {
         }
     }
 
+    /// The database's clock, which all that share the database have in common; `None` for SQLite, which has
+    /// none of its own.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn clock(&self) -> Result<Option<Timestamp>> {
+        match self {
+            Self::Sqlite(_) => Ok(None),
+            Self::Postgres(postgres) => Ok(Some(Timestamp::from_micros(postgres.clock().await?))),
+        }
+    }
+
     /// Closes the connections after their running statements. On SQLite this also folds the
     /// write-ahead log back into the file.
     pub async fn close(&self) {
@@ -261,7 +296,7 @@ impl Db {
                 let _ = (&sqlite.writer).execute("PRAGMA optimize").await;
                 sqlite.writer.close().await;
             }
-            Self::Postgres(pool) => pool.close().await,
+            Self::Postgres(postgres) => postgres.close().await,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What can go wrong between a repository and its database.
 
+use std::io;
 use std::time::Duration;
 
 use pentad_kernel::{Classify, ErrorKind};
@@ -54,6 +55,19 @@ impl Error {
     pub const fn is_duplicate(&self) -> bool {
         matches!(self, Self::Duplicate(_))
     }
+
+    /// No answer came in time.
+    pub fn silence() -> Self {
+        Self::Unavailable(sqlx::Error::Io(io::ErrorKind::TimedOut.into()))
+    }
+
+    pub(crate) fn is_silence(&self) -> bool {
+        match self {
+            Self::Unavailable(sqlx::Error::PoolTimedOut) => true,
+            Self::Unavailable(sqlx::Error::Io(error)) => error.kind() == io::ErrorKind::TimedOut,
+            _ => false,
+        }
+    }
 }
 
 impl From<sqlx::Error> for Error {
@@ -63,6 +77,8 @@ impl From<sqlx::Error> for Error {
             | sqlx::Error::PoolClosed
             | sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
+            // What came was cut off, or is no answer: the connection is of no further use.
+            | sqlx::Error::Protocol(_)
             | sqlx::Error::WorkerCrashed => Self::Unavailable(error),
             sqlx::Error::Database(fault) if fault.is_unique_violation() => Self::Duplicate(error),
             sqlx::Error::Database(fault) => match fault.code().as_deref() {
@@ -70,8 +86,13 @@ impl From<sqlx::Error> for Error {
                 Some("5" | "261" | "517" | "773" | "40001" | "40P01" | "55P03") => Self::Conflict(error),
                 // SQLite: SQLITE_FULL, SQLITE_IOERR_WRITE; PostgreSQL: disk_full.
                 Some("13" | "778" | "53100") => Self::Full(error),
-                // PostgreSQL: shutting down, crashed, starting up, too many connections, statement timeout.
-                Some("57P01" | "57P02" | "57P03" | "53300" | "57014") => Self::Unavailable(error),
+                // PostgreSQL: shutting down, crashed, starting up, too many connections, statement timeout,
+                // a transaction that paused too long, a server that only reads.
+                Some("57P01" | "57P02" | "57P03" | "53300" | "57014" | "25P03" | "25006") => {
+                    Self::Unavailable(error)
+                }
+                // PostgreSQL: the connection itself failed.
+                Some(code) if code.len() == 5 && code.starts_with("08") => Self::Unavailable(error),
                 _ => Self::Statement(error),
             },
             _ => Self::Statement(error),

@@ -35,8 +35,11 @@
 mod connections;
 mod db;
 mod error;
+#[cfg(feature = "testing")]
+pub mod explore;
 mod lease;
 mod migrate;
+mod postgres;
 #[cfg(feature = "testing")]
 pub mod testing;
 
@@ -44,6 +47,7 @@ pub use connections::{Connection, Connections};
 pub use db::{Db, Durability, Engine, Options, Outcome, Sqlite, Tx, affected};
 pub use error::Error;
 pub use lease::Lease;
+pub use postgres::{Postgres, PostgresConnection, Transaction, within};
 
 /// What a call on the database gives.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -59,10 +63,12 @@ macro_rules! with_reader {
                 let $conn = sqlite.reader();
                 ($body).map_err($crate::Error::from)
             }
-            $crate::Db::Postgres(pool) => {
-                let $conn = pool;
-                ($body).map_err($crate::Error::from)
-            }
+            $crate::Db::Postgres(postgres) => match postgres.connection().await {
+                Ok(mut connection) => {
+                    $crate::with_postgres!(&mut connection, |$conn| $body)
+                }
+                Err(error) => Err(error),
+            },
         }
     };
 }
@@ -76,12 +82,30 @@ macro_rules! with_writer {
                 let $conn = sqlite.writer();
                 ($body).map_err($crate::Error::from)
             }
-            $crate::Db::Postgres(pool) => {
-                let $conn = pool;
-                ($body).map_err($crate::Error::from)
-            }
+            $crate::Db::Postgres(postgres) => match postgres.connection().await {
+                Ok(mut connection) => {
+                    $crate::with_postgres!(&mut connection, |$conn| $body)
+                }
+                Err(error) => Err(error),
+            },
         }
     };
+}
+
+/// Runs the body with a `&mut PostgresConnection` or `&mut Transaction` of PostgreSQL: what the other macros do there, for
+/// the modules called `dialect`.
+#[macro_export]
+macro_rules! with_postgres {
+    ($held:expr, |$conn:ident| $body:expr) => {{
+        let held = &mut *$held;
+        let limit = held.answer_timeout();
+        let outcome = $crate::within(limit, async {
+            let $conn = &mut **held;
+            ($body).map_err($crate::Error::from)
+        })
+        .await;
+        held.judge(outcome)
+    }};
 }
 
 /// Runs the body inside a transaction made by [`Db::begin`].
@@ -94,8 +118,7 @@ macro_rules! with_tx {
                 ($body).map_err($crate::Error::from)
             }
             $crate::Tx::Postgres(transaction) => {
-                let $conn = &mut **transaction;
-                ($body).map_err($crate::Error::from)
+                $crate::with_postgres!(transaction, |$conn| $body)
             }
         }
     };

@@ -31,8 +31,8 @@ impl Db {
                 drop(lock);
                 outcome.map_err(|error| explain(error, &SQLITE))
             }
-            Self::Postgres(pool) => POSTGRES
-                .run(pool)
+            Self::Postgres(postgres) => POSTGRES
+                .run(postgres.pool())
                 .await
                 .map_err(|error| explain(error, &POSTGRES)),
         }

@@ -89,6 +89,11 @@ pub enum Error {
     /// Nothing can be run here.
     #[error("no sandbox can be made here, so no code is run: {0}")]
     SandboxUnavailable(String),
+    /// The program that is to be reached runs on another gateway.
+    #[error(
+        "the session's program runs on another gateway: come back, or let the load balancer choose by session"
+    )]
+    Elsewhere,
     /// The sender of the request went away.
     #[error("the request was given up")]
     Cancelled,
@@ -155,6 +160,7 @@ impl Classify for Error {
             Self::ProxyUnreachable(_)
             | Self::LanguageUnavailable(_)
             | Self::SandboxUnavailable(_)
+            | Self::Elsewhere
             | Self::Cancelled => ErrorKind::Unavailable,
             Self::Sandbox(_) | Self::Damaged(_) | Self::Io { .. } | Self::Thread(_) => ErrorKind::Internal,
             // An object that is missing although a row names it is our loss, not the caller's mistake.
@@ -187,7 +193,7 @@ impl Classify for Error {
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Busy { .. } => Some(Duration::from_secs(1)),
+            Self::Busy { .. } | Self::Elsewhere | Self::Cancelled => Some(Duration::from_secs(1)),
             Self::Blob(error) => error.retry_after(),
             Self::Store(error) => error.retry_after(),
             _ => None,

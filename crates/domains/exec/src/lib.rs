@@ -51,6 +51,8 @@ mod session;
 mod settings;
 mod setup;
 mod storage;
+#[cfg(test)]
+mod turn_model;
 mod upkeep;
 mod workspace;
 
@@ -76,6 +78,7 @@ pub use session::{Code, Env, NewSession, Object, Session, SessionId, SessionSett
 pub use settings::Settings;
 pub use setup::Setup;
 pub use storage::Storage;
+pub use upkeep::ORPHAN_AGE;
 
 /// What a call on code execution gives.
 pub type Result<T> = std::result::Result<T, Error>;

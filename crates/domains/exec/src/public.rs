@@ -54,9 +54,14 @@ impl Exec {
     /// The way to the program that runs in the session now.
     ///
     /// # Errors
-    /// [`Error::ProxyUnreachable`] when nothing listens on the port.
+    /// [`Error::ProxyUnreachable`] when nothing listens on the port; [`Error::Elsewhere`] when another gateway runs
+    /// the program.
     pub async fn reach(&self, target: &Target, port: u16) -> Result<Relayed> {
         let Some(control) = self.live().running(&target.0.key) else {
+            let may_be = self.db().is_shared() && !self.live().is_taken(&target.0.key);
+            if may_be && repository::is_running(self.db(), &target.0.key, self.now()).await? {
+                return Err(Error::Elsewhere);
+            }
             return Ok(Relayed::Code);
         };
         let dialled = tokio::task::spawn_blocking(move || control.dial(port)).await?;

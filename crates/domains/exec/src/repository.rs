@@ -116,6 +116,7 @@ const DELETE_ALL: &str = "DELETE FROM exec_sessions WHERE organisation_id = $1 R
 const BEGIN_RUN: &str = "
     UPDATE exec_sessions SET run_epoch = run_epoch + 1, run_until = $2, last_run_at = $3
     WHERE id = $1 AND run_until <= $3 RETURNING run_epoch";
+const RUN_UNTIL: &str = "SELECT run_until FROM exec_sessions WHERE id = $1";
 const RENEW_RUN: &str = "UPDATE exec_sessions SET run_until = $3 WHERE id = $1 AND run_epoch = $2";
 const END_RUN: &str = "UPDATE exec_sessions SET run_until = 0 WHERE id = $1 AND run_epoch = $2";
 const COMMIT_RUN: &str = "
@@ -327,6 +328,15 @@ pub(crate) async fn begin_run(db: &Db, key: &str, now: Timestamp, until: Timesta
         .bind(now.as_micros())
         .fetch_optional(conn)
         .await)?)
+}
+
+/// Whether some run is under way.
+pub(crate) async fn is_running(db: &Db, key: &str, now: Timestamp) -> Result<bool> {
+    let until: Option<i64> = with_reader!(*db, |conn| sqlx::query_scalar(RUN_UNTIL)
+        .bind(key)
+        .fetch_optional(conn)
+        .await)?;
+    Ok(until.is_some_and(|until| until > now.as_micros()))
 }
 
 /// Whether the run is still the one under way.

@@ -22,6 +22,8 @@ use crate::{Error, Exec, Execution, Result, repository};
 const HELD: Duration = Duration::from_secs(10);
 /// How often it is renewed.
 const RENEW: Duration = Duration::from_secs(3);
+/// How long before its end a run that could not be renewed is stopped: stopping takes its time.
+const SPARE: Duration = Duration::from_secs(1);
 /// How often it is asked for while another gateway has it.
 const ASK: Duration = Duration::from_millis(50);
 
@@ -107,6 +109,11 @@ impl Live {
     /// The sandbox in which the session's program runs now.
     pub(crate) fn running(&self, key: &str) -> Option<Arc<dyn Control>> {
         self.running.get(key).map(|running| Arc::clone(&running.control))
+    }
+
+    /// Whether a run here has the session, or waits for it.
+    pub(crate) fn is_taken(&self, key: &str) -> bool {
+        self.locks.contains_key(key)
     }
 
     /// Ends the session's run, if there is one.
@@ -459,14 +466,23 @@ impl Exec {
     }
 }
 
-/// Keeps a session for its run; ends the run when the session is gone.
+/// Keeps a session for its run; ends the run when the session is gone, and before another gateway may take the
+/// session because this one could not renew it.
 async fn renew(exec: Exec, key: String, epoch: i64, interest: Interest) {
+    let mut held = Instant::now() + HELD;
     loop {
         tokio::time::sleep(RENEW).await;
-        match repository::renew_run(exec.db(), &key, epoch, exec.now().plus(HELD)).await {
-            Ok(true) => {}
-            Ok(false) => return interest.lose(),
-            Err(error) => tracing::warn!(%error, "a session could not be kept for its run"),
+        let asked = Instant::now();
+        let renewal = repository::renew_run(exec.db(), &key, epoch, exec.now().plus(HELD));
+        match tokio::time::timeout_at(held - SPARE, renewal).await {
+            Ok(Ok(true)) => held = asked + HELD,
+            Ok(Ok(false)) | Err(_) => return interest.lose(),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "a session could not be kept for its run");
+                if Instant::now() + RENEW >= held - SPARE {
+                    return interest.lose();
+                }
+            }
         }
     }
 }

@@ -7,9 +7,8 @@ use serde_json::json;
 
 use crate::{Exec, Result, repository};
 
-/// Objects that no row refers to are removed when they are this old: a younger one may be waiting for its
-/// row.
-const ORPHAN_AGE: Duration = Duration::from_secs(3600);
+/// How old an object without a row is before it is removed: a younger one may be waiting for its row.
+pub const ORPHAN_AGE: Duration = Duration::from_secs(3600);
 
 impl Exec {
     /// Takes up what a gateway that was killed has left. Called once, before anything is served.
@@ -43,14 +42,13 @@ impl Exec {
         Ok(())
     }
 
-    /// Removes the bytes that no file has any more. How many objects. Called about once an hour.
+    /// Removes the bytes that no file has any more and that are older than `age`, usually [`ORPHAN_AGE`]. How many
+    /// objects. Called about once an hour.
     ///
     /// # Errors
     /// When the database or the object store fails; what was removed before stays removed.
-    pub async fn sweep_objects(&self) -> Result<u64> {
-        self.objects()
-            .sweep(self.db(), self.now().minus(ORPHAN_AGE))
-            .await
+    pub async fn sweep_objects(&self, age: Duration) -> Result<u64> {
+        self.objects().sweep(self.db(), self.now().minus(age)).await
     }
 
     /// Ends every run and waits until all of them are written down, at most `longest`.

@@ -9,7 +9,7 @@ use pentad_kernel::Actor;
 
 use crate::budget::Share;
 use crate::live::{Live, prefix};
-use crate::repository::{self, StoredSegment};
+use crate::repository::{self, Changed, StoredSegment};
 use crate::segment::{Change, Segment, Writer};
 use crate::{Error, GrepSessions, Result, Session, SessionId, Skipped, State, Storage, Upload, UploadError};
 
@@ -43,8 +43,8 @@ pub struct Appended {
 }
 
 impl GrepSessions {
-    /// Opens a session with the files of the upload. When this returns, the session answers, and an s3
-    /// session is durable.
+    /// Opens a session with the files of the upload. When this returns, the session answers, and what is stored
+    /// of it is durable.
     ///
     /// # Errors
     /// [`Error::TimeToLive`], [`Error::LiveSessions`], [`Error::StoredBytes`], [`Error::Upload`]; nothing is
@@ -57,7 +57,7 @@ impl GrepSessions {
         new: NewSession,
     ) -> Result<Created> {
         let ttl = self.time_to_live(plan, new)?;
-        self.check_live_sessions(actor, plan)?;
+        self.check_live_sessions(actor, plan).await?;
         let (batch, skipped, share) = upload.finish()?;
         let now = self.0.clock.now();
         let session = Session {
@@ -70,19 +70,19 @@ impl GrepSessions {
             created_at: now,
             expires_at: (new.storage == Storage::Memory).then(|| now.plus(ttl)),
         };
-        let (batch, stored) = match new.storage {
-            Storage::Memory => (batch, Vec::new()),
-            Storage::S3 => {
-                let (batch, segments) = self.segments_of(batch).await?;
-                (batch, self.store(actor, plan, &session.id, segments).await?)
-            }
+        let (batch, stored) = if self.is_stored(new.storage) {
+            let (batch, segments) = self.segments_of(batch).await?;
+            (batch, self.store(actor, plan, &session, segments).await?)
+        } else {
+            (batch, Vec::new())
         };
         let (corpus, _, share) = self.apply(Corpus::default(), batch, share).await?;
         let mut tx = self.0.db.begin().await?;
         repository::insert(&mut tx, &session).await?;
         repository::insert_segments(&mut tx, &session.id, &stored).await?;
         tx.commit().await?;
-        let live = Arc::new(Live::new(session.clone(), corpus, share, now));
+        let seen = stored.len() as i64;
+        let live = Arc::new(Live::new(session.clone(), corpus, share, seen, now));
         self.install(Arc::clone(&live));
         self.index_soon(&live);
         Ok(Created { session, skipped })
@@ -101,21 +101,20 @@ impl GrepSessions {
         Ok(ttl)
     }
 
-    fn check_live_sessions(&self, actor: &Actor, plan: &Plan) -> Result<()> {
+    async fn check_live_sessions(&self, actor: &Actor, plan: &Plan) -> Result<()> {
         let Some(limit) = plan.grep_live_sessions else {
             return Ok(());
         };
         let now = self.0.clock.now();
-        let of_organisation =
-            |live: &Arc<Live>| live.session.organisation == actor.organisation && !live.has_ended(now);
-        let count = self
-            .0
-            .live
-            .iter()
-            .filter_map(|slot| slot.live())
-            .filter(of_organisation)
-            .count();
-        if count as u64 >= limit {
+        let count = if self.0.db.is_shared() {
+            repository::count_live(&self.0.db, &actor.organisation, now).await?
+        } else {
+            let of_organisation =
+                |live: &Arc<Live>| live.session.organisation == actor.organisation && !live.has_ended(now);
+            let all = self.0.live.iter().filter_map(|slot| slot.live());
+            all.filter(of_organisation).count() as u64
+        };
+        if count >= limit {
             Err(Error::LiveSessions(limit))
         } else {
             Ok(())
@@ -143,27 +142,36 @@ impl GrepSessions {
             if live.has_ended(self.0.clock.now()) {
                 return Err(Error::NotFound);
             }
-            let size = size_after(&live.corpus, upload.batch());
-            if size.text_bytes > upload.limit() {
-                return Err(UploadError::TooLarge {
-                    limit: upload.limit(),
-                }
-                .into());
-            }
+            self.catch_up(&work, id).await?;
+            let limit = upload.limit();
+            size_after(&live.corpus, upload.batch(), limit)?;
             let (mut batch, skipped, share) = upload.finish()?;
             let added = batch.len() as u64;
-            if live.session.storage == Storage::S3 {
+            let mut last = live.seen();
+            if self.is_stored(live.session.storage) {
                 let (returned, segments) = self.segments_of(batch).await?;
                 batch = returned;
-                let stored = self.store(actor, plan, id, segments).await?;
-                let mut tx = self.0.db.begin().await?;
-                if !repository::set_size(&mut tx, id, size.file_count, size.text_bytes).await? {
-                    return Err(Error::NotFound);
+                let stored = self.store(actor, plan, &live.session, segments).await?;
+                loop {
+                    let size = size_after(&live.corpus, &batch, limit)?;
+                    match repository::change(&self.0.db, id, live.seen(), size, &stored).await? {
+                        Changed::To(number) => {
+                            last = number;
+                            break;
+                        }
+                        Changed::Behind => self.catch_up(&work, id).await?,
+                        Changed::Gone => return Err(Error::NotFound),
+                    }
                 }
-                repository::insert_segments(&mut tx, id, &stored).await?;
-                tx.commit().await?;
             }
-            return self.apply_append(&live, batch, share, added, skipped).await;
+            let appended = self.apply_append(&live, batch, share, added, skipped).await;
+            match appended {
+                Ok(_) => live.has_seen(last),
+                // It is stored and not in memory, from which the session goes: the next one loads it.
+                Err(_) if self.is_stored(live.session.storage) => work.empty(self, id),
+                Err(_) => {}
+            }
+            return appended;
         }
     }
 
@@ -226,22 +234,23 @@ impl GrepSessions {
         &self,
         actor: &Actor,
         plan: &Plan,
-        id: &SessionId,
+        session: &Session,
         segments: Vec<Segment>,
     ) -> Result<Vec<StoredSegment>> {
-        if let Some(limit) = plan.grep_stored_bytes {
+        if let Some(limit) = plan.grep_stored_bytes.filter(|_| session.storage == Storage::S3) {
             let more: u64 = segments.iter().map(|segment| segment.bytes.len() as u64).sum();
             let stored = repository::stored_bytes(&self.0.db, &actor.organisation).await?;
             if stored.saturating_add(more) > limit {
                 return Err(Error::StoredBytes(limit));
             }
         }
-        let namespace = prefix(id)?;
+        let namespace = prefix(&session.id)?;
         let mut stored = Vec::with_capacity(segments.len());
         for segment in segments {
             let stored_bytes = segment.bytes.len() as u64;
             let blob = self.0.blobs.put_addressed(&namespace, segment.bytes).await?;
             stored.push(StoredSegment {
+                sequence: 0,
                 blob,
                 text_bytes: segment.text_bytes,
                 stored_bytes,
@@ -254,24 +263,19 @@ impl GrepSessions {
 /// Batches of less text than this are applied where they are.
 const APPLY_ON_THREAD: u64 = 256 << 10;
 
-/// What a session will hold.
-struct Size {
-    file_count: u64,
-    text_bytes: u64,
-}
-
-fn size_after(corpus: &Corpus, batch: &Batch) -> Size {
+/// How many files and bytes of text a session will hold, within the limit.
+fn size_after(corpus: &Corpus, batch: &Batch, limit: u64) -> Result<(u64, u64)> {
     let snapshot = corpus.snapshot();
-    let mut size = Size {
-        file_count: snapshot.file_count() as u64,
-        text_bytes: snapshot.text_bytes() as u64,
-    };
+    let (mut files, mut bytes) = (snapshot.file_count() as u64, snapshot.text_bytes() as u64);
     for (path, text) in batch.inserts() {
         match snapshot.file(path) {
-            Some(replaced) => size.text_bytes -= replaced.bytes as u64,
-            None => size.file_count += 1,
+            Some(replaced) => bytes -= replaced.bytes as u64,
+            None => files += 1,
         }
-        size.text_bytes += text.len() as u64;
+        bytes += text.len() as u64;
     }
-    size
+    if bytes > limit {
+        return Err(UploadError::TooLarge { limit }.into());
+    }
+    Ok((files, bytes))
 }

@@ -7,8 +7,9 @@ use pentad_identity::Plan;
 use pentad_kernel::Actor;
 
 use crate::live::Live;
+use crate::repository::{self, Changed, StoredSegment};
 use crate::segment::{Change, Writer};
-use crate::{Error, GrepSessions, Result, SessionId, Storage, repository};
+use crate::{Error, GrepSessions, Result, SessionId};
 
 /// A file in a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +33,17 @@ pub struct FileSlice {
     pub total_lines: u64,
     /// The lines with their terminators.
     pub text: Vec<u8>,
+}
+
+/// How many files and bytes of text the session holds without one of its files.
+fn without(live: &Live, path: &str) -> Result<(u64, u64)> {
+    let snapshot = live.corpus.snapshot();
+    let bytes = snapshot.file(path).map(|file| file.bytes as u64);
+    let bytes = bytes.ok_or_else(|| Error::FileNotFound(path.to_owned()))?;
+    Ok((
+        snapshot.file_count() as u64 - 1,
+        snapshot.text_bytes() as u64 - bytes,
+    ))
 }
 
 impl GrepSessions {
@@ -101,17 +113,25 @@ impl GrepSessions {
             if live.has_ended(self.0.clock.now()) {
                 return Err(Error::NotFound);
             }
-            let snapshot = live.corpus.snapshot();
-            let bytes = snapshot.file(path).map(|file| file.bytes as u64);
-            let bytes = bytes.ok_or_else(|| Error::FileNotFound(path.to_owned()))?;
-            if live.session.storage == Storage::S3 {
-                let sizes = (
-                    snapshot.file_count() as u64 - 1,
-                    snapshot.text_bytes() as u64 - bytes,
-                );
-                self.store_removal(actor, plan, id, path, sizes).await?;
+            self.catch_up(&work, id).await?;
+            let mut sizes = without(&live, path)?;
+            let mut last = live.seen();
+            if self.is_stored(live.session.storage) {
+                let stored = self.store_removal(actor, plan, &live, path).await?;
+                loop {
+                    match repository::change(&self.0.db, id, live.seen(), sizes, &stored).await? {
+                        Changed::To(number) => {
+                            last = number;
+                            break;
+                        }
+                        Changed::Behind => self.catch_up(&work, id).await?,
+                        Changed::Gone => return Err(Error::NotFound),
+                    }
+                    sizes = without(&live, path)?;
+                }
             }
             self.remove_from_memory(&live, path);
+            live.has_seen(last);
             return Ok(());
         }
     }
@@ -120,20 +140,13 @@ impl GrepSessions {
         &self,
         actor: &Actor,
         plan: &Plan,
-        id: &SessionId,
+        live: &Live,
         path: &str,
-        (file_count, text_bytes): (u64, u64),
-    ) -> Result<()> {
+    ) -> Result<Vec<StoredSegment>> {
         let mut writer = Writer::new(self.0.settings.segment_bytes);
         let segments = writer.write(&Change::Remove(path)).and_then(|()| writer.finish());
         let segments = segments.map_err(|error| Error::Damaged(error.to_string()))?;
-        let stored = self.store(actor, plan, id, segments).await?;
-        let mut tx = self.0.db.begin().await?;
-        if !repository::set_size(&mut tx, id, file_count, text_bytes).await? {
-            return Err(Error::NotFound);
-        }
-        repository::insert_segments(&mut tx, id, &stored).await?;
-        Ok(tx.commit().await?)
+        self.store(actor, plan, &live.session, segments).await
     }
 
     fn remove_from_memory(&self, live: &Arc<Live>, path: &str) {

@@ -4,6 +4,9 @@
 //! nowhere else and ends at its time; an *s3* session's files are also objects, from which it is loaded
 //! again whenever it is asked for.
 //!
+//! Beside other gateways, on one PostgreSQL, the files of memory sessions are objects as well, which end with
+//! them; any gateway loads any session, and looks before it answers whether another one has changed it.
+//!
 //! ```
 //! use std::sync::Arc;
 //! use pentad_blob::Blobs;
@@ -36,6 +39,8 @@
 //! ```
 
 mod budget;
+#[cfg(test)]
+mod change_model;
 mod create;
 mod error;
 mod files;
@@ -90,6 +95,11 @@ struct Inner {
 }
 
 impl GrepSessions {
+    /// Whether the files of such sessions are objects, too: what any gateway is to find has to be.
+    pub(crate) fn is_stored(&self, storage: Storage) -> bool {
+        storage == Storage::S3 || self.0.db.is_shared()
+    }
+
     /// The sessions in this database and object store.
     pub fn new(db: Db, blobs: Blobs, clock: SharedClock, settings: Settings) -> Self {
         let budget = budget::Budget::new(settings.memory_bytes);

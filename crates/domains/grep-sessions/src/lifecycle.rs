@@ -13,20 +13,11 @@ impl GrepSessions {
     /// [`Error::NotFound`], also for a memory session that was stopped before.
     pub async fn stop(&self, actor: &Actor, id: &SessionId, permanently: bool) -> Result<()> {
         let session = repository::find(&self.0.db, &actor.organisation, id).await?;
-        let expired = session.expires_at.is_some_and(|end| end <= self.0.clock.now());
-        match (session.storage, session.state) {
-            (_, State::Deleted) | (Storage::Memory, State::Stopped) => return Err(Error::NotFound),
-            (Storage::Memory, State::Live) if expired => return Err(Error::NotFound),
-            _ => {}
+        if self.has_ended(&session) {
+            return Err(Error::NotFound);
         }
         // The slot exists for the whole stop, so that nothing loads the session meanwhile.
-        let slot = match session.storage {
-            Storage::S3 => self.slot(actor, id).await?,
-            Storage::Memory => match self.0.live.get(id).map(|slot| slot.clone()) {
-                Some(slot) => slot,
-                None => return Err(Error::NotFound),
-            },
-        };
+        let slot = self.slot(actor, id).await?;
         let Some(work) = self.work_on(&slot).await else {
             // Somebody else stopped it while this waited: for a memory session and for a deletion that is
             // the end, and stopping s3 twice is harmless.
@@ -40,12 +31,15 @@ impl GrepSessions {
         } else {
             State::Stopped
         };
-        let changed = repository::set_state(&self.0.db, id, state).await?;
+        let changed = match session.storage {
+            Storage::S3 => repository::set_state(&self.0.db, id, state).await?,
+            Storage::Memory => repository::end_memory(&self.0.db, id).await?,
+        };
         work.close(self, id);
         if !changed {
             return Err(Error::NotFound);
         }
-        if state == State::Deleted {
+        if state == State::Deleted || session.storage == Storage::Memory {
             // The tombstone is written; what cannot be deleted now, the sweep deletes later.
             if let Err(error) = self.delete_objects(id).await {
                 tracing::warn!(%error, session = %id, "objects of a deleted session are left to the sweep");
@@ -54,10 +48,13 @@ impl GrepSessions {
         Ok(())
     }
 
-    /// Deletes the objects of a session that is deleted for good, then the rows that name them.
+    /// Deletes the objects of a session that is over, then the rows that name them.
     pub(crate) async fn delete_objects(&self, id: &SessionId) -> Result<()> {
         let namespace = prefix(id)?;
-        let segments = repository::segments(&self.0.db, id).await?;
+        let segments = repository::segments(&self.0.db, id, 0).await?;
+        if segments.is_empty() {
+            return Ok(());
+        }
         let key =
             |segment: &repository::StoredSegment| pentad_blob::Key::addressed(&namespace, &segment.blob);
         let keys: Vec<_> = segments.iter().map(key).collect();
@@ -93,16 +90,11 @@ impl GrepSessions {
     pub async fn get(&self, actor: &Actor, id: &SessionId) -> Result<Session> {
         let session = repository::find(&self.0.db, &actor.organisation, id).await?;
         let in_memory = self.0.live.get(id).and_then(|slot| slot.live());
-        let gone = match session.storage {
-            Storage::Memory => in_memory
-                .as_ref()
-                .is_none_or(|live| live.has_ended(self.0.clock.now())),
-            Storage::S3 => session.state == State::Deleted,
-        };
-        if gone {
+        if self.has_ended(&session) || (in_memory.is_none() && !self.is_stored(session.storage)) {
             return Err(Error::NotFound);
         }
-        Ok(match in_memory {
+        // Beside other gateways the row knows more than this memory does.
+        Ok(match in_memory.filter(|_| !self.0.db.is_shared()) {
             Some(live) => Session {
                 state: State::Live,
                 file_count: live.corpus.file_count() as u64,
@@ -134,8 +126,10 @@ impl GrepSessions {
         for session in page.into_iter().take(limit as usize) {
             next = more.then(|| cursor::encode(&(session.created_at.as_micros(), session.id.as_str())));
             let in_memory = self.0.live.get(&session.id).and_then(|slot| slot.live());
-            // A memory session that is not in this memory ended with the process that held it.
-            if session.storage == Storage::S3 || in_memory.is_some() {
+            // A memory session that is neither stored nor in this memory ended with the process that held it.
+            let is_there = in_memory.is_some() || self.is_stored(session.storage);
+            if is_there && !self.has_ended(&session) {
+                let in_memory = in_memory.filter(|_| !self.0.db.is_shared());
                 let counted = in_memory.map(|live| (live.corpus.file_count(), live.corpus.text_bytes()));
                 let (file_count, text_bytes) = counted
                     .map_or((session.file_count, session.text_bytes), |(files, bytes)| {

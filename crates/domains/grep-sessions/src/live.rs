@@ -18,6 +18,8 @@ use crate::{Error, GrepSessions, Result, Session, SessionId, State, Storage, rep
 pub(crate) struct Live {
     pub(crate) session: Session,
     pub(crate) corpus: Corpus,
+    /// The number of the last stored segment that it holds.
+    seen: AtomicI64,
     last_used: AtomicI64,
     share: Mutex<Share>,
     upkeep_waits: AtomicBool,
@@ -42,16 +44,26 @@ pub(crate) fn prefix(id: &SessionId) -> Result<Prefix> {
 }
 
 impl Live {
-    pub(crate) fn new(session: Session, corpus: Corpus, share: Share, now: Timestamp) -> Self {
+    pub(crate) fn new(session: Session, corpus: Corpus, share: Share, seen: i64, now: Timestamp) -> Self {
         let live = Self {
             session,
             corpus,
+            seen: AtomicI64::new(seen),
             last_used: AtomicI64::new(now.as_micros()),
             share: Mutex::new(share),
             upkeep_waits: AtomicBool::new(false),
         };
         live.settle();
         live
+    }
+
+    pub(crate) fn seen(&self) -> i64 {
+        self.seen.load(Ordering::Acquire)
+    }
+
+    /// Notes that it holds a segment now, for whoever has the right to change it.
+    pub(crate) fn has_seen(&self, sequence: i64) {
+        self.seen.store(sequence, Ordering::Release);
     }
 
     pub(crate) fn touch(&self, now: Timestamp) {
@@ -103,8 +115,13 @@ impl Work<'_> {
 
     /// Takes the session out of memory; running searches keep what they have.
     pub(crate) fn close(mut self, sessions: &GrepSessions, id: &SessionId) {
-        self.slot.live.store(None);
+        self.empty(sessions, id);
         *self.gone = true;
+    }
+
+    /// The same, while its place is still held: whoever waits for it finds it empty and looks again.
+    pub(crate) fn empty(&self, sessions: &GrepSessions, id: &SessionId) {
+        self.slot.live.store(None);
         sessions
             .0
             .live
@@ -121,7 +138,7 @@ impl GrepSessions {
         self.0.live.insert(id, slot);
     }
 
-    /// The session, loaded first if it is an s3 session that is not in memory.
+    /// The session as it is now, loaded first if it is stored and not in memory.
     pub(crate) async fn session_in_memory(&self, actor: &Actor, id: &SessionId) -> Result<Arc<Live>> {
         loop {
             let slot = self.slot(actor, id).await?;
@@ -129,6 +146,12 @@ impl GrepSessions {
             if let Some(live) = slot.live() {
                 if live.has_ended(now) {
                     return Err(Error::NotFound);
+                }
+                if !self.is_current(&live).await? {
+                    let Some(work) = self.work_on(&slot).await else {
+                        continue;
+                    };
+                    self.catch_up(&work, id).await?;
                 }
                 live.touch(now);
                 return Ok(live);
@@ -138,6 +161,60 @@ impl GrepSessions {
             };
             self.load(&work, actor, id).await?;
         }
+    }
+
+    /// Whether the session in memory is what is stored. Where no other gateway can change it, it always is.
+    async fn is_current(&self, live: &Live) -> Result<bool> {
+        if !self.0.db.is_shared() {
+            return Ok(true);
+        }
+        let standing = repository::standing(&self.0.db, &live.session.id).await?;
+        Ok(standing == Some((State::Live, live.seen())))
+    }
+
+    /// Brings a session in memory to what is stored.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when another gateway ended it; it is out of this memory then.
+    pub(crate) async fn catch_up(&self, work: &Work<'_>, id: &SessionId) -> Result<()> {
+        let Some(live) = work.live().filter(|_| self.0.db.is_shared()) else {
+            return Ok(());
+        };
+        let last = match (repository::standing(&self.0.db, id).await?, live.session.storage) {
+            (Some((State::Live, last)), _) => last,
+            // An s3 session that was stopped answers again when it is asked.
+            (Some((State::Stopped, last)), Storage::S3)
+                if repository::set_state(&self.0.db, id, State::Live).await? =>
+            {
+                last
+            }
+            _ => {
+                work.empty(self, id);
+                return Err(Error::NotFound);
+            }
+        };
+        if last == live.seen() {
+            return Ok(());
+        }
+        let mut share = self.0.budget.share();
+        let (batch, seen) = match self.fetch(id, live.seen(), &mut share).await {
+            // It may have ended meanwhile, and its objects with it.
+            Err(Error::Blob(pentad_blob::Error::NotFound { .. }))
+                if repository::standing(&self.0.db, id)
+                    .await?
+                    .is_none_or(|(state, _)| state != State::Live) =>
+            {
+                work.empty(self, id);
+                return Err(Error::NotFound);
+            }
+            fetched => fetched?,
+        };
+        let corpus = live.corpus.clone();
+        tokio::task::spawn_blocking(move || corpus.apply(batch)).await?;
+        live.has_seen(seen);
+        live.settle();
+        self.index_soon(&live);
+        Ok(())
     }
 
     /// The place of a session that the actor's organisation has. It may be empty.
@@ -151,7 +228,8 @@ impl GrepSessions {
         }
         let session = repository::find(&self.0.db, &actor.organisation, id).await?;
         match (session.storage, session.state) {
-            (Storage::S3, State::Live | State::Stopped) => {
+            _ if !self.is_stored(session.storage) => Err(Error::NotFound),
+            (Storage::S3, State::Live | State::Stopped) | (Storage::Memory, State::Live) => {
                 let slot = self
                     .0
                     .live
@@ -159,7 +237,6 @@ impl GrepSessions {
                     .or_insert_with(|| Slot::empty(session.organisation));
                 Ok(Arc::clone(&slot))
             }
-            // A memory session that is not in this memory is nowhere.
             (Storage::Memory, _) | (Storage::S3, State::Deleted) => Err(Error::NotFound),
         }
     }
@@ -176,7 +253,7 @@ impl GrepSessions {
         if *gone { None } else { Some(Work { slot, gone }) }
     }
 
-    /// Loads an s3 session, unless it is in memory already. A session that cannot be loaded leaves no
+    /// Loads a stored session, unless it is in memory already. A session that cannot be loaded leaves no
     /// empty place behind.
     pub(crate) async fn load(&self, work: &Work<'_>, actor: &Actor, id: &SessionId) -> Result<Arc<Live>> {
         if let Some(live) = work.live() {
@@ -196,14 +273,54 @@ impl GrepSessions {
 
     async fn load_from_store(&self, actor: &Actor, id: &SessionId) -> Result<Arc<Live>> {
         let mut session = repository::find(&self.0.db, &actor.organisation, id).await?;
-        if session.storage != Storage::S3 || session.state == State::Deleted {
+        if !self.is_stored(session.storage) || self.has_ended(&session) {
             return Err(Error::NotFound);
         }
         let mut share = self.0.budget.share();
         self.make_room(&mut share, session.text_bytes.saturating_mul(2))
             .await?;
+        let (batch, seen) = match self.fetch(id, 0, &mut share).await {
+            // It may have ended meanwhile, and its objects with it.
+            Err(Error::Blob(pentad_blob::Error::NotFound { .. }))
+                if self.has_ended(&repository::find(&self.0.db, &actor.organisation, id).await?) =>
+            {
+                return Err(Error::NotFound);
+            }
+            fetched => fetched?,
+        };
+        let corpus = tokio::task::spawn_blocking(move || {
+            let corpus = Corpus::default();
+            corpus.apply(batch);
+            corpus
+        })
+        .await?;
+        if session.state == State::Stopped && !repository::set_state(&self.0.db, id, State::Live).await? {
+            return Err(Error::NotFound);
+        }
+        session.state = State::Live;
+        let live = Arc::new(Live::new(session, corpus, share, seen, self.0.clock.now()));
+        self.index_soon(&live);
+        Ok(live)
+    }
+
+    /// Whether it can never answer again.
+    pub(crate) fn has_ended(&self, session: &Session) -> bool {
+        match session.storage {
+            Storage::S3 => session.state == State::Deleted,
+            Storage::Memory => {
+                let expired = session.expires_at.is_some_and(|end| end <= self.0.clock.now());
+                session.state != State::Live || expired
+            }
+        }
+    }
+
+    /// What the segments after one of them change, and the number of the last.
+    async fn fetch(&self, id: &SessionId, after: i64, share: &mut Share) -> Result<(Batch, i64)> {
         let namespace = prefix(id)?;
-        let stored = repository::segments(&self.0.db, id).await?;
+        let stored = repository::segments(&self.0.db, id, after).await?;
+        let last = stored.last().map_or(after, |segment| segment.sequence);
+        let bytes: u64 = stored.iter().map(|segment| segment.text_bytes).sum();
+        self.make_room(share, bytes.saturating_mul(2)).await?;
         let mut fetched = stream::iter(stored)
             .map(|stored| {
                 let namespace = &namespace;
@@ -226,19 +343,7 @@ impl GrepSessions {
             .await??;
         }
         drop(fetched);
-        let corpus = tokio::task::spawn_blocking(move || {
-            let corpus = Corpus::default();
-            corpus.apply(batch);
-            corpus
-        })
-        .await?;
-        if session.state == State::Stopped && !repository::set_state(&self.0.db, id, State::Live).await? {
-            return Err(Error::NotFound);
-        }
-        session.state = State::Live;
-        let live = Arc::new(Live::new(session, corpus, share, self.0.clock.now()));
-        self.index_soon(&live);
-        Ok(live)
+        Ok((batch, last))
     }
 
     /// Has the session indexed when it is its turn; until then it is searched by looking at everything.

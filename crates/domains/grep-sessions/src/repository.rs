@@ -36,6 +36,8 @@ impl From<SessionRow> for Session {
 /// A stored segment.
 #[derive(Debug)]
 pub(crate) struct StoredSegment {
+    /// Its place among the segments of its session, from 1; 0 before it has one.
+    pub(crate) sequence: i64,
     pub(crate) blob: BlobId,
     pub(crate) text_bytes: u64,
     pub(crate) stored_bytes: u64,
@@ -43,6 +45,7 @@ pub(crate) struct StoredSegment {
 
 #[derive(sqlx::FromRow)]
 struct SegmentRow {
+    sequence: i64,
     blob_id: String,
     text_bytes: i64,
     stored_bytes: i64,
@@ -73,22 +76,38 @@ const PAGE: &str = concat!(
      ORDER BY created_at DESC, id DESC LIMIT $5"
 );
 const SET_STATE: &str = "UPDATE grep_sessions SET state = $2 WHERE id = $1 AND state <> 'deleted'";
-const SET_SIZE: &str =
-    "UPDATE grep_sessions SET file_count = $2, text_bytes = $3 WHERE id = $1 AND state <> 'deleted'";
+const END_MEMORY: &str =
+    "UPDATE grep_sessions SET state = 'stopped' WHERE id = $1 AND storage = 'memory' AND state = 'live'";
+/// Also takes the row's lock, behind which nobody else changes the session.
+const SET_SIZE: &str = "
+    UPDATE grep_sessions SET file_count = $2, text_bytes = $3
+    WHERE id = $1 AND (state = 'live' OR (storage = 's3' AND state = 'stopped'))";
+const LAST_SEGMENT: &str =
+    "SELECT CAST(COALESCE(MAX(sequence), 0) AS BIGINT) FROM grep_segments WHERE session_id = $1";
+const STANDING: &str = "
+    SELECT state, CAST(COALESCE((SELECT MAX(sequence) FROM grep_segments WHERE session_id = $1), 0) AS BIGINT)
+    FROM grep_sessions WHERE id = $1";
+const LIVE: &str = "
+    SELECT COUNT(*) FROM grep_sessions
+    WHERE organisation_id = $1 AND state = 'live' AND (expires_at IS NULL OR expires_at > $2)";
 const INSERT_SEGMENT: &str = "
     INSERT INTO grep_segments (session_id, sequence, blob_id, text_bytes, stored_bytes)
     SELECT $1, COALESCE(MAX(sequence), 0) + 1, $2, $3, $4 FROM grep_segments WHERE session_id = $1";
-const SEGMENTS: &str =
-    "SELECT blob_id, text_bytes, stored_bytes FROM grep_segments WHERE session_id = $1 ORDER BY sequence";
+const SEGMENTS: &str = "
+    SELECT sequence, blob_id, text_bytes, stored_bytes FROM grep_segments
+    WHERE session_id = $1 AND sequence > $2 ORDER BY sequence";
 const DELETE_SEGMENTS: &str = "DELETE FROM grep_segments WHERE session_id = $1";
 const STORED_BYTES: &str = "
     SELECT CAST(COALESCE(SUM(stored_bytes), 0) AS BIGINT) FROM grep_segments
-    JOIN grep_sessions ON grep_sessions.id = grep_segments.session_id WHERE organisation_id = $1";
+    JOIN grep_sessions ON grep_sessions.id = grep_segments.session_id
+    WHERE organisation_id = $1 AND storage = 's3'";
 const REFERENCED: &str = "SELECT 1 FROM grep_segments WHERE session_id = $1 AND blob_id = $2";
 const HALF_DELETED: &str = "
     SELECT DISTINCT grep_sessions.id FROM grep_sessions JOIN grep_segments ON session_id = grep_sessions.id
-    WHERE state = 'deleted' LIMIT 100";
-const END_LOST: &str = "UPDATE grep_sessions SET state = 'stopped' WHERE storage = 'memory' AND state = 'live' AND expires_at <= $1";
+    WHERE state = 'deleted' OR (storage = 'memory' AND (state = 'stopped' OR expires_at <= $1)) LIMIT 100";
+const END_LOST: &str = "
+    UPDATE grep_sessions SET state = 'stopped' WHERE storage = 'memory' AND state = 'live' AND expires_at <= $1
+    RETURNING id";
 
 pub(crate) async fn insert(tx: &mut Tx, session: &Session) -> Result<()> {
     with_tx!(*tx, |conn| sqlx::query(INSERT)
@@ -145,16 +164,74 @@ pub(crate) async fn set_state(db: &Db, id: &SessionId, state: State) -> Result<b
     Ok(changed > 0)
 }
 
-/// Whether the session was not yet deleted for good.
-pub(crate) async fn set_size(tx: &mut Tx, id: &SessionId, file_count: u64, text_bytes: u64) -> Result<bool> {
-    let changed = with_tx!(*tx, |conn| sqlx::query(SET_SIZE)
+/// Ends a memory session; whether it had not ended before.
+pub(crate) async fn end_memory(db: &Db, id: &SessionId) -> Result<bool> {
+    let changed = with_writer!(*db, |conn| sqlx::query(END_MEMORY)
+        .bind(id.as_str())
+        .execute(conn)
+        .await
+        .map(affected))?;
+    Ok(changed > 0)
+}
+
+/// What became of a change to a session.
+pub(crate) enum Changed {
+    /// The session's last segment is now of this number.
+    To(i64),
+    /// Somebody else changed the session meanwhile.
+    Behind,
+    /// The session has ended, or was deleted.
+    Gone,
+}
+
+/// Adds segments to a session whose last one is `seen`, and notes what the session holds then.
+pub(crate) async fn change(
+    db: &Db,
+    id: &SessionId,
+    seen: i64,
+    (file_count, text_bytes): (u64, u64),
+    segments: &[StoredSegment],
+) -> Result<Changed> {
+    let mut tx = db.begin().await?;
+    let changed = with_tx!(tx, |conn| sqlx::query(SET_SIZE)
         .bind(id.as_str())
         .bind(signed(file_count))
         .bind(signed(text_bytes))
         .execute(conn)
         .await
         .map(affected))?;
-    Ok(changed > 0)
+    if changed == 0 {
+        return Ok(Changed::Gone);
+    }
+    let last: i64 = with_tx!(tx, |conn| sqlx::query_scalar(LAST_SEGMENT)
+        .bind(id.as_str())
+        .fetch_one(conn)
+        .await)?;
+    if last != seen {
+        return Ok(Changed::Behind);
+    }
+    insert_segments(&mut tx, id, segments).await?;
+    tx.commit().await?;
+    Ok(Changed::To(last + segments.len() as i64))
+}
+
+/// How a session stands: its state, and the number of its last segment. `None` when there is none.
+pub(crate) async fn standing(db: &Db, id: &SessionId) -> Result<Option<(State, i64)>> {
+    let row: Option<(String, i64)> = with_reader!(*db, |conn| sqlx::query_as(STANDING)
+        .bind(id.as_str())
+        .fetch_optional(conn)
+        .await)?;
+    Ok(row.map(|(state, last)| (State::parse(&state), last)))
+}
+
+/// How many sessions of an organisation have not ended.
+pub(crate) async fn count_live(db: &Db, organisation: &OrganisationId, now: Timestamp) -> Result<u64> {
+    let count: i64 = with_reader!(*db, |conn| sqlx::query_scalar(LIVE)
+        .bind(organisation.as_str())
+        .bind(now.as_micros())
+        .fetch_one(conn)
+        .await)?;
+    Ok(count.unsigned_abs())
 }
 
 pub(crate) async fn insert_segments(tx: &mut Tx, id: &SessionId, segments: &[StoredSegment]) -> Result<()> {
@@ -171,14 +248,17 @@ pub(crate) async fn insert_segments(tx: &mut Tx, id: &SessionId, segments: &[Sto
     Ok(())
 }
 
-pub(crate) async fn segments(db: &Db, id: &SessionId) -> Result<Vec<StoredSegment>> {
+/// The segments after one of them, 0 for all.
+pub(crate) async fn segments(db: &Db, id: &SessionId, after: i64) -> Result<Vec<StoredSegment>> {
     let rows: Vec<SegmentRow> = with_reader!(*db, |conn| sqlx::query_as(SEGMENTS)
         .bind(id.as_str())
+        .bind(after)
         .fetch_all(conn)
         .await)?;
     rows.into_iter()
         .map(|row| {
             Ok(StoredSegment {
+                sequence: row.sequence,
                 blob: row
                     .blob_id
                     .parse()
@@ -216,19 +296,22 @@ pub(crate) async fn is_referenced(db: &Db, id: &str, blob: &str) -> Result<bool>
     Ok(found.is_some())
 }
 
-/// Sessions whose permanent deletion was interrupted.
-pub(crate) async fn half_deleted(db: &Db) -> Result<Vec<SessionId>> {
-    let ids: Vec<String> = with_reader!(*db, |conn| sqlx::query_scalar(HALF_DELETED).fetch_all(conn).await)?;
+/// Sessions that are over and whose objects are still there.
+pub(crate) async fn half_deleted(db: &Db, now: Timestamp) -> Result<Vec<SessionId>> {
+    let ids: Vec<String> = with_reader!(*db, |conn| sqlx::query_scalar(HALF_DELETED)
+        .bind(now.as_micros())
+        .fetch_all(conn)
+        .await)?;
     Ok(ids.into_iter().map(SessionId::new).collect())
 }
 
-/// Marks memory sessions whose time is over as stopped.
-pub(crate) async fn end_expired(db: &Db, now: Timestamp) -> Result<u64> {
-    Ok(with_writer!(*db, |conn| sqlx::query(END_LOST)
+/// Marks memory sessions whose time is over as stopped. Those that this call did, and no other.
+pub(crate) async fn end_expired(db: &Db, now: Timestamp) -> Result<Vec<SessionId>> {
+    let ids: Vec<String> = with_writer!(*db, |conn| sqlx::query_scalar(END_LOST)
         .bind(now.as_micros())
-        .execute(conn)
-        .await
-        .map(affected))?)
+        .fetch_all(conn)
+        .await)?;
+    Ok(ids.into_iter().map(SessionId::new).collect())
 }
 
 fn signed(count: u64) -> i64 {

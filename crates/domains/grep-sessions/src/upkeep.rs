@@ -8,7 +8,7 @@ use pentad_kernel::Timestamp;
 
 use crate::budget::Share;
 use crate::live::Live;
-use crate::{GrepSessions, Result, SessionId, Storage, UploadError, repository};
+use crate::{GrepSessions, Result, SessionId, UploadError, repository};
 
 /// What a sweep found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -45,7 +45,12 @@ impl GrepSessions {
         if ended.is_empty() {
             return Ok(());
         }
-        repository::end_expired(&self.0.db, now).await?;
+        for id in repository::end_expired(&self.0.db, now).await? {
+            // What cannot be deleted now, the sweep deletes later.
+            if let Err(error) = self.delete_objects(&id).await {
+                tracing::warn!(%error, session = %id, "objects of an ended session are left to the sweep");
+            }
+        }
         Ok(())
     }
 
@@ -64,7 +69,7 @@ impl GrepSessions {
     /// When the database or the object store fails; what was swept before stays swept.
     pub async fn sweep(&self) -> Result<Swept> {
         let mut swept = Swept::default();
-        for id in repository::half_deleted(&self.0.db).await? {
+        for id in repository::half_deleted(&self.0.db, self.0.clock.now()).await? {
             self.delete_objects(&id).await?;
             swept.deletions += 1;
         }
@@ -128,7 +133,7 @@ impl GrepSessions {
             }
         }
         for live in sessions {
-            if live.session.storage == Storage::S3 {
+            if self.is_stored(live.session.storage) {
                 let id = live.session.id.clone();
                 // Its memory comes back when the last hand lets go of it, and this is one.
                 drop(live);
@@ -141,7 +146,7 @@ impl GrepSessions {
         Err(UploadError::NoMemory)
     }
 
-    /// Takes an s3 session out of memory; it is loaded again when it is asked for.
+    /// Takes a stored session out of memory; it is loaded again when it is asked for.
     async fn unload(&self, id: &SessionId) {
         let Some(slot) = self.0.live.get(id).map(|slot| Arc::clone(&slot)) else {
             return;

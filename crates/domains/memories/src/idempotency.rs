@@ -17,7 +17,8 @@ const REMEMBER: &str = "
     VALUES ($1, $2, $3, $4, $5)
     ON CONFLICT (organisation_id, idempotency_key) DO UPDATE
     SET fingerprint = excluded.fingerprint, answer = excluded.answer, expires_at = excluded.expires_at";
-const FORGET: &str = "DELETE FROM memory_idempotency WHERE expires_at <= $1";
+/// Of the organisation alone, whose account is held: of others somebody else may be forgetting the same.
+const FORGET: &str = "DELETE FROM memory_idempotency WHERE organisation_id = $1 AND expires_at <= $2";
 
 type Row = (String, String);
 
@@ -73,6 +74,7 @@ pub(crate) async fn remember(
     let now = ledger.now();
     let text = serde_json::to_string(added).map_err(|_| Error::Corrupt("answer"))?;
     with_tx!(ledger.tx, |conn| sqlx::query(FORGET)
+        .bind(actor.organisation.as_str())
         .bind(now.as_micros())
         .execute(conn)
         .await

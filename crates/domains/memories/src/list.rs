@@ -152,7 +152,7 @@ impl Bounds {
 /// The statements. SQLite is told which index to take, because without statistics it cannot know that one of
 /// two indexes reads twenty rows and the other a million; PostgreSQL follows the order of the list.
 mod dialect {
-    use pentad_store::{Db, Error as StoreError};
+    use pentad_store::{Db, Error as StoreError, with_postgres};
 
     use super::{Bounds, ListQuery, Position};
     use crate::Result;
@@ -287,10 +287,12 @@ mod dialect {
                 statement.fetch_all($pool).await
             }};
         }
-        let rows = match db {
-            Db::Sqlite(sqlite) => fetch!(sql.sqlite, sqlite.reader()),
-            Db::Postgres(pool) => fetch!(sql.postgres, pool),
-        };
-        Ok(rows.map_err(StoreError::from)?)
+        Ok(match db {
+            Db::Sqlite(sqlite) => fetch!(sql.sqlite, sqlite.reader()).map_err(StoreError::from)?,
+            Db::Postgres(postgres) => {
+                let mut connection = postgres.connection().await?;
+                with_postgres!(&mut connection, |conn| fetch!(sql.postgres, conn))?
+            }
+        })
     }
 }

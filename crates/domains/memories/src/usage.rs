@@ -128,9 +128,10 @@ impl Memories {
         }
         let writes = i64::try_from(writes).unwrap_or(i64::MAX);
         if let Some(limit) = plan.memory_writes {
+            // Whoever holds one connection and waits for another may wait for somebody who does the same.
             let used = self
                 .identity
-                .counted(&actor.organisation, Meter::MemoryWrites)
+                .counted_in(&mut ledger.tx, &actor.organisation, Meter::MemoryWrites)
                 .await?;
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
             if used < limit && used.saturating_add(writes) >= limit {

@@ -218,8 +218,7 @@ impl Runs {
     ) -> Result<Vec<Command>> {
         let after = parse_cursor(cursor)?;
         let _waiting = Waiting::new(self, &actor.organisation)?;
-        self.connections
-            .stamp(&actor.organisation, run_id, "commands", self.clock.now());
+        self.stamp(&actor.organisation, run_id, "commands").await;
         let deadline = tokio::time::Instant::now() + hold;
         let mut commanded = self.watch.commands();
         loop {

@@ -1,13 +1,15 @@
 //! Which clients are there now.
 //!
-//! Every ingest call is a sign of life, so the table lives in memory; it is written down every few
-//! seconds for other gateways to see.
+//! Every ingest call is a sign of life, so the table lives in memory. It is written down every few seconds, at
+//! once when it says something new, and each gateway takes over what the others wrote.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use pentad_kernel::{Actor, OrganisationId, Timestamp};
-use pentad_store::{affected, with_reader, with_tx};
+use pentad_store::{affected, with_reader, with_tx, with_writer};
 
 use crate::names::RunId;
 use crate::record::{Client, Submission};
@@ -15,6 +17,8 @@ use crate::{Error, Result, Runs};
 
 /// How many clients one process remembers: beyond that the ones silent for longest are forgotten.
 const REMEMBERED: usize = 100_000;
+/// How far back it is looked for what other gateways wrote: longer than they wait before they write.
+const FOLLOW_BACK: Duration = Duration::from_secs(15);
 /// The longest name a client may give itself, in bytes.
 const MAX_NAME: usize = 200;
 
@@ -66,7 +70,10 @@ struct State {
     clients: HashMap<(OrganisationId, String), Connection>,
     /// The client behind a run, as a heartbeat told.
     behind: HashMap<(OrganisationId, String), String>,
-    unwritten: HashSet<(OrganisationId, String)>,
+    /// In the order in which every gateway locks their rows.
+    unwritten: BTreeSet<(OrganisationId, String)>,
+    /// Until when the signs of life that others wrote are known.
+    followed: Option<Timestamp>,
 }
 
 impl Connections {
@@ -83,10 +90,12 @@ impl Connections {
             .is_some_and(|known| known == client_id)
     }
 
-    fn beat(&self, organisation: &OrganisationId, beat: &Heartbeat, now: Timestamp) {
+    /// Takes a heartbeat. Whether it told something that was not known.
+    fn beat(&self, organisation: &OrganisationId, beat: &Heartbeat, now: Timestamp) -> bool {
         let mut state = self.state();
         state.make_room();
         let key = (organisation.clone(), beat.client_id.clone());
+        let before = state.clients.get(&key).map(Connection::facts);
         let opening = beat.last_event.as_deref() == Some("session_opened");
         let entry = state
             .clients
@@ -106,6 +115,7 @@ impl Connections {
         keep(&mut entry.run_id, &beat.run_id.as_ref().map(ToString::to_string));
         entry.last_event = Some(beat.last_event.clone().unwrap_or_else(|| "heartbeat".to_owned()));
         entry.last_seen = now;
+        let news = before != Some(entry.facts());
         state.unwritten.insert(key);
         if let Some(run) = &beat.run_id {
             state.behind.insert(
@@ -116,10 +126,27 @@ impl Connections {
             state.clients.remove(&anonymous);
             state.unwritten.remove(&anonymous);
         }
+        news
     }
 
-    /// A sign of life of whoever records the run.
-    pub(crate) fn stamp(&self, organisation: &OrganisationId, run: &RunId, event: &str, now: Timestamp) {
+    /// Takes over what other gateways wrote.
+    fn follow(&self, written: Vec<(OrganisationId, Connection)>) {
+        let mut state = self.state();
+        for (organisation, client) in written {
+            if let Some(run) = client.run_id.as_ref().filter(|_| !client.is_anonymous()) {
+                let behind = (organisation.clone(), run.clone());
+                state.behind.insert(behind, client.client_id.clone());
+            }
+            match state.clients.entry((organisation, client.client_id.clone())) {
+                Entry::Occupied(mut known) => known.get_mut().merge(client),
+                Entry::Vacant(place) => _ = place.insert(client),
+            }
+        }
+        state.make_room();
+    }
+
+    /// A sign of life of whoever records the run. Whether it is the first.
+    fn stamp(&self, organisation: &OrganisationId, run: &RunId, event: &str, now: Timestamp) -> bool {
         let mut state = self.state();
         state.make_room();
         let client_id = state
@@ -128,6 +155,7 @@ impl Connections {
             .cloned()
             .unwrap_or_else(|| format!("run:{run}"));
         let key = (organisation.clone(), client_id);
+        let is_first = !state.clients.contains_key(&key);
         let entry = state.clients.entry(key.clone()).or_insert_with(|| Connection {
             run_id: Some(run.to_string()),
             ..new_connection(&key.1, now)
@@ -135,6 +163,7 @@ impl Connections {
         entry.last_event = Some(event.to_owned());
         entry.last_seen = now;
         state.unwritten.insert(key);
+        is_first
     }
 
     /// When the client behind the run was last heard of by this process.
@@ -165,6 +194,77 @@ impl Connections {
             clients.contains_key(&(organisation.clone(), client.clone()))
         });
     }
+}
+
+impl Connection {
+    /// What a heartbeat says beyond that there is one.
+    fn facts(&self) -> [Option<String>; 4] {
+        [
+            self.client_name.clone(),
+            self.client_version.clone(),
+            self.capture_mode.clone(),
+            self.run_id.clone(),
+        ]
+    }
+
+    /// Whether it is only known by its run.
+    fn is_anonymous(&self) -> bool {
+        self.client_id.starts_with("run:")
+    }
+
+    /// Adds what is known of the same client from elsewhere: of two answers the later counts.
+    fn merge(&mut self, other: Self) {
+        let later = other.last_seen >= self.last_seen;
+        let take = |mine: &mut Option<String>, other: Option<String>| {
+            if other.is_some() && (later || mine.is_none()) {
+                *mine = other;
+            }
+        };
+        take(&mut self.client_name, other.client_name);
+        take(&mut self.client_version, other.client_version);
+        take(&mut self.capture_mode, other.capture_mode);
+        take(&mut self.run_id, other.run_id);
+        take(&mut self.last_event, other.last_event);
+        self.first_seen = self.first_seen.min(other.first_seen);
+        self.last_seen = self.last_seen.max(other.last_seen);
+    }
+}
+
+/// The clients as a list: a client that has a name by now is not listed a second time without one.
+fn merged(found: impl IntoIterator<Item = Connection>) -> Vec<Connection> {
+    let mut clients = BTreeMap::<String, Connection>::new();
+    let mut anonymous = Vec::new();
+    for client in found {
+        if client.is_anonymous() {
+            anonymous.push(client);
+            continue;
+        }
+        match clients.get_mut(&client.client_id) {
+            Some(known) => known.merge(client),
+            None => _ = clients.insert(client.client_id.clone(), client),
+        }
+    }
+    for unnamed in anonymous {
+        let named = clients
+            .values_mut()
+            .find(|client| client.run_id.is_some() && client.run_id == unnamed.run_id);
+        match named {
+            // The run was heard of by a gateway that does not know who records it.
+            Some(client) => client.merge(unnamed),
+            None => match clients.get_mut(&unnamed.client_id) {
+                Some(known) => known.merge(unnamed),
+                None => _ = clients.insert(unnamed.client_id.clone(), unnamed),
+            },
+        }
+    }
+    let mut clients: Vec<Connection> = clients.into_values().collect();
+    clients.sort_by(|one, other| {
+        other
+            .last_seen
+            .cmp(&one.last_seen)
+            .then_with(|| one.client_id.cmp(&other.client_id))
+    });
+    clients
 }
 
 impl State {
@@ -244,6 +344,13 @@ struct ConnectionRow {
     last_seen: i64,
 }
 
+#[derive(sqlx::FromRow)]
+struct WrittenRow {
+    organisation_id: String,
+    #[sqlx(flatten)]
+    client: ConnectionRow,
+}
+
 impl From<ConnectionRow> for Connection {
     fn from(row: ConnectionRow) -> Self {
         Self {
@@ -266,9 +373,18 @@ const UPSERT: &str = "
     INSERT INTO run_connections (organisation_id, client_id, client_name, client_version, capture_mode, run_id,
                                  last_event, first_seen, last_seen)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-    ON CONFLICT (organisation_id, client_id) DO UPDATE SET client_name = excluded.client_name,
-        client_version = excluded.client_version, capture_mode = excluded.capture_mode, run_id = excluded.run_id,
-        last_event = excluded.last_event, last_seen = excluded.last_seen";
+    ON CONFLICT (organisation_id, client_id) DO UPDATE SET
+        client_name = COALESCE(excluded.client_name, run_connections.client_name),
+        client_version = COALESCE(excluded.client_version, run_connections.client_version),
+        capture_mode = COALESCE(excluded.capture_mode, run_connections.capture_mode),
+        run_id = COALESCE(excluded.run_id, run_connections.run_id),
+        last_event = COALESCE(excluded.last_event, run_connections.last_event), last_seen = excluded.last_seen
+    WHERE run_connections.last_seen <= excluded.last_seen";
+/// Of all organisations, what was written since an instant.
+const WRITTEN: &str = "
+    SELECT organisation_id, client_id, client_name, client_version, capture_mode, run_id, last_event, first_seen,
+           last_seen
+    FROM run_connections WHERE last_seen > $1";
 const SWEEP: &str = "DELETE FROM run_connections WHERE last_seen <= $1";
 
 impl Runs {
@@ -291,8 +407,23 @@ impl Runs {
                 .write_always(organisation, Submission::heartbeat(run.clone(), client))
                 .await?;
         }
-        self.connections.beat(organisation, beat, self.clock.now());
+        let news = self.connections.beat(organisation, beat, self.clock.now());
+        if news && self.db.is_shared() {
+            // Whoever lists the clients next may ask another gateway.
+            self.write_connections().await?;
+        }
         Ok(())
+    }
+
+    /// Takes a sign of life of whoever records the run.
+    pub(crate) async fn stamp(&self, organisation: &OrganisationId, run: &RunId, event: &str) {
+        let is_first = self.connections.stamp(organisation, run, event, self.clock.now());
+        if is_first && self.db.is_shared() {
+            // What it is a sign of is done already; it is written once more with the next ones.
+            if let Err(error) = self.write_connections().await {
+                tracing::warn!(%error, "a sign of life could not be written down");
+            }
+        }
     }
 
     /// The clients of the actor's organisation that showed a sign of life within the horizon, the
@@ -307,56 +438,68 @@ impl Runs {
             .bind(horizon.as_micros())
             .fetch_all(conn)
             .await)?;
-        let mut merged: HashMap<String, Connection> = rows
-            .into_iter()
-            .map(|row| (row.client_id.clone(), Connection::from(row)))
-            .collect();
+        let mut found: Vec<Connection> = rows.into_iter().map(Connection::from).collect();
         {
             let state = self.connections.state();
             for ((organisation, _), client) in &state.clients {
                 if *organisation == actor.organisation && client.last_seen > horizon {
-                    merged.insert(client.client_id.clone(), client.clone());
+                    found.push(client.clone());
                 }
             }
-            // A client that has a name by now is not listed a second time without one.
-            merged.retain(|client_id, _| {
-                let run = client_id.strip_prefix("run:");
-                !run.is_some_and(|run| {
-                    state
-                        .behind
-                        .contains_key(&(actor.organisation.clone(), run.to_owned()))
-                })
-            });
+            let is_named = |client: &Connection| {
+                let run = client.client_id.strip_prefix("run:")?;
+                state.behind.get(&(actor.organisation.clone(), run.to_owned()))
+            };
+            found.retain(|client| is_named(client).is_none());
         }
-        let mut connections: Vec<Connection> = merged.into_values().collect();
-        connections.sort_by(|one, other| {
-            other
-                .last_seen
-                .cmp(&one.last_seen)
-                .then_with(|| one.client_id.cmp(&other.client_id))
-        });
-        Ok(connections)
+        Ok(merged(found))
     }
 
-    /// Writes down the signs of life since the last call, and forgets old ones. Called every few seconds.
+    /// Writes down the signs of life since the last call, takes over what other gateways wrote, and forgets old
+    /// ones. Called every few seconds.
     ///
     /// # Errors
-    /// When the database fails.
+    /// When the database fails; what could not be written is written by the next call.
     pub async fn flush_connections(&self) -> Result<()> {
         let horizon = self.clock.now().minus(self.limits.connection_horizon);
-        let unwritten: Vec<(OrganisationId, Connection)> = {
-            let mut state = self.connections.state();
-            let keys = std::mem::take(&mut state.unwritten);
-            keys.into_iter()
-                .filter_map(|key| Some((key.0.clone(), state.clients.get(&key)?.clone())))
-                .collect()
-        };
+        let wrote = self.write_connections().await?;
+        if self.db.is_shared() {
+            self.follow_connections(horizon).await?;
+        }
         self.connections.forget_before(horizon);
-        if unwritten.is_empty() {
+        if !wrote {
             return Ok(());
         }
+        with_writer!(self.db, |conn| sqlx::query(SWEEP)
+            .bind(horizon.as_micros())
+            .execute(conn)
+            .await
+            .map(affected))?;
+        Ok(())
+    }
+
+    /// Whether there was something to write.
+    async fn write_connections(&self) -> Result<bool> {
+        let unwritten = std::mem::take(&mut self.connections.state().unwritten);
+        if unwritten.is_empty() {
+            return Ok(false);
+        }
+        let outcome = self.write_down(&unwritten).await;
+        if outcome.is_err() {
+            self.connections.state().unwritten.extend(unwritten);
+        }
+        outcome.map(|()| true)
+    }
+
+    async fn write_down(&self, unwritten: &BTreeSet<(OrganisationId, String)>) -> Result<()> {
+        let clients: Vec<(OrganisationId, Connection)> = {
+            let state = self.connections.state();
+            let known =
+                |key: &(OrganisationId, String)| Some((key.0.clone(), state.clients.get(key)?.clone()));
+            unwritten.iter().filter_map(known).collect()
+        };
         let mut tx = self.db.begin().await?;
-        for (organisation, client) in unwritten {
+        for (organisation, client) in clients {
             with_tx!(tx, |conn| sqlx::query(UPSERT)
                 .bind(organisation.as_str())
                 .bind(&client.client_id)
@@ -371,12 +514,64 @@ impl Runs {
                 .await
                 .map(affected))?;
         }
-        with_tx!(tx, |conn| sqlx::query(SWEEP)
-            .bind(horizon.as_micros())
-            .execute(conn)
-            .await
-            .map(affected))?;
         tx.commit().await?;
         Ok(())
+    }
+
+    async fn follow_connections(&self, horizon: Timestamp) -> Result<()> {
+        let now = self.clock.now();
+        let since = self.connections.state().followed.unwrap_or(horizon);
+        let rows: Vec<WrittenRow> = with_reader!(self.db, |conn| sqlx::query_as(WRITTEN)
+            .bind(since.as_micros())
+            .fetch_all(conn)
+            .await)?;
+        let written = rows
+            .into_iter()
+            .map(|row| (OrganisationId::new(row.organisation_id), row.client.into()));
+        self.connections.follow(written.collect());
+        // Clocks differ, and what was seen a moment ago is still on its way.
+        self.connections.state().followed = Some(now.minus(FOLLOW_BACK));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(id: &str, run: Option<&str>, seen: i64) -> Connection {
+        Connection {
+            run_id: run.map(str::to_owned),
+            ..new_connection(id, Timestamp::from_micros(seen))
+        }
+    }
+
+    #[test]
+    fn what_two_gateways_know_of_a_client_is_one_client() {
+        let here = Connection {
+            client_name: Some("sdk".to_owned()),
+            ..client("c", Some("r"), 10)
+        };
+        let there = Connection {
+            capture_mode: Some("full".to_owned()),
+            ..client("c", None, 20)
+        };
+        let listed = merged([
+            here,
+            there,
+            client("run:r", Some("r"), 30),
+            client("run:other", Some("other"), 5),
+        ]);
+        let names: Vec<&str> = listed.iter().map(|client| client.client_id.as_str()).collect();
+        assert_eq!(
+            names,
+            ["c", "run:other"],
+            "the run's own entry is that of the client behind it"
+        );
+        let one = &listed[0];
+        assert_eq!((one.first_seen.as_micros(), one.last_seen.as_micros()), (10, 30));
+        assert_eq!(one.client_name.as_deref(), Some("sdk"));
+        assert_eq!(one.capture_mode.as_deref(), Some("full"));
+        assert_eq!(one.run_id.as_deref(), Some("r"));
     }
 }

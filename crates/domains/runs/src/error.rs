@@ -63,6 +63,9 @@ pub enum Error {
         /// After how long to try again; drawn at random, so that clients do not come back together.
         retry_after: Duration,
     },
+    /// The run has changed since the submission was made from it.
+    #[error("the run is being changed by another gateway")]
+    Moved,
     /// Too many agents of the organisation wait for commands.
     #[error("more than {0} polls are waiting for commands (limit waiting_polls)")]
     TooManyPolls(usize),
@@ -110,7 +113,7 @@ impl Classify for Error {
             Self::TooLarge { .. } => ErrorKind::TooLarge,
             Self::NotPng(_) => ErrorKind::UnsupportedMedia,
             Self::Overloaded { .. } | Self::TooManyPolls(_) => ErrorKind::RateLimited,
-            Self::ShuttingDown => ErrorKind::Unavailable,
+            Self::ShuttingDown | Self::Moved => ErrorKind::Unavailable,
             Self::Damaged(_) => ErrorKind::Internal,
             Self::Store(error) => error.kind(),
             Self::Objects(error) => error.kind(),
@@ -129,7 +132,7 @@ impl Classify for Error {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Overloaded { retry_after, .. } => Some(*retry_after),
-            Self::TooManyPolls(_) | Self::ShuttingDown => Some(Duration::from_secs(1)),
+            Self::TooManyPolls(_) | Self::ShuttingDown | Self::Moved => Some(Duration::from_secs(1)),
             Self::Store(error) => error.retry_after(),
             Self::Objects(error) => error.retry_after(),
             _ => None,

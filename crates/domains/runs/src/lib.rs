@@ -95,6 +95,7 @@ pub use names::{RunId, ShotKind, index_in_path};
 pub use otel::{Span, SpanEvent};
 pub use png::Png;
 pub use record::{Submission, check_modelio_name};
+pub use removal::ORPHAN_AGE;
 pub use settings::Settings;
 pub use steps::{MAX_STEPS, RunDetail, Shot, StepDetail, StepPage, StepSummary};
 pub use thumbnails::THUMBNAIL_WIDTHS;
@@ -189,8 +190,7 @@ impl Runs {
         let (run, event) = (submission.run.clone(), submission.event);
         self.objects.put_large(organisation, &mut submission).await?;
         let receipt = self.writer.write(organisation, submission).await?;
-        self.connections
-            .stamp(organisation, &run, event, self.clock.now());
+        self.stamp(organisation, &run, event).await;
         Ok(receipt)
     }
 

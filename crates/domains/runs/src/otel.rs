@@ -173,6 +173,9 @@ pub(crate) fn raw_span(span: Json) -> Change {
     Change::new(Kind::Span, key, span, Rule::Replace)
 }
 
+/// How often places are given out anew because others wrote to the run meanwhile.
+const ATTEMPTS: usize = 50;
+
 const STEP_KEYS: &str = "SELECT key FROM run_records WHERE run = $1 AND kind = 'step'";
 
 impl Runs {
@@ -214,51 +217,33 @@ impl Runs {
 
     async fn ingest_spans_of(&self, actor: &Actor, run: RunId, mut spans: Vec<Span>) -> Result<()> {
         spans.sort_by(|one, other| (one.from, &one.span_id).cmp(&(other.from, &other.span_id)));
-        let has_tools = spans.iter().any(|span| span.role() == Role::Tool);
-        let turn = self.span_turns.of(actor, &run);
-        let _turn = match has_tools {
-            true => Some(turn.lock().await),
-            false => None,
-        };
-        let mut places = match has_tools {
-            true => self.places(actor, &run).await?,
-            false => Places::default(),
-        };
-        let mut changes = Vec::new();
-        for span in spans {
-            let step = match span.role() {
-                Role::Tool => Some(places.of(&span.span_id)),
-                _ => None,
-            };
-            if let Some(index) = step {
-                changes.extend(Submission::step(run.clone(), index, tool(&span, index))?.changes);
-            }
-            match span.role() {
-                Role::Model => {
-                    let name = format!("run-model-{}.json", number(&span.span_id));
-                    changes.extend(Submission::modelio(run.clone(), &name, model_call(&span))?.changes);
-                }
-                Role::Agent if span.parent_id.is_none() => {
-                    let body = object([
-                        ("session", session(&span, &run)),
-                        ("steps", Json::Array(Vec::new())),
-                    ]);
-                    changes.extend(Submission::trace(run.clone(), body)?.changes);
-                }
-                _ => {}
-            }
-            changes.extend(events(&span, step));
-            changes.push(raw_span(span.raw));
+        if !spans.iter().any(|span| span.role() == Role::Tool) {
+            let submission = submission(&run, &spans, &mut Places::default())?;
+            return self.ingest(actor, submission).await.map(|_| ());
         }
-        self.ingest(actor, Submission::new(run, "traces", None, changes))
-            .await?;
-        Ok(())
+        let turn = self.span_turns.of(actor, &run);
+        let _turn = turn.lock().await;
+        let mut attempts = 0;
+        loop {
+            let (mut places, rev) = self.places(actor, &run).await?;
+            let submission = Submission {
+                made_from: Some(rev),
+                ..submission(&run, &spans, &mut places)?
+            };
+            attempts += 1;
+            match self.ingest(actor, submission).await {
+                // Another gateway, or somebody else here, wrote to the run: the places may be taken.
+                Err(Error::Moved) if attempts < ATTEMPTS => {}
+                outcome => return outcome.map(|_| ()),
+            }
+        }
     }
 
-    async fn places(&self, actor: &Actor, run: &RunId) -> Result<Places> {
+    /// Which steps of a run are taken, and at which revision of the run that was.
+    async fn places(&self, actor: &Actor, run: &RunId) -> Result<(Places, i64)> {
         let info = match reading::run(&self.db, &actor.organisation, run).await {
             Ok(info) => info,
-            Err(Error::RunNotFound) => return Ok(Places::default()),
+            Err(Error::RunNotFound) => return Ok((Places::default(), 0)),
             Err(other) => return Err(other),
         };
         let keys: Vec<String> = with_reader!(self.db, |conn| sqlx::query_scalar(STEP_KEYS)
@@ -274,8 +259,39 @@ impl Runs {
                 places.next = places.next.max(index + 1);
             }
         }
-        Ok(places)
+        Ok((places, info.rev))
     }
+}
+
+/// What spans of a run say, and the spans themselves.
+fn submission(run: &RunId, spans: &[Span], places: &mut Places) -> Result<Submission> {
+    let mut changes = Vec::new();
+    for span in spans {
+        let step = match span.role() {
+            Role::Tool => Some(places.of(&span.span_id)),
+            _ => None,
+        };
+        if let Some(index) = step {
+            changes.extend(Submission::step(run.clone(), index, tool(span, index))?.changes);
+        }
+        match span.role() {
+            Role::Model => {
+                let name = format!("run-model-{}.json", number(&span.span_id));
+                changes.extend(Submission::modelio(run.clone(), &name, model_call(span))?.changes);
+            }
+            Role::Agent if span.parent_id.is_none() => {
+                let body = object([
+                    ("session", session(span, run)),
+                    ("steps", Json::Array(Vec::new())),
+                ]);
+                changes.extend(Submission::trace(run.clone(), body)?.changes);
+            }
+            _ => {}
+        }
+        changes.extend(events(span, step));
+        changes.push(raw_span(span.raw.clone()));
+    }
+    Ok(Submission::new(run.clone(), "traces", None, changes))
 }
 
 /// Which steps of a run are taken, by the hash of their identifiers.

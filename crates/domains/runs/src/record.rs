@@ -135,6 +135,8 @@ pub struct Submission {
     pub(crate) changes: Vec<Change>,
     /// Set by a heartbeat that names the run.
     pub(crate) streamed_by: Option<Client>,
+    /// The revision of the run that the changes were made from, 0 for none; `None` when they fit any.
+    pub(crate) made_from: Option<i64>,
     /// The path under which the record is read back.
     pub(crate) path: Option<String>,
     /// What the connection list shows as the client's last event.
@@ -158,6 +160,7 @@ impl Submission {
             run,
             changes,
             streamed_by: None,
+            made_from: None,
             path,
             event,
             bytes,

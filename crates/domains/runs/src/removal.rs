@@ -10,9 +10,8 @@ use crate::{Result, Runs, reading};
 
 /// How many runs one transaction removes.
 const AT_ONCE: i64 = 20;
-/// Objects that no row refers to are removed when they are this old: a younger one may be waiting for
-/// its row.
-const ORPHAN_AGE: Duration = Duration::from_secs(3600);
+/// How old an object without a row is before it is removed: a younger one may be waiting for its row.
+pub const ORPHAN_AGE: Duration = Duration::from_secs(3600);
 
 const DELETE: &str = "DELETE FROM runs WHERE id = $1";
 const DELETE_OBJECTS: &str = "
@@ -65,12 +64,13 @@ impl Runs {
         }
     }
 
-    /// Removes the bytes of screenshots that no run refers to any more. Called about once an hour.
+    /// Removes the bytes of screenshots that no run refers to any more and that are older than `age`, usually
+    /// [`ORPHAN_AGE`]. Called about once an hour.
     ///
     /// # Errors
     /// As [`Runs::retain`].
-    pub async fn sweep_objects(&self) -> Result<()> {
-        let before = self.clock.now().minus(ORPHAN_AGE);
+    pub async fn sweep_objects(&self, age: Duration) -> Result<()> {
+        let before = self.clock.now().minus(age);
         with_writer!(self.db, |conn| sqlx::query(DELETE_OBJECTS)
             .bind(before.as_micros())
             .execute(conn)

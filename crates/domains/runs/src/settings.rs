@@ -41,7 +41,8 @@ const UPSERT: &str = "
         log_scrub = excluded.log_scrub, retention_days = excluded.retention_days";
 
 impl Runs {
-    /// The settings of the actor's organisation; at most two seconds old.
+    /// The settings of the actor's organisation. Where no other gateway can change them, what is remembered is
+    /// told.
     ///
     /// # Errors
     /// When the database fails.
@@ -50,7 +51,7 @@ impl Runs {
     }
 
     pub(crate) async fn settings_of(&self, organisation: &OrganisationId) -> Result<Settings> {
-        if let Some(known) = self.settings.get(organisation) {
+        if let Some(known) = self.settings.get(organisation).filter(|_| !self.db.is_shared()) {
             return Ok(known);
         }
         let row: Option<SettingsRow> = with_reader!(self.db, |conn| sqlx::query_as(SELECT)

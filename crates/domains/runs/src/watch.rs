@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use pentad_store::{Db, with_reader};
 use tokio::sync::broadcast;
+use tokio::time::Instant;
 
 use crate::Result;
 
@@ -75,6 +76,8 @@ pub struct Follower {
     run: i64,
     seen: i64,
     changes: broadcast::Receiver<RunChanged>,
+    /// When the database is asked next. Kept over calls, of which many end before it comes.
+    look: Instant,
 }
 
 const REV: &str = "SELECT rev FROM runs WHERE id = $1";
@@ -86,6 +89,7 @@ impl Follower {
             run,
             seen,
             changes: watch.records(),
+            look: Instant::now() + LOOK,
         }
     }
 
@@ -94,29 +98,28 @@ impl Follower {
     /// # Errors
     /// When the database fails.
     pub async fn next(&mut self) -> Result<Option<Change>> {
-        let mut look = tokio::time::Instant::now() + LOOK;
         loop {
             tokio::select! {
-                change = self.changes.recv() => {
-                    if let Ok(change) = change
-                        && change.run == self.run
-                        && change.rev > self.seen
-                    {
+                change = self.changes.recv() => match change {
+                    Ok(change) if change.run == self.run && change.rev > self.seen => {
                         self.seen = change.rev;
                         return Ok(Some(Change { rev: change.rev, paths: change.paths }));
                     }
-                }
-                () = tokio::time::sleep_until(look) => {
+                    Ok(_) => {}
+                    // What was missed may have been about this run.
+                    Err(_) => self.look = Instant::now(),
+                },
+                () = tokio::time::sleep_until(self.look) => {
                     let rev: Option<i64> = with_reader!(self.db, |conn| sqlx::query_scalar(REV)
                         .bind(self.run)
                         .fetch_optional(conn)
                         .await)?;
                     let Some(rev) = rev else { return Ok(None) };
+                    self.look = Instant::now() + LOOK;
                     if rev > self.seen {
                         self.seen = rev;
                         return Ok(Some(Change { rev, paths: Vec::new() }));
                     }
-                    look = tokio::time::Instant::now() + LOOK;
                 }
             }
         }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use pentad_identity::{Caller, Feature};
-use pentad_kernel::{Timestamp, UserId, id};
+use pentad_kernel::{Classify as _, ErrorKind, Timestamp, UserId, id};
 use pentad_store::{Tx, affected, with_reader, with_tx, with_writer};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
@@ -146,9 +146,11 @@ const PUT_JOB_ON_SYNC: &str = "
     ON CONFLICT (session_id) DO UPDATE SET status = excluded.status, error = NULL,
         sealed_request = NULL, attempts = 0, updated_at = excluded.updated_at,
         lease_expires_at = excluded.lease_expires_at";
+/// The end of the lease tells it from any other, before and after: whoever lost it, or whose audit was asked for
+/// anew meanwhile, ends nothing.
 const END_JOB: &str = "
     UPDATE sync_audit_jobs SET status = $2, error = $3, sealed_request = NULL, updated_at = $4
-    WHERE session_id = $1";
+    WHERE session_id = $1 AND status = 'running' AND lease_expires_at = $5";
 
 const SYSTEM: &str = "\
 You check what a coding agent claimed in a session against the evidence in it: the outputs of its tools. \
@@ -192,6 +194,9 @@ impl SessionSync {
             return Ok(Audited::Accepted);
         }
         let report = self.judge_session(&session, &judge).await?;
+        let mut tx = self.db.begin().await?;
+        store_report(&mut tx, &report).await?;
+        tx.commit().await?;
         self.put_job(&session.id, "completed", None).await?;
         Ok(Audited::Done(Box::new(report)))
     }
@@ -243,10 +248,12 @@ impl SessionSync {
             .await)?;
         let mut ran = 0;
         for job in due {
+            let now = self.clock.now();
+            let lease = now.plus(LEASE);
             let taken = with_writer!(self.db, |conn| sqlx::query(TAKE)
                 .bind(&job.session_id)
                 .bind(now.as_micros())
-                .bind(now.plus(LEASE).as_micros())
+                .bind(lease.as_micros())
                 .execute(conn)
                 .await
                 .map(affected))?;
@@ -254,24 +261,44 @@ impl SessionSync {
                 continue;
             }
             let outcome = self.run_job(&job).await;
-            let (status, error) = match outcome {
-                Ok(()) => ("completed", None),
-                Err(error) => ("failed", Some(error.to_string())),
-            };
-            with_writer!(self.db, |conn| sqlx::query(END_JOB)
-                .bind(&job.session_id)
-                .bind(status)
-                .bind(error)
-                .bind(self.clock.now().as_micros())
-                .execute(conn)
-                .await
-                .map(affected))?;
             ran += 1;
+            match outcome {
+                // The database or the object store is away: the audit is taken up again when its lease is over.
+                Err(error) if error.kind() == ErrorKind::Unavailable => {
+                    tracing::warn!(%error, session = %job.session_id, "an audit was interrupted");
+                }
+                outcome => self.end_job(&job.session_id, lease, outcome).await?,
+            }
         }
         Ok(ran)
     }
 
-    async fn run_job(&self, job: &JobRow) -> Result<()> {
+    /// Writes down what came of an audit, if the lease still stands.
+    async fn end_job(&self, session: &str, lease: Timestamp, outcome: Result<Report>) -> Result<()> {
+        let (status, error) = match &outcome {
+            Ok(_) => ("completed", None),
+            Err(error) => ("failed", Some(error.to_string())),
+        };
+        let mut tx = self.db.begin().await?;
+        let ended = with_tx!(tx, |conn| sqlx::query(END_JOB)
+            .bind(session)
+            .bind(status)
+            .bind(error)
+            .bind(self.clock.now().as_micros())
+            .bind(lease.as_micros())
+            .execute(conn)
+            .await
+            .map(affected))?;
+        if ended == 0 {
+            return Ok(());
+        }
+        if let Ok(report) = &outcome {
+            store_report(&mut tx, report).await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
+    async fn run_job(&self, job: &JobRow) -> Result<Report> {
         if job.attempts >= MAX_ATTEMPTS {
             return Err(Error::Judge(
                 "the audit was begun several times and never ended".to_owned(),
@@ -299,7 +326,7 @@ impl SessionSync {
             // The audit follows a push: the judge is the one that the owner saved.
             None => self.resolve_judge(&session.user, NewJudge::default()).await?,
         };
-        self.judge_session(&session, &judge).await.map(|_| ())
+        self.judge_session(&session, &judge).await
     }
 
     async fn judge_session(&self, session: &Session, judge: &Judge) -> Result<Report> {
@@ -330,32 +357,7 @@ impl SessionSync {
             findings,
             warnings,
         };
-        self.store_report(session, &report).await?;
         Ok(report)
-    }
-
-    async fn store_report(&self, session: &Session, report: &Report) -> Result<()> {
-        let number = |name: &str| report.summary[name].as_i64().unwrap_or(0);
-        let trust = report.summary["trust_score"].as_f64().unwrap_or(1.0);
-        #[expect(clippy::cast_possible_truncation, reason = "between 0 and 100")]
-        let trust = (trust * 100.0).round() as i64;
-        let text = serde_json::to_string(report).expect("plain data has a JSON form");
-        let mut tx = self.db.begin().await?;
-        with_tx!(tx, |conn| sqlx::query(INSERT)
-            .bind(id::prefixed("aud_", 16))
-            .bind(&session.id)
-            .bind(&report.model)
-            .bind(&report.provider)
-            .bind(trust)
-            .bind(number("total_claims"))
-            .bind(number("hallucinations"))
-            .bind(report.execution_time_ms)
-            .bind(text)
-            .bind(report.timestamp.as_micros())
-            .execute(conn)
-            .await
-            .map(affected))?;
-        Ok(tx.commit().await?)
     }
 
     /// The end of a session as the judge reads it, and whether its beginning was left out; `None` when the
@@ -456,6 +458,29 @@ impl SessionSync {
             },
         })
     }
+}
+
+async fn store_report(tx: &mut Tx, report: &Report) -> Result<()> {
+    let number = |name: &str| report.summary[name].as_i64().unwrap_or(0);
+    let trust = report.summary["trust_score"].as_f64().unwrap_or(1.0);
+    #[expect(clippy::cast_possible_truncation, reason = "between 0 and 100")]
+    let trust = (trust * 100.0).round() as i64;
+    let text = serde_json::to_string(report).expect("plain data has a JSON form");
+    with_tx!(*tx, |conn| sqlx::query(INSERT)
+        .bind(id::prefixed("aud_", 16))
+        .bind(&report.session_id)
+        .bind(&report.model)
+        .bind(&report.provider)
+        .bind(trust)
+        .bind(number("total_claims"))
+        .bind(number("hallucinations"))
+        .bind(report.execution_time_ms)
+        .bind(text)
+        .bind(report.timestamp.as_micros())
+        .execute(conn)
+        .await
+        .map(affected))?;
+    Ok(())
 }
 
 fn job_purpose(session: &str) -> String {

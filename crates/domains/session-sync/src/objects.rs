@@ -18,7 +18,7 @@ use crate::{Error, Result, SessionSync};
 /// Bytes moved from a spool to the store at a time.
 const CHUNK: usize = 256 << 10;
 /// How long an object without a row is left alone: longer than any request takes.
-const ORPHAN_AGE: Duration = Duration::from_secs(6 * 3600);
+pub const ORPHAN_AGE: Duration = Duration::from_secs(6 * 3600);
 
 /// An archive on its way to a client.
 pub struct ArchiveStream {
@@ -142,12 +142,13 @@ const REFERENCED: &str = "
     UNION ALL SELECT 1 FROM sync_upload_parts WHERE object = $1 LIMIT 1";
 
 impl SessionSync {
-    /// Deletes stored bytes that no session and no upload refers to. Called now and then.
+    /// Deletes stored bytes that no session and no upload refers to and that are older than `age`, usually
+    /// [`ORPHAN_AGE`]. Called now and then.
     ///
     /// # Errors
     /// When the store or the database fails; the rest is left for the next call.
-    pub async fn sweep_objects(&self) -> Result<Swept> {
-        let before = self.clock.now().minus(ORPHAN_AGE).as_micros();
+    pub async fn sweep_objects(&self, age: Duration) -> Result<Swept> {
+        let before = self.clock.now().minus(age).as_micros();
         let before = SystemTime::UNIX_EPOCH + Duration::from_micros(u64::try_from(before).unwrap_or(0));
         let unreferenced = |keys: Vec<Key>| async move {
             let mut orphans = Vec::new();

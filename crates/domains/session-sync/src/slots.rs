@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
-use pentad_kernel::{UserId, id};
+use pentad_kernel::{SharedClock, UserId, id};
 use pentad_store::{Db, affected, with_writer};
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::{Error, Result, SessionSync};
 
-/// After how long a push that left no trace is taken for dead.
-const LIFETIME: Duration = Duration::from_secs(15 * 60);
+/// After how long a push that nobody renews is taken for dead, as when its gateway was killed.
+const LIFETIME: Duration = Duration::from_secs(30);
+/// How often it is renewed.
+const RENEW: Duration = Duration::from_secs(10);
 /// How often a waiting push looks for a free slot.
 const POLL: Duration = Duration::from_millis(100);
 
@@ -17,6 +20,8 @@ const TAKE: &str = "
     INSERT INTO sync_push_slots (user_id, slot, holder, expires_at) VALUES ($1, $2, $3, $4)
     ON CONFLICT (user_id, slot) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at
     WHERE sync_push_slots.expires_at <= $5";
+const KEEP: &str =
+    "UPDATE sync_push_slots SET expires_at = $4 WHERE user_id = $1 AND slot = $2 AND holder = $3";
 pub(crate) const RELEASE: &str =
     "DELETE FROM sync_push_slots WHERE user_id = $1 AND slot = $2 AND holder = $3";
 
@@ -28,6 +33,7 @@ pub(crate) struct Slot {
     pub(crate) number: i64,
     pub(crate) holder: String,
     held: bool,
+    renewing: AbortHandle,
 }
 
 impl SessionSync {
@@ -47,19 +53,47 @@ impl SessionSync {
                     .await
                     .map(affected))?;
                 if taken == 1 {
-                    return Ok(Slot {
-                        db: self.db.clone(),
-                        user: user.to_string(),
-                        number,
-                        holder,
-                        held: true,
-                    });
+                    return Ok(self.hold(user, number, holder));
                 }
             }
             if Instant::now() + POLL > deadline {
                 return Err(Error::TooManyPushes);
             }
             tokio::time::sleep(POLL).await;
+        }
+    }
+
+    fn hold(&self, user: &UserId, number: i64, holder: String) -> Slot {
+        let (db, clock) = (self.db.clone(), self.clock.clone());
+        let renewing = tokio::spawn(renew(db, clock, user.to_string(), number, holder.clone()));
+        Slot {
+            db: self.db.clone(),
+            user: user.to_string(),
+            number,
+            holder,
+            held: true,
+            renewing: renewing.abort_handle(),
+        }
+    }
+}
+
+/// Says that the push goes on, until it is stopped.
+async fn renew(db: Db, clock: SharedClock, user: String, number: i64, holder: String) {
+    loop {
+        tokio::time::sleep(RENEW).await;
+        let kept = with_writer!(db, |conn| sqlx::query(KEEP)
+            .bind(&user)
+            .bind(number)
+            .bind(&holder)
+            .bind(clock.now().plus(LIFETIME).as_micros())
+            .execute(conn)
+            .await
+            .map(affected));
+        match kept {
+            // Somebody else has it: there is one push more than there should be, which harms nobody.
+            Ok(0) => return,
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "a push slot could not be renewed"),
         }
     }
 }
@@ -73,6 +107,7 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
+        self.renewing.abort();
         if !self.held {
             return;
         }

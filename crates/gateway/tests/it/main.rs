@@ -16,8 +16,10 @@ mod examples_of_teams;
 mod limits;
 mod mail;
 mod operation;
+mod outages;
 mod pages;
 mod scope_rows;
 mod scopes;
+mod several;
 
 pub(crate) use operation::Operation;

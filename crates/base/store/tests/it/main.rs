@@ -105,3 +105,74 @@ async fn the_schemas_of_both_engines_have_the_same_tables_and_columns() {
         .fetch_all(conn).await).unwrap();
     assert_eq!(of_sqlite, of_postgres);
 }
+
+/// Ends every connection to the database but the one that does it.
+async fn end_connections(database: &TestDb) {
+    const END: &str = "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    let other = Db::open(database.url(), &Options::default()).await.unwrap();
+    let ended: i64 = with_reader!(other, |conn| sqlx::query_scalar(END).fetch_one(conn).await).unwrap();
+    assert!(ended > 0);
+}
+
+#[tokio::test]
+async fn a_transaction_begins_although_every_idle_connection_is_dead() {
+    let Some(database) = TestDb::postgres().await else {
+        return;
+    };
+    let db = database.db();
+    let (one, other) = (db.begin().await.unwrap(), db.begin().await.unwrap());
+    drop((one, other));
+    end_connections(&database).await;
+    let tx = db.begin().await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn connections_outlive_the_runtime_that_asked_for_them() {
+    let Some(database) = TestDb::postgres().await else {
+        return;
+    };
+    let db = database.db();
+    let theirs = db.clone();
+    let asked = tokio::task::spawn_blocking(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let transactions = (theirs.begin().await, theirs.begin().await, theirs.begin().await);
+            assert!(transactions.0.is_ok() && transactions.1.is_ok() && transactions.2.is_ok());
+        });
+    });
+    asked.await.unwrap();
+    for _ in 0..8 {
+        db.ping().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_that_is_given_up_midway_leaves_its_connection_usable() {
+    let Some(database) = TestDb::postgres().await else {
+        return;
+    };
+    let options = Options {
+        connections: 1,
+        ..Options::default()
+    };
+    let db = Db::open(database.url(), &options).await.unwrap();
+    let mut tx = db.begin().await.unwrap();
+    let slow = async {
+        with_tx!(tx, |conn| sqlx::query("SELECT pg_sleep(1)")
+            .execute(conn)
+            .await
+            .map(affected))
+    };
+    assert!(
+        tokio::time::timeout(Duration::from_millis(50), slow)
+            .await
+            .is_err()
+    );
+    drop(tx);
+    db.ping().await.unwrap();
+}

@@ -3,6 +3,7 @@
 
 mod lifecycle;
 mod limits;
+mod several;
 mod stored;
 
 use std::sync::Arc;

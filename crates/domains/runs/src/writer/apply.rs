@@ -11,7 +11,7 @@ use crate::record::{Change, Client, Kind, Rule, Submission};
 use crate::rows::{self, NewRun, RecordRow, RunFacts, RunRow};
 use crate::schema::index_of;
 use crate::watch::RunChanged;
-use crate::{Limits, Result};
+use crate::{Error, Limits, Result};
 
 /// Room for the records of one revision in the order of arrival.
 const ORDINALS_PER_REVISION: i64 = 1 << 20;
@@ -45,7 +45,7 @@ pub(crate) async fn apply(db: &Db, operations: &[Operation], limits: &Limits) ->
             let key = (operation.organisation.as_str(), operation.submission.run.as_str());
             let run = runs
                 .get_mut(&key)
-                .ok_or(crate::Error::Damaged("an upsert did not give its row"))?;
+                .ok_or(Error::Damaged("an upsert did not give its row"))?;
             run.take(operation, limits)
         })
         .collect::<Result<Vec<_>>>()?;
@@ -188,6 +188,10 @@ impl RunState {
 
     fn take(&mut self, operation: &Operation, limits: &Limits) -> Result<Receipt> {
         let submission: &Submission = &operation.submission;
+        // Every batch that touches a run raises its revision by one.
+        if submission.made_from.is_some_and(|rev| rev + 1 != self.row.rev) {
+            return Err(Error::Moved);
+        }
         let mut receipt = Receipt {
             applied: true,
             path: submission.path.clone(),

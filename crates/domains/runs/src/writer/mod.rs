@@ -151,6 +151,15 @@ async fn write(db: Db, queue: Arc<Queue>, limits: Arc<Limits>, watch: Watch) {
                     let _ = operation.reply.send(Err(error));
                 }
             }
+            // Whether the transaction was committed may not be known: what is appended a second time would be
+            // there twice.
+            Err(Error::Store(pentad_store::Error::Unavailable(error))) => {
+                tracing::warn!(%error, count, "a batch could not be written");
+                for operation in batch {
+                    let silence = pentad_store::Error::silence();
+                    let _ = operation.reply.send(Err(silence.into()));
+                }
+            }
             Err(error) => {
                 // One record that cannot be written must not take the others with it.
                 tracing::warn!(%error, count, "a batch could not be written; its records are tried one by one");

@@ -234,7 +234,7 @@ both_engines! {
         clock.advance(Duration::from_secs(24 * 3600 + 1));
         put_step(&runs, "new", 0, DONE).await;
         assert_eq!(runs.retain().await.unwrap(), 1);
-        runs.sweep_objects().await.unwrap();
+        runs.sweep_objects(pentad_runs::ORPHAN_AGE).await.unwrap();
         let objects: i64 = pentad_store::with_reader!(db, |conn| sqlx::query_scalar("SELECT COUNT(*) FROM run_objects").fetch_one(conn).await).unwrap();
         assert_eq!(objects, 0);
         assert!(matches!(runs.file(&actor("acme"), &id("old"), "trace.json").await, Err(Error::RunNotFound)));
@@ -284,7 +284,7 @@ async fn both_engines_have_the_same_columns() {
         "SELECT table_name::text, column_name::text FROM information_schema.columns
          WHERE table_schema = 'public' AND table_name LIKE 'run%' ORDER BY 1, 2",
     )
-    .fetch_all(&pool)
+    .fetch_all(pool.pool())
     .await
     .unwrap();
     assert!(on_sqlite.len() > 40);

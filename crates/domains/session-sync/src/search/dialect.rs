@@ -4,7 +4,7 @@
 //! text it is of: a search reads the postings of its user alone, however many others there are, and how often a word
 //! stands in the texts of others does not show in the order.
 
-use pentad_store::{Db, Tx, affected, with_tx};
+use pentad_store::{Db, Tx, affected, with_postgres, with_tx};
 
 use crate::Result;
 
@@ -65,21 +65,19 @@ pub(crate) async fn insert(tx: &mut Tx, session: &str, owner: &str, rows: &[(i64
                     .map_err(pentad_store::Error::from)?;
             }
             Tx::Postgres(transaction) => {
-                let made = sqlx::query_as(POSTGRES_ROWS)
+                let made = with_postgres!(transaction, |conn| sqlx::query_as(POSTGRES_ROWS)
                     .bind(session)
                     .bind(indexes)
-                    .fetch_all(&mut **transaction)
-                    .await
-                    .map_err(pentad_store::Error::from)?;
+                    .fetch_all(conn)
+                    .await)?;
                 let (ids, tokens): (Vec<i64>, Vec<String>) = matched(made, rows)
                     .map(|(id, tokens)| (id, vector(owner, tokens)))
                     .unzip();
-                sqlx::query(POSTGRES_TOKENS)
+                with_postgres!(transaction, |conn| sqlx::query(POSTGRES_TOKENS)
                     .bind(ids)
                     .bind(tokens)
-                    .execute(&mut **transaction)
-                    .await
-                    .map_err(pentad_store::Error::from)?;
+                    .execute(conn)
+                    .await)?;
             }
         }
     }
@@ -166,20 +164,22 @@ pub(crate) async fn find(db: &Db, needle: &Needle<'_>, limit: i64) -> Result<Vec
                 .bind(limit)
                 .fetch_all(sqlite.reader())
                 .await
+                .map_err(pentad_store::Error::from)?
         }
-        Db::Postgres(pool) => {
+        Db::Postgres(postgres) => {
             let star = if needle.prefixes { ":*" } else { "" };
             let words = needle
                 .tokens
                 .iter()
                 .map(|token| format!("'{owner}{token}'{star}"));
             let query = words.collect::<Vec<_>>().join(" & ");
-            sqlx::query_as(POSTGRES_FIND)
+            let mut connection = postgres.connection().await?;
+            with_postgres!(&mut connection, |conn| sqlx::query_as(POSTGRES_FIND)
                 .bind(query)
                 .bind(limit)
-                .fetch_all(pool)
-                .await
+                .fetch_all(conn)
+                .await)?
         }
     };
-    Ok(hits.map_err(pentad_store::Error::from)?)
+    Ok(hits)
 }

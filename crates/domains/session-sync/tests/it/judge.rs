@@ -5,6 +5,7 @@ use std::time::Duration;
 use pentad_language_model::testing::ScriptedModel;
 use pentad_session_sync::{AuditStatus, AuditTrigger, Error, NewJudge, Settings, UrlPolicy};
 use pentad_store::{Db, both_engines};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::forge::{World, new_session, session};
 
@@ -25,6 +26,33 @@ fn with_models(db: Db) -> World {
             ..Settings::default()
         },
     )
+}
+
+/// A language model that answers when it is told to.
+struct SlowModel(tokio::net::TcpListener);
+
+impl SlowModel {
+    async fn start() -> (Self, String) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/v1", listener.local_addr().unwrap());
+        (Self(listener), url)
+    }
+
+    /// The next question.
+    async fn asked(&mut self) -> tokio::net::TcpStream {
+        let (mut question, _) = self.0.accept().await.unwrap();
+        question.read(&mut vec![0; 64 << 10]).await.unwrap();
+        question
+    }
+
+    async fn answer(mut question: tokio::net::TcpStream) {
+        let body = r#"{"choices": [{"message": {"content": "[]"}}]}"#;
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+            body.len()
+        );
+        question.write_all(answer.as_bytes()).await.unwrap();
+    }
 }
 
 const NARRATIVE: &str = r#"{"what_happened": "A quokka was sought.", "key_decisions": ["Look in src/zoo.rs"],
@@ -55,6 +83,45 @@ both_engines! {
         world.clock.advance(Duration::from_secs(61));
         assert_eq!(world.sync.run_audits().await.unwrap(), 0);
         assert_eq!(model.asked().len(), 2);
+    }
+
+    async fn an_audit_that_several_gateways_want_to_run_runs_once(db: Db) {
+        let world = with_models(db);
+        let ada = world.person("ada").await;
+        let model = ScriptedModel::that_says(&["[]", "[]", "[]"]).await;
+        world.sync.set_judge(&ada, judge(&model)).await.unwrap();
+        world.sync.set_audit_trigger(&ada.actor, AuditTrigger::OnSync).await.unwrap();
+        let id = new_session();
+        world.push(&ada, &id, &session("work", &["find the quokka"])).await.unwrap();
+        world.clock.advance(Duration::from_secs(61));
+        let gateways = tokio::join!(world.sync.run_audits(), world.sync.run_audits(), world.sync.run_audits());
+        let ran = gateways.0.unwrap() + gateways.1.unwrap() + gateways.2.unwrap();
+        assert_eq!((ran, model.asked().len()), (1, 1));
+    }
+
+    async fn an_audit_that_lost_its_lease_writes_nothing(db: Db) {
+        let world = with_models(db);
+        let ada = world.person("ada").await;
+        let (mut model, url) = SlowModel::start().await;
+        let slow = NewJudge { base_url: Some(url), ..judge(&ScriptedModel::that_says(&[]).await) };
+        world.sync.set_judge(&ada, slow).await.unwrap();
+        world.sync.set_audit_trigger(&ada.actor, AuditTrigger::OnSync).await.unwrap();
+        let id = new_session();
+        world.push(&ada, &id, &session("work", &["find the quokka"])).await.unwrap();
+        world.clock.advance(Duration::from_secs(61));
+        let late = world.sync.clone();
+        let late = tokio::spawn(async move { late.run_audits().await.unwrap() });
+        let first = model.asked().await;
+        // The gateway seems dead, and another one takes the audit up.
+        world.clock.advance(Duration::from_secs(301));
+        let other = world.sync.clone();
+        let other = tokio::spawn(async move { other.run_audits().await.unwrap() });
+        SlowModel::answer(model.asked().await).await;
+        assert_eq!(other.await.unwrap(), 1);
+        SlowModel::answer(first).await;
+        late.await.unwrap();
+        assert_eq!(world.sync.past_audits(&ada, &id).await.unwrap().len(), 1);
+        assert_eq!(world.sync.audit_status(&ada, &id).await.unwrap(), AuditStatus::Completed);
     }
 
     async fn nothing_is_audited_by_itself_without_a_judge_or_the_wish(db: Db) {

@@ -109,7 +109,7 @@ impl Storage {
         statement: Statement,
     ) -> Result<Answer> {
         statement.check(&self.limits)?;
-        let Some(row) = Row::find(&self.db, &actor.organisation, namespace).await? else {
+        let Some(mut row) = Row::find(&self.db, &actor.organisation, namespace).await? else {
             return Ok(self.query(Database::Nowhere, statement).await?.answer);
         };
         let entry = self.databases.entry(&row.id)?;
@@ -122,7 +122,15 @@ impl Storage {
                 self.query(Database::At(entry.path.clone()), statement).await?
             }
             Form::Chunks => {
-                let _reading = self.up_to_date(&entry, &row).await?;
+                let mut reading = self.up_to_date(&entry, &row).await;
+                if matches!(reading, Err(Error::Objects(pentad_blob::Error::NotFound { .. }))) {
+                    // A later version took its place meanwhile, and its chunks were swept.
+                    if let Some(later) = Row::find(&self.db, &actor.organisation, namespace).await? {
+                        row = later;
+                    }
+                    reading = self.up_to_date(&entry, &row).await;
+                }
+                let _reading = reading?;
                 self.query(Database::At(entry.path.clone()), statement).await?
             }
         };

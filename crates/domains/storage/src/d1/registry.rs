@@ -168,7 +168,7 @@ impl Row {
 
 /// A row's lock: SQLite has one writer, whose transaction is the lock.
 mod dialect {
-    use pentad_store::Tx;
+    use pentad_store::{Tx, with_tx};
 
     use super::Row;
     use crate::Result;
@@ -181,20 +181,13 @@ mod dialect {
     );
 
     pub(super) async fn lock(tx: &mut Tx, id: &str) -> Result<Option<Row>> {
-        let row = match tx {
-            Tx::Sqlite(transaction) => {
-                sqlx::query_as(BY_ID)
-                    .bind(id)
-                    .fetch_optional(&mut **transaction)
-                    .await
-            }
-            Tx::Postgres(transaction) => {
-                sqlx::query_as(BY_ID_FOR_UPDATE)
-                    .bind(id)
-                    .fetch_optional(&mut **transaction)
-                    .await
-            }
+        let statement = match tx {
+            Tx::Sqlite(_) => BY_ID,
+            Tx::Postgres(_) => BY_ID_FOR_UPDATE,
         };
-        Ok(row.map_err(pentad_store::Error::from)?)
+        Ok(with_tx!(*tx, |conn| sqlx::query_as(statement)
+            .bind(id)
+            .fetch_optional(conn)
+            .await)?)
     }
 }
