@@ -158,7 +158,7 @@ pub(super) fn knowledge() -> [Value; 4] {
         ),
         entry(
             "dependency",
-            "The gateway needs SQLite 3.45 or PostgreSQL 15; older PostgreSQL lacks the MERGE that compile uses.",
+            "src/net/retry.rs needs version 0.9 of the rand crate or later; 0.8 has no uniform range over durations.",
         ),
     ]
 }

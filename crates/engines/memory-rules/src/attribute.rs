@@ -91,7 +91,7 @@ static CHANGED: LazyLock<Regex> = LazyLock::new(|| {
 /// "Alice changed her email address to …".
 static CHANGES: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"^(?P<s>\p{Lu}[\w ]*?) (?:has |have )?(?:(?:just|recently) )?(?:changed|updated|switched|reset) (?:his|her|their|its|(?:\p{Lu}\w*)['’]s?) (?P<n>[\w -]+?)(?: from (?P<f>[^,;:!?]+?))? to (?P<v>[^,;!?]+?)$",
+        r"^(?P<s>\p{Lu}[\w -]*?) (?:has |have )?(?:(?:just|recently) )?(?:changed|updated|switched|reset) (?:his|her|their|its|(?:\p{Lu}\w*)['’]s?) (?P<n>[\w -]+?)(?: from (?P<f>[^,;:!?]+?))? to (?P<v>[^,;!?]+?)$",
     )
 });
 static GOES_BY: LazyLock<Regex> = LazyLock::new(|| {
