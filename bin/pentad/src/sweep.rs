@@ -58,7 +58,7 @@ pub(crate) async fn run(arguments: &SweepArguments) -> anyhow::Result<()> {
             orphan_seconds: arguments.older_than,
             ..storage.limits()
         },
-        ..pentad_storage::Settings::in_directory(&storage.data_dir.join("d1"))
+        ..pentad_storage::Settings::in_directory(storage.data_dir.join("d1"))
     };
     let agents = Storage::open(db.clone(), blobs.clone(), Arc::clone(&clock), settings)
         .context("the storage of agents cannot be opened")?;

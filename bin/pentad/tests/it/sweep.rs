@@ -1,6 +1,6 @@
 //! `pentad sweep` beside a running server.
 
-use crate::program::Server;
+use crate::server::Server;
 
 #[tokio::test]
 async fn a_sweep_takes_what_nothing_refers_to_and_nothing_else() {

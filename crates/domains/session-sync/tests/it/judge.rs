@@ -41,7 +41,7 @@ impl SlowModel {
     /// The next question.
     async fn asked(&mut self) -> tokio::net::TcpStream {
         let (mut question, _) = self.0.accept().await.unwrap();
-        question.read(&mut vec![0; 64 << 10]).await.unwrap();
+        let _ = question.read(&mut vec![0; 64 << 10]).await.unwrap();
         question
     }
 
