@@ -29,6 +29,7 @@ type Inner = &'static [(&'static str, &'static str)];
 
 /// Where the types of its tables are declared, and which tables lie in them.
 const TABLES: &[(&str, &str, Inner)] = &[
+    ("Waits", "bin/pentad/src/cli.rs", &[]),
     ("Plan", "crates/base/identity/src/plan.rs", &[]),
     (
         "MemoryFile",
