@@ -6,6 +6,7 @@
 )]
 
 mod accounts;
+mod backup;
 mod cli;
 mod config;
 mod doctor;
@@ -48,9 +49,14 @@ fn give_memory_back() {
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    logging::start(&cli.logging);
-    give_memory_back();
     pentad_blob::install_crypto_provider();
+    let collector = match &cli.command {
+        Command::Serve(arguments) => arguments.otlp.as_deref(),
+        _ => None,
+    };
+    // Until the end of this function: what it has gathered is sent then.
+    let _telemetry = logging::start(&cli.logging, collector)?;
+    give_memory_back();
     // Before the runtime and its threads: the sandbox's helper is a copy of a small process.
     let engine = match &cli.command {
         Command::Serve(arguments) => Some(arguments.exec.start(&arguments.storage)?),
@@ -71,6 +77,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
                 clap_complete::generate(shell, &mut Cli::command(), "pentad", &mut std::io::stdout());
             }
             Command::Reference => print!("{}", reference::markdown()),
+            Command::Backup(arguments) => return backup::take(&arguments).await,
+            Command::Restore(arguments) => return backup::restore(&arguments).await,
             Command::Doctor(arguments) => return doctor::run(&arguments).await,
         }
         Ok(ExitCode::SUCCESS)

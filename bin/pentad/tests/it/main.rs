@@ -7,12 +7,18 @@
     reason = "tests"
 )]
 
+mod backup;
 mod blocks;
+mod deployment;
 mod documentation;
 mod kill;
 mod memory_of_a_push;
+mod otlp;
 mod output;
 mod program;
 mod programs;
 mod python;
 mod server;
+mod shutdown;
+mod surfaces;
+mod upgrade;

@@ -22,10 +22,18 @@ pub(crate) struct Server {
 impl Server {
     /// Starts the server on a free port and waits until it answers.
     pub(crate) async fn start(data: &Path) -> Self {
+        Self::with(data, &[]).await
+    }
+
+    /// Starts it with variables in its environment.
+    pub(crate) async fn with(data: &Path, environment: &[(String, String)]) -> Self {
+        // The tests' own clients need one.
+        pentad_blob::install_crypto_provider();
         let begun = Instant::now();
         let mut process = Command::new(PROGRAM)
             .args(["serve", "--listen", "127.0.0.1:0", "--log", "error", "--data-dir"])
             .arg(data)
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
@@ -50,6 +58,24 @@ impl Server {
         }
     }
 
+    /// Asks the process to stop.
+    pub(crate) async fn terminate(&self) {
+        let id = self.process.id().unwrap().to_string();
+        let asked = Command::new("kill").args(["-TERM", &id]).status().await.unwrap();
+        assert!(asked.success());
+    }
+
+    /// Waits until it has.
+    pub(crate) async fn ended(mut self) -> std::process::ExitStatus {
+        self.process.wait().await.unwrap()
+    }
+
+    /// Asks the process to stop, and waits until it has.
+    pub(crate) async fn stop(self) -> std::process::ExitStatus {
+        self.terminate().await;
+        self.ended().await
+    }
+
     /// Kills the process where it stands.
     pub(crate) async fn kill(mut self) {
         self.process.kill().await.unwrap();
@@ -58,24 +84,49 @@ impl Server {
 
 /// A key of the organisation `default`.
 pub(crate) async fn key(data: &Path, family: &str) -> String {
+    key_with(data, family, &[]).await
+}
+
+/// A key, by a command with variables in its environment.
+pub(crate) async fn key_with(data: &Path, family: &str, environment: &[(String, String)]) -> String {
+    let ended = pentad(
+        data,
+        &["keys", "create", "--org", "default", "--family", family],
+        environment,
+    )
+    .await;
+    ended.done().trim().to_owned()
+}
+
+/// How a command ended.
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) printed: String,
+    pub(crate) complained: String,
+}
+
+impl Ended {
+    /// What it printed, having done what it was told.
+    pub(crate) fn done(self) -> String {
+        assert_eq!(self.code, Some(0), "{}\n{}", self.printed, self.complained);
+        self.printed
+    }
+}
+
+/// Runs a command on a data directory.
+pub(crate) async fn pentad(data: &Path, arguments: &[&str], environment: &[(String, String)]) -> Ended {
     let output = Command::new(PROGRAM)
-        .args([
-            "keys",
-            "create",
-            "--org",
-            "default",
-            "--family",
-            family,
-            "--data-dir",
-        ])
+        .args(arguments)
+        .arg("--data-dir")
         .arg(data)
+        .envs(environment.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::null())
         .output()
         .await
         .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    Ended {
+        code: output.status.code(),
+        printed: String::from_utf8(output.stdout).unwrap(),
+        complained: String::from_utf8(output.stderr).unwrap(),
+    }
 }

@@ -64,6 +64,28 @@ pub enum Db {
     Postgres(PgPool),
 }
 
+/// The connections of one pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connections {
+    /// The pool.
+    pub name: &'static str,
+    /// Those that work.
+    pub used: u32,
+    /// Those that wait for work.
+    pub idle: u32,
+}
+
+impl Connections {
+    fn of<DB: sqlx::Database>(name: &'static str, pool: &sqlx::Pool<DB>) -> Self {
+        let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
+        Self {
+            name,
+            used: pool.size().saturating_sub(idle),
+            idle,
+        }
+    }
+}
+
 /// The two pools of a SQLite database.
 #[derive(Clone, Debug)]
 pub struct Sqlite {
@@ -86,6 +108,15 @@ impl Sqlite {
     /// The database file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// A file that nobody writes to.
+    pub(crate) fn frozen(pool: SqlitePool, path: &Path) -> Self {
+        Self {
+            readers: pool.clone(),
+            writer: pool,
+            path: path.to_owned(),
+        }
     }
 }
 
@@ -214,6 +245,17 @@ impl Db {
             .await
             .map(affected))?;
         Ok(())
+    }
+
+    /// The connections that are open now, by pool: for metrics.
+    pub fn connections(&self) -> Vec<Connections> {
+        match self {
+            Self::Sqlite(sqlite) => vec![
+                Connections::of("readers", &sqlite.readers),
+                Connections::of("writer", &sqlite.writer),
+            ],
+            Self::Postgres(pool) => vec![Connections::of("all", pool)],
+        }
     }
 
     /// Closes the connections after their running statements. On SQLite this also folds the

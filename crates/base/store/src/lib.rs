@@ -36,12 +36,14 @@ mod db;
 mod error;
 mod lease;
 mod migrate;
+mod snapshot;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use db::{Db, Durability, Engine, Options, Outcome, Sqlite, Tx, affected};
+pub use db::{Connections, Db, Durability, Engine, Options, Outcome, Sqlite, Tx, affected};
 pub use error::Error;
 pub use lease::Lease;
+pub use snapshot::Snapshot;
 
 /// What a call on the database gives.
 pub type Result<T> = std::result::Result<T, Error>;

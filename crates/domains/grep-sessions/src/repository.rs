@@ -85,6 +85,10 @@ const STORED_BYTES: &str = "
     SELECT CAST(COALESCE(SUM(stored_bytes), 0) AS BIGINT) FROM grep_segments
     JOIN grep_sessions ON grep_sessions.id = grep_segments.session_id WHERE organisation_id = $1";
 const REFERENCED: &str = "SELECT 1 FROM grep_segments WHERE session_id = $1 AND blob_id = $2";
+// What a session named that can never answer again may be gone already.
+const NAMED: &str = "
+    SELECT DISTINCT session_id, blob_id FROM grep_segments JOIN grep_sessions ON grep_sessions.id = session_id
+    WHERE state = 'live' OR (state = 'stopped' AND storage = 's3')";
 const HALF_DELETED: &str = "
     SELECT DISTINCT grep_sessions.id FROM grep_sessions JOIN grep_segments ON session_id = grep_sessions.id
     WHERE state = 'deleted' LIMIT 100";
@@ -220,6 +224,13 @@ pub(crate) async fn is_referenced(db: &Db, id: &str, blob: &str) -> Result<bool>
 pub(crate) async fn half_deleted(db: &Db) -> Result<Vec<SessionId>> {
     let ids: Vec<String> = with_reader!(*db, |conn| sqlx::query_scalar(HALF_DELETED).fetch_all(conn).await)?;
     Ok(ids.into_iter().map(SessionId::new).collect())
+}
+
+/// The session and the hash of all stored segments that are wanted.
+pub(crate) async fn named(db: &Db) -> Result<Vec<(String, String)>> {
+    Ok(with_reader!(*db, |conn| sqlx::query_as(NAMED)
+        .fetch_all(conn)
+        .await)?)
 }
 
 /// Marks memory sessions whose time is over as stopped.

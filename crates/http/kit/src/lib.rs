@@ -37,6 +37,7 @@ mod json;
 mod principal;
 mod query;
 mod surface;
+mod trace;
 
 pub use access::Access;
 pub use edge::{RequestContext, edge};
@@ -49,6 +50,7 @@ pub use json::{BodyLimit, JsonBody};
 pub use principal::{Principal, Visitor};
 pub use query::Query;
 pub use surface::Surface;
+pub use trace::REQUEST_SPANS;
 
 /// What the macros of this crate need at their call sites.
 #[doc(hidden)]
