@@ -112,6 +112,7 @@ async fn requests_are_spans_of_their_senders_traces() {
             == trace
     };
     let span = spans.iter().find(of_trace).expect("the trace of the sender");
+    assert_eq!(span.name, "GET /api/v1/sessions/share/{token}");
     let route = format!("{:?}", attribute(span, "http.route"));
     assert!(route.contains("/api/v1/sessions/share/{token}"), "{route}");
     assert_eq!(

@@ -21,6 +21,7 @@ const OF_THE_MOMENT: &[&str] = &[
     "/api/sessions/{id}/host",
     "/api/v1/auth/verify",
     "/api/v1/auth/verify/{token}",
+    "/api/v1/connections",
     "/api/v1/health",
     "/api/v1/healthz",
     "/api/v1/runs/{run_id}/commands",

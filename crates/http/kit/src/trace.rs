@@ -5,6 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderMap, HeaderName};
 use opentelemetry::global;
 use opentelemetry::propagation::Extractor;
+use opentelemetry::trace::TraceContextExt as _;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
@@ -30,7 +31,6 @@ pub(crate) fn request_span(request: &ServiceRequest, request_id: &str) -> Span {
     let span = tracing::info_span!(
         target: REQUEST_SPANS,
         "request",
-        otel.name = tracing::field::Empty,
         otel.kind = "server",
         otel.status_code = tracing::field::Empty,
         http.request.method = tracing::field::Empty,
@@ -53,7 +53,8 @@ pub(crate) fn answered(span: &Span, method: &str, route: &str, surface: &str, st
     if span.is_disabled() {
         return;
     }
-    span.record("otel.name", format!("{method} {route}"));
+    // The name is no field of a span that has begun.
+    span.context().span().update_name(format!("{method} {route}"));
     span.record("http.request.method", method);
     span.record("http.route", route);
     span.record("http.response.status_code", status.as_u16());
