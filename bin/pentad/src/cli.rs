@@ -65,6 +65,27 @@ pub(crate) enum Command {
     ///
     /// Running gateways do so by themselves every now and then, for objects that are old enough.
     Sweep(SweepArguments),
+    /// Copy everything that is stored into a directory, while the gateway serves.
+    ///
+    /// The backup holds the database as it was at one instant, every object that its rows name, the SQL
+    /// databases of agents, and the secret that seals saved keys; not the configuration. A manifest has the
+    /// size and SHA-256 of every file. Nothing is locked and requests are not held up. On PostgreSQL, pg_dump
+    /// has to be installed, of the server's version or later.
+    ///
+    /// Run it with the same --data-dir, --database-url and --object-store as the gateway. A backup holds
+    /// everything that the gateway keeps, secrets included: only its owner can read it.
+    ///
+    /// Exit codes: 0 when the backup is complete; 1 when there is none, or when the store has lost files
+    /// that the database names, which the backup then lists. A directory without a manifest.json is what an
+    /// interrupted backup left: remove it.
+    Backup(BackupArguments),
+    /// Bring a backup back into an empty data directory.
+    ///
+    /// Everything in the backup is verified before anything is written. Nothing is overwritten: the data
+    /// directory has to be empty or missing, and so does the database; on PostgreSQL create an empty one, and
+    /// have pg_restore installed. The objects go to --object-store, from files to S3 or back as you like.
+    /// Afterwards start the gateway; a backup of an earlier version is brought up to date by that.
+    Restore(RestoreArguments),
     /// Print an OpenAPI document, or write all of them.
     Openapi(OpenapiArguments),
     /// Check what the gateway depends on, and say what to do about each failure.
@@ -228,6 +249,31 @@ pub(crate) struct SweepArguments {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct BackupArguments {
+    #[command(flatten)]
+    pub(crate) storage: StorageArguments,
+    /// The directory of the backup; it is made, or is empty.
+    #[arg(value_name = "PATH")]
+    pub(crate) path: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArguments {
+    #[command(flatten)]
+    pub(crate) storage: StorageArguments,
+    /// The directory of the backup.
+    #[arg(value_name = "PATH")]
+    pub(crate) path: PathBuf,
+    /// Only verify the backup: read every file and compare it with the manifest.
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Add the objects to an object store that holds some already. Only when no other gateway uses it: each
+    /// sweeps away what its own database does not name.
+    #[arg(long)]
+    pub(crate) keep_objects: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct DoctorArguments {
     #[command(flatten)]
     pub(crate) storage: StorageArguments,
@@ -333,6 +379,10 @@ pub(crate) struct ServeArguments {
     /// Seconds that running requests get to finish when the server stops [default: 30]
     #[arg(long, env = "PENTAD_SHUTDOWN_SECONDS", value_name = "N")]
     pub(crate) shutdown_seconds: Option<u64>,
+    /// The address of a collector that traces are sent to by OTLP over HTTP, as in http://localhost:4318. The
+    /// OTEL_… variables of OpenTelemetry set headers, sampling and the name of the service [default: none]
+    #[arg(long, env = "PENTAD_OTLP", value_name = "URL")]
+    pub(crate) otlp: Option<String>,
     /// Megabytes of memory that grep sessions may hold together [default: half of the machine's]
     #[arg(long, env = "PENTAD_GREP_MEMORY_MB", value_name = "N")]
     pub(crate) grep_memory_mb: Option<u64>,

@@ -6,6 +6,7 @@
 )]
 
 mod accounts;
+mod backup;
 mod cli;
 mod config;
 mod demo;
@@ -54,9 +55,14 @@ fn give_memory_back() {
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    logging::start(&cli.logging);
-    give_memory_back();
     pentad_blob::install_crypto_provider();
+    let collector = match &cli.command {
+        Command::Serve(arguments) => arguments.otlp.as_deref(),
+        _ => None,
+    };
+    // Until the end of this function: what it has gathered is sent then.
+    let _telemetry = logging::start(&cli.logging, collector)?;
+    give_memory_back();
     // Before the runtime and its threads: the sandbox's helper is a copy of a small process.
     let engine = match &cli.command {
         Command::Serve(arguments) => Some(arguments.exec.start(&arguments.storage)?),
@@ -80,6 +86,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             }
             Command::Reference => print!("{}", reference::markdown()),
             Command::Demo(arguments) => demo::run(&arguments).await?,
+            Command::Backup(arguments) => return backup::take(&arguments).await,
+            Command::Restore(arguments) => return backup::restore(&arguments).await,
             Command::Doctor(arguments) => return doctor::run(&arguments).await,
         }
         Ok(ExitCode::SUCCESS)

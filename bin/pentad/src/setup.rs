@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use pentad_identity::Identity;
 use pentad_kernel::SystemClock;
 use pentad_memories::Memories;
@@ -11,6 +11,26 @@ use pentad_store::Db;
 use secrecy::SecretString;
 
 use crate::config::Storage;
+
+/// Opens a database that is there, and leaves its schema as it is.
+pub(crate) async fn connect(storage: &Storage) -> anyhow::Result<Db> {
+    if let Some(path) = storage.database_url.strip_prefix("sqlite:") {
+        let path = std::path::Path::new(path.trim_start_matches("//"));
+        if !path.is_file() {
+            bail!(
+                "there is no database at {}: give --data-dir or --database-url as the gateway has it",
+                path.display()
+            );
+        }
+    }
+    let options = Options {
+        durability: storage.durability,
+        ..Options::default()
+    };
+    Db::open(&storage.database_url, &options)
+        .await
+        .context("the database cannot be opened")
+}
 
 /// Opens the database and brings its schema up to date.
 pub(crate) async fn open_database(storage: &Storage) -> anyhow::Result<Db> {

@@ -247,12 +247,16 @@ fn every<W, E>(
     E: Classify + Send,
 {
     let deps = deps.clone();
+    // Also what never failed shows: a series that begins with its first failure looks as if it had none.
+    let failures = metrics::counter!("pentad_background_failures_total", "work" => what);
+    failures.increment(0);
     tasks.spawn(async move {
         let mut ticks = tokio::time::interval(period);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
             if let Err(error) = work(deps.clone()).await {
+                failures.increment(1);
                 tracing::warn!(%error, kind = ?error.kind(), "could not {what}");
             }
         }

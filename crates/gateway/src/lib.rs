@@ -15,6 +15,7 @@ mod background;
 mod crossroads;
 mod deps;
 mod documents;
+mod measurements;
 mod operations;
 mod pages;
 mod ports;
@@ -23,7 +24,7 @@ mod surfaces;
 
 pub use deps::{Deps, ServerLimits};
 pub use documents::{Document, documents};
-pub use operations::install_metrics;
+pub use measurements::install_metrics;
 pub use ports::{with_projects, with_storage};
 pub use server::{listen, run};
 pub use surfaces::{gateway_routes, surfaces};

@@ -5,13 +5,12 @@ use std::time::Duration;
 use actix_web::HttpResponse;
 use actix_web::http::header::ContentType;
 use actix_web::web::{Data, Json};
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use pentad_http_kit::{Access, Endpoint, Fault, endpoint};
 use pentad_kernel::{Clock as _, SystemClock};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::Deps;
+use crate::{Deps, measurements};
 
 /// That the server answers: the union of what the five APIs document.
 #[derive(Debug, Serialize, ToSchema)]
@@ -72,19 +71,14 @@ async fn readiness(deps: Data<Deps>) -> Result<Json<Health>, Fault> {
 
 /// Measurements
 ///
-/// Request counts, latencies and queue depths in Prometheus' text format: to this machine without a key,
+/// Counts, latencies, queues, pools and memory in Prometheus' text format: to this machine without a key,
 /// else to a platform administrator.
 #[utoipa::path(get, path = "/metrics", tag = "gateway",
     responses((status = 200, description = "The measurements.", body = String, content_type = "text/plain")))]
 async fn measurements(deps: Data<Deps>) -> HttpResponse {
-    let text = deps
-        .metrics
-        .as_ref()
-        .map(PrometheusHandle::render)
-        .unwrap_or_default();
     HttpResponse::Ok()
         .insert_header(ContentType::plaintext())
-        .body(text)
+        .body(measurements::render(&deps))
 }
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
@@ -94,18 +88,4 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         endpoint!(readiness, Access::Public),
         endpoint!(measurements, Access::Operator),
     ]
-}
-
-/// Starts measuring: from now on `/metrics` has something to say. Once per process; a second call gives
-/// `None`.
-pub fn install_metrics() -> Option<PrometheusHandle> {
-    // From a cache hit to a sandboxed program.
-    let buckets = [
-        0.000_1, 0.000_3, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0,
-    ];
-    PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &buckets)
-        .ok()?
-        .install_recorder()
-        .ok()
 }

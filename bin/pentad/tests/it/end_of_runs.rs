@@ -188,8 +188,8 @@ async fn check(caller: &Caller) {
 }
 
 async fn killed(data: &Path, options: &[&str]) {
-    let server = Server::start_with(data, options).await;
-    let key = key_with(data, "exec", options).await;
+    let server = Server::start_with(data, options, &[]).await;
+    let key = key_with(data, "exec", options, &[]).await;
     if !begin(&Caller::new(&server, &key)).await {
         return;
     }
@@ -197,7 +197,7 @@ async fn killed(data: &Path, options: &[&str]) {
     assert!(inside.len() > 3 * SESSIONS, "the programs run: {inside:?}");
     server.kill().await;
     wait_until("something survives", || !inside.iter().any(is_there));
-    let server = Server::start_with(data, options).await;
+    let server = Server::start_with(data, options, &[]).await;
     assert_eq!(groups(id), Vec::<PathBuf>::new(), "the next start clears away");
     check(&Caller::new(&server, &key)).await;
 }
@@ -224,15 +224,15 @@ async fn asked_to_end_it_leaves_nothing_at_all() {
     pentad_blob::install_crypto_provider();
     let directory = tempfile::tempdir().unwrap();
     let options = ["--shutdown-seconds", "1"];
-    let server = Server::start_with(directory.path(), &options).await;
-    let key = key_with(directory.path(), "exec", &[]).await;
+    let server = Server::start_with(directory.path(), &options, &[]).await;
+    let key = key_with(directory.path(), "exec", &[], &[]).await;
     if !begin(&Caller::new(&server, &key)).await {
         return;
     }
     let (id, inside) = (server.id(), descendants(server.id()));
-    assert!(server.stop().await, "it ends well");
+    assert!(server.stop().await.success(), "it ends well");
     assert!(!inside.iter().any(is_there), "something survives");
     assert_eq!(groups(id), Vec::<PathBuf>::new());
-    let server = Server::start_with(directory.path(), &options).await;
+    let server = Server::start_with(directory.path(), &options, &[]).await;
     check(&Caller::new(&server, &key)).await;
 }

@@ -7,15 +7,21 @@
     reason = "tests"
 )]
 
+mod backup;
 mod blocks;
 mod demo;
+mod deployment;
 mod documentation;
 mod end_of_runs;
 mod kill;
 mod memory_of_a_push;
+mod otlp;
 mod output;
 mod program;
 mod programs;
 mod python;
 mod server;
 mod sweep;
+mod shutdown;
+mod surfaces;
+mod upgrade;

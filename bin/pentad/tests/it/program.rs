@@ -22,16 +22,19 @@ pub(crate) struct Server {
 impl Server {
     /// Starts the server on a free port and waits until it answers.
     pub(crate) async fn start(data: &Path) -> Self {
-        Self::start_with(data, &[]).await
+        Self::start_with(data, &[], &[]).await
     }
 
-    /// The same with further options.
-    pub(crate) async fn start_with(data: &Path, options: &[&str]) -> Self {
+    /// The same with further options, and variables in its environment.
+    pub(crate) async fn start_with(data: &Path, options: &[&str], environment: &[(String, String)]) -> Self {
+        // The tests' own clients need one.
+        pentad_blob::install_crypto_provider();
         let begun = Instant::now();
         let mut process = Command::new(PROGRAM)
             .args(["serve", "--listen", "127.0.0.1:0", "--log", "error", "--data-dir"])
             .arg(data)
             .args(options)
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
@@ -61,13 +64,21 @@ impl Server {
         self.process.id().unwrap()
     }
 
-    /// Asks the server to end, as an operator does; whether it ended well.
-    pub(crate) async fn stop(mut self) -> bool {
-        let asked = Command::new("kill")
-            .args(["-TERM", &self.id().to_string()])
-            .status();
+    /// Asks the process to stop.
+    pub(crate) async fn terminate(&self) {
+        let asked = Command::new("kill").args(["-TERM", &self.id().to_string()]).status();
         assert!(asked.await.unwrap().success());
-        self.process.wait().await.unwrap().success()
+    }
+
+    /// Waits until it has.
+    pub(crate) async fn ended(mut self) -> std::process::ExitStatus {
+        self.process.wait().await.unwrap()
+    }
+
+    /// Asks the process to stop, and waits until it has.
+    pub(crate) async fn stop(self) -> std::process::ExitStatus {
+        self.terminate().await;
+        self.ended().await
     }
 
     /// Kills the process where it stands.
@@ -78,30 +89,54 @@ impl Server {
 
 /// A key of the organisation `default`.
 pub(crate) async fn key(data: &Path, family: &str) -> String {
-    key_with(data, family, &[]).await
+    key_with(data, family, &[], &[]).await
 }
 
-/// The same with further options.
-pub(crate) async fn key_with(data: &Path, family: &str, options: &[&str]) -> String {
+/// The same, by a command with further options and variables in its environment.
+pub(crate) async fn key_with(
+    data: &Path,
+    family: &str,
+    options: &[&str],
+    environment: &[(String, String)],
+) -> String {
+    let ended = pentad(
+        data,
+        &[&["keys", "create", "--org", "default", "--family", family], options].concat(),
+        environment,
+    )
+    .await;
+    ended.done().trim().to_owned()
+}
+
+/// How a command ended.
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) printed: String,
+    pub(crate) complained: String,
+}
+
+impl Ended {
+    /// What it printed, having done what it was told.
+    pub(crate) fn done(self) -> String {
+        assert_eq!(self.code, Some(0), "{}\n{}", self.printed, self.complained);
+        self.printed
+    }
+}
+
+/// Runs a command on a data directory.
+pub(crate) async fn pentad(data: &Path, arguments: &[&str], environment: &[(String, String)]) -> Ended {
     let output = Command::new(PROGRAM)
-        .args([
-            "keys",
-            "create",
-            "--org",
-            "default",
-            "--family",
-            family,
-            "--data-dir",
-        ])
+        .args(arguments)
+        .arg("--data-dir")
         .arg(data)
-        .args(options)
+        .envs(environment.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::null())
         .output()
         .await
         .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    Ended {
+        code: output.status.code(),
+        printed: String::from_utf8(output.stdout).unwrap(),
+        complained: String::from_utf8(output.stderr).unwrap(),
+    }
 }

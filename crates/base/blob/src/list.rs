@@ -71,6 +71,25 @@ impl Blobs {
         Ok(Page { objects, next })
     }
 
+    /// Whether nothing lies in the store, neither objects nor anything else.
+    ///
+    /// # Errors
+    /// [`Error::Timeout`], [`Error::Denied`], [`Error::Unavailable`].
+    pub async fn is_empty(&self) -> Result<bool, Error> {
+        let everything = self.everything();
+        let mut found = self.inner.store.list(Some(&everything));
+        let after = self.inner.limits.timeout;
+        match tokio::time::timeout(after, found.try_next()).await {
+            Ok(Ok(first)) => Ok(first.is_none()),
+            Ok(Err(error)) => Err(Error::of_store(Operation::List, everything.as_ref(), error)),
+            Err(_) => Err(Error::Timeout {
+                operation: Operation::List,
+                key: everything.to_string(),
+                after,
+            }),
+        }
+    }
+
     async fn list_store(
         &self,
         prefix: &Prefix,

@@ -289,6 +289,11 @@ impl Blobs {
         object_store::path::Path::from(format!("{}{prefix}", self.inner.prefix))
     }
 
+    /// Where all keys lie.
+    pub(crate) fn everything(&self) -> object_store::path::Path {
+        object_store::path::Path::from(self.inner.prefix.as_str())
+    }
+
     /// The key of what lies somewhere in the store, if it is ours.
     pub(crate) fn key_at(&self, path: &object_store::path::Path) -> Option<Key> {
         path.as_ref()

@@ -90,6 +90,14 @@ impl Connections {
         })
     }
 
+    /// How many connections are in use, and how many wait for work.
+    pub(crate) fn used_and_idle(&self) -> (u32, u32) {
+        let shared = &self.0;
+        let free = u32::try_from(shared.permits.available_permits()).unwrap_or(u32::MAX);
+        let idle = shared.idle.lock().unwrap_or_else(PoisonError::into_inner).len();
+        (shared.most.saturating_sub(free), u32::try_from(idle).unwrap_or(u32::MAX))
+    }
+
     /// Waits for the connections that are in use, and closes all.
     pub(crate) async fn close(&self) {
         let shared = &self.0;

@@ -68,6 +68,17 @@ pub enum Db {
     Postgres(Postgres),
 }
 
+/// The connections of one pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenConnections {
+    /// The pool.
+    pub name: &'static str,
+    /// Those that work.
+    pub used: u32,
+    /// Those that wait for work.
+    pub idle: u32,
+}
+
 /// The connections of a SQLite database.
 #[derive(Clone, Debug)]
 pub struct Sqlite {
@@ -90,6 +101,15 @@ impl Sqlite {
     /// The database file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// A file that nobody writes to.
+    pub(crate) fn frozen(connections: Connections, path: &Path) -> Self {
+        Self {
+            readers: connections.clone(),
+            writer: connections,
+            path: path.to_owned(),
+        }
     }
 }
 
@@ -283,6 +303,22 @@ impl Db {
         match self {
             Self::Sqlite(_) => Ok(None),
             Self::Postgres(postgres) => Ok(Some(Timestamp::from_micros(postgres.clock().await?))),
+        }
+    }
+
+    /// The connections that are open now, by pool: for metrics.
+    pub fn connections(&self) -> Vec<OpenConnections> {
+        let of = |name, (used, idle)| OpenConnections { name, used, idle };
+        match self {
+            Self::Sqlite(sqlite) => vec![
+                of("readers", sqlite.readers.used_and_idle()),
+                of("writer", sqlite.writer.used_and_idle()),
+            ],
+            Self::Postgres(postgres) => {
+                let pool = postgres.pool();
+                let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
+                vec![of("all", (pool.size().saturating_sub(idle), idle))]
+            }
         }
     }
 

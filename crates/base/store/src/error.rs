@@ -31,7 +31,9 @@ pub enum Error {
     Full(#[source] sqlx::Error),
     /// The database was written by a later version of the program.
     #[error(
-        "the database has schema version {found}, this program knows versions up to {known}: use a newer pentad"
+        "the database has schema version {found}, which a later pentad wrote; this one, {}, knows versions up to \
+         {known}: run the later one again, or restore the backup that was taken before it",
+        env!("CARGO_PKG_VERSION")
     )]
     SchemaTooNew {
         /// The version found in the database.
@@ -42,6 +44,9 @@ pub enum Error {
     /// A migration did not apply.
     #[error("the schema could not be brought up to date")]
     Migrate(#[source] sqlx::migrate::MigrateError),
+    /// The database file is damaged.
+    #[error("the database is damaged: {0}")]
+    Damaged(String),
     /// A file beside the database could not be used.
     #[error("the database directory cannot be used")]
     Directory(#[source] std::io::Error),
@@ -109,6 +114,7 @@ impl Classify for Error {
             Self::Url { .. }
             | Self::SchemaTooNew { .. }
             | Self::Migrate(_)
+            | Self::Damaged(_)
             | Self::Directory(_)
             | Self::Statement(_) => ErrorKind::Internal,
         }

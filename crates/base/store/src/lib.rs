@@ -40,14 +40,16 @@ pub mod explore;
 mod lease;
 mod migrate;
 mod postgres;
+mod snapshot;
 #[cfg(feature = "testing")]
 pub mod testing;
 
 pub use connections::{Connection, Connections};
-pub use db::{Db, Durability, Engine, Options, Outcome, Sqlite, Tx, affected};
+pub use db::{Db, Durability, Engine, OpenConnections, Options, Outcome, Sqlite, Tx, affected};
 pub use error::Error;
 pub use lease::Lease;
 pub use postgres::{Postgres, PostgresConnection, Transaction, within};
+pub use snapshot::Snapshot;
 
 /// What a call on the database gives.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -56,6 +56,20 @@ impl TestDb {
     /// # Panics
     /// When `CI` is set and no server is given: half of the tests must not vanish unseen.
     pub async fn postgres() -> Option<Self> {
+        let server = Self::server()?;
+        let template = template(&server).await;
+        Some(Self::cloned(server, &template).await)
+    }
+
+    /// A PostgreSQL database that holds nothing, not even a schema; otherwise as [`TestDb::postgres`].
+    ///
+    /// # Panics
+    /// As [`TestDb::postgres`].
+    pub async fn empty_postgres() -> Option<Self> {
+        Some(Self::cloned(Self::server()?, "template0").await)
+    }
+
+    fn server() -> Option<String> {
         let Ok(server) = std::env::var(POSTGRES_VARIABLE) else {
             assert!(
                 std::env::var_os("CI").is_none(),
@@ -66,7 +80,10 @@ impl TestDb {
             );
             return None;
         };
-        let template = template(&server).await;
+        Some(server)
+    }
+
+    async fn cloned(server: String, template: &str) -> Self {
         let name = pentad_kernel::id::prefixed("pentad_test_", 16);
         let mut admin = PgConnection::connect(&server)
             .await
@@ -81,12 +98,12 @@ impl TestDb {
         let db = Db::open(&url, &options())
             .await
             .expect("the cloned database opens");
-        Some(Self {
+        Self {
             db,
             url,
             _directory: None,
             drop_database: Some((server, name)),
-        })
+        }
     }
 
     /// The database.
@@ -168,6 +185,23 @@ async fn template(server: &str) -> String {
             .expect("the template can be renamed");
     }
     name
+}
+
+/// Makes a database look as if a later version of the program had migrated it.
+///
+/// # Panics
+/// When the database fails.
+pub async fn pretend_newer(db: &Db) {
+    const LATER: &str =
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+        VALUES ($1, 'later', TRUE, $2, 0)";
+    crate::with_writer!(*db, |conn| sqlx::query(LATER)
+        .bind(Db::known_schema_version() + 1)
+        .bind(vec![0_u8])
+        .execute(conn)
+        .await
+        .map(crate::affected))
+    .expect("the table of migrations can be written");
 }
 
 fn schema_fingerprint() -> String {

@@ -72,6 +72,7 @@ pub use execution::{Execute, Execution, TighterLimits};
 pub use files::{File, FileBody, Upload};
 pub use lifecycle::Page;
 pub use manifest::FileEntry;
+pub use objects::named_objects;
 pub use public::{Relayed, Target};
 pub use run::{RunRequest, SessionRun, Streaming};
 pub use session::{Code, Env, NewSession, Object, Session, SessionId, SessionSettings};

@@ -111,6 +111,9 @@ const COPY: &str = concat!(
 const BLOB_IN_USE: &str = "
     SELECT 1 FROM exec_files JOIN exec_sessions ON exec_sessions.id = exec_files.session_id
     WHERE blob_id = $1 AND organisation_id = $2 LIMIT 1";
+const BLOBS: &str = "
+    SELECT DISTINCT organisation_id, blob_id
+    FROM exec_files JOIN exec_sessions ON exec_sessions.id = exec_files.session_id WHERE blob_id IS NOT NULL";
 
 /// Rows written by one statement: nine values a row, and an engine's limit on values is 32 766.
 const ROWS: usize = 400;
@@ -247,6 +250,13 @@ pub(crate) async fn copy(tx: &mut Tx, from: &str, to: &str) -> Result<()> {
         .await
         .map(affected))?;
     Ok(())
+}
+
+/// The organisation and the hash of all bytes that are not in a row.
+pub(crate) async fn blobs(db: &Db) -> Result<Vec<(String, String)>> {
+    Ok(with_reader!(*db, |conn| sqlx::query_as(BLOBS)
+        .fetch_all(conn)
+        .await)?)
 }
 
 /// Whether a file of the organisation has these bytes.

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
-use pentad_blob::{BlobId, Blobs, Download, Prefix};
+use pentad_blob::{BlobId, Blobs, Download, Key, Prefix};
 use pentad_kernel::{OrganisationId, Timestamp};
 use pentad_store::Db;
 
@@ -32,6 +32,21 @@ fn namespace(organisation: &OrganisationId) -> Result<Prefix> {
 
 fn hash(blob: &str) -> Result<BlobId> {
     blob.parse().map_err(|_| Error::Damaged("a hash"))
+}
+
+/// The keys of all objects that rows name: what a backup of the rows has to hold besides.
+///
+/// # Errors
+/// [`Error::Store`]; [`Error::Damaged`] when a row holds no name.
+pub async fn named_objects(db: &Db) -> Result<Vec<Key>> {
+    let named = manifest::blobs(db).await?;
+    let key = |(organisation, blob): (String, String)| {
+        Ok(Key::addressed(
+            &namespace(&OrganisationId::new(organisation))?,
+            &hash(&blob)?,
+        ))
+    };
+    named.into_iter().map(key).collect()
 }
 
 impl Objects {
@@ -67,7 +82,7 @@ impl Objects {
         let name = tokio::task::spawn_blocking(move || opened().and_then(hash_of))
             .await?
             .map_err(reading)?;
-        let key = pentad_blob::Key::addressed(&namespace(organisation)?, &name);
+        let key = Key::addressed(&namespace(organisation)?, &name);
         // Written anew although it may be there: so it is young when a sweep looks at it.
         let mut upload = self.0.upload(&key, size);
         let mut file = open().map_err(Error::io("reading a changed file"))?;

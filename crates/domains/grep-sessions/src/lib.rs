@@ -68,7 +68,7 @@ pub use error::{Error, UploadError};
 pub use files::{FileEntry, FileSlice};
 pub use session::{Session, SessionId, State, Storage};
 pub use settings::Settings;
-pub use upkeep::Swept;
+pub use upkeep::{Swept, named_objects};
 pub use upload::{SkipReason, Skipped, Upload, UploadFile};
 
 /// What a call on grep sessions gives.

@@ -102,6 +102,10 @@ const STORED_BYTES: &str = "
     JOIN grep_sessions ON grep_sessions.id = grep_segments.session_id
     WHERE organisation_id = $1 AND storage = 's3'";
 const REFERENCED: &str = "SELECT 1 FROM grep_segments WHERE session_id = $1 AND blob_id = $2";
+// What a session named that can never answer again may be gone already.
+const NAMED: &str = "
+    SELECT DISTINCT session_id, blob_id FROM grep_segments JOIN grep_sessions ON grep_sessions.id = session_id
+    WHERE state = 'live' OR (state = 'stopped' AND storage = 's3')";
 const HALF_DELETED: &str = "
     SELECT DISTINCT grep_sessions.id FROM grep_sessions JOIN grep_segments ON session_id = grep_sessions.id
     WHERE state = 'deleted' OR (storage = 'memory' AND (state = 'stopped' OR expires_at <= $1)) LIMIT 100";
@@ -303,6 +307,13 @@ pub(crate) async fn half_deleted(db: &Db, now: Timestamp) -> Result<Vec<SessionI
         .fetch_all(conn)
         .await)?;
     Ok(ids.into_iter().map(SessionId::new).collect())
+}
+
+/// The session and the hash of all stored segments that are wanted.
+pub(crate) async fn named(db: &Db) -> Result<Vec<(String, String)>> {
+    Ok(with_reader!(*db, |conn| sqlx::query_as(NAMED)
+        .fetch_all(conn)
+        .await)?)
 }
 
 /// Marks memory sessions whose time is over as stopped. Those that this call did, and no other.

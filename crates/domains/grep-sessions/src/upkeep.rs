@@ -5,10 +5,11 @@ use std::time::{Duration, SystemTime};
 
 use pentad_blob::Key;
 use pentad_kernel::Timestamp;
+use pentad_store::Db;
 
 use crate::budget::Share;
-use crate::live::Live;
-use crate::{GrepSessions, Result, SessionId, UploadError, repository};
+use crate::live::{Live, prefix};
+use crate::{Error, GrepSessions, Result, SessionId, Storage, UploadError, repository};
 
 /// What a sweep found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -17,6 +18,21 @@ pub struct Swept {
     pub deletions: u64,
     /// Objects that no row named.
     pub orphans: u64,
+}
+
+/// The keys of all objects that rows name: what a backup of the rows has to hold besides.
+///
+/// # Errors
+/// When the database fails, or a row holds no name.
+pub async fn named_objects(db: &Db) -> Result<Vec<Key>> {
+    let named = repository::named(db).await?;
+    let key = |(session, blob): (String, String)| {
+        let blob = blob
+            .parse()
+            .map_err(|_| Error::Damaged("its name is no hash".to_owned()))?;
+        Ok(Key::addressed(&prefix(&SessionId::new(session))?, &blob))
+    };
+    named.into_iter().map(key).collect()
 }
 
 impl GrepSessions {

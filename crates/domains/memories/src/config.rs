@@ -95,6 +95,11 @@ impl Memories {
         })
     }
 
+    /// Bytes that search indexes take in memory: for metrics.
+    pub fn index_bytes(&self) -> usize {
+        self.indexes.bytes()
+    }
+
     /// What requests may hold.
     pub const fn limits(&self) -> &Limits {
         &self.limits

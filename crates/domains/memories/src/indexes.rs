@@ -145,6 +145,15 @@ impl Indexes {
         outcome
     }
 
+    /// The memory that all of them take, about.
+    pub(crate) fn bytes(&self) -> usize {
+        let entries = self.lock();
+        entries
+            .values()
+            .map(|entry| entry.bytes.load(Ordering::Relaxed))
+            .sum()
+    }
+
     /// Forgets a scope.
     pub(crate) fn forget(&self, scope: i64) {
         self.lock().remove(&scope);

@@ -92,6 +92,7 @@ pub use json::{Json, Members, ParseError};
 pub use limits::Limits;
 pub use list::{Activity, Digest, Filter, Liveness, MAX_PAGE, Page, RunSummary};
 pub use names::{RunId, ShotKind, index_in_path};
+pub use objects::named_objects;
 pub use otel::{Span, SpanEvent};
 pub use png::Png;
 pub use record::{Submission, check_modelio_name};

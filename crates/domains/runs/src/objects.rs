@@ -3,7 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
-use pentad_blob::{BlobId, Blobs, Prefix};
+use pentad_blob::{BlobId, Blobs, Key, Prefix};
 use pentad_kernel::{OrganisationId, Timestamp};
 use pentad_store::{Db, with_reader};
 
@@ -15,6 +15,7 @@ const INLINE_BYTES: usize = 48 << 10;
 
 /// Below which all objects of runs lie.
 const ROOT: &str = "runs";
+const NAMED: &str = "SELECT organisation_id, sha256 FROM run_objects WHERE bytes IS NULL";
 const EXISTS: &str = "SELECT sha256 FROM run_objects WHERE organisation_id = $1 AND sha256 = $2";
 
 /// The objects of all organisations, each in a namespace of its own: nobody can find out whether
@@ -28,6 +29,23 @@ pub(crate) struct Objects {
 fn namespace(organisation: &OrganisationId) -> Result<Prefix> {
     Prefix::parse(&format!("{ROOT}/{organisation}"))
         .map_err(|_| Error::Damaged("an organisation's identifier"))
+}
+
+/// The keys of all objects that rows name: what a backup of the rows has to hold besides.
+///
+/// # Errors
+/// [`Error::Store`]; [`Error::Damaged`] when a row holds no name.
+pub async fn named_objects(db: &Db) -> Result<Vec<Key>> {
+    let rows: Vec<(String, String)> = with_reader!(*db, |conn| sqlx::query_as(NAMED).fetch_all(conn).await)?;
+    rows.into_iter()
+        .map(|(organisation, sha256)| {
+            let id: BlobId = sha256.parse().map_err(|_| Error::Damaged("a hash"))?;
+            Ok(Key::addressed(
+                &namespace(&OrganisationId::new(organisation))?,
+                &id,
+            ))
+        })
+        .collect()
 }
 
 impl Objects {

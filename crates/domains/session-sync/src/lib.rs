@@ -81,7 +81,7 @@ pub use ingest::{ArchiveLimits, SecretScan};
 pub use judge::{JudgeSettings, NewJudge};
 pub use manifest::{MAX_TAG_CHARS, MAX_TAGS, MAX_TITLE_CHARS, Provenance};
 pub use narrative::{Narrated, Narrative};
-pub use objects::{ArchiveStream, ORPHAN_AGE};
+pub use objects::{ArchiveStream, ORPHAN_AGE, named_objects};
 pub use pentad_language_model::UrlPolicy;
 pub use projects::{NoProjects, Project, Projects};
 pub use push::{Client, NewSession, Push, Pushed};

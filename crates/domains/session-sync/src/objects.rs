@@ -9,7 +9,7 @@ use futures_util::stream::BoxStream;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use pentad_blob::{BlobId, Blobs, Key, Prefix, Swept};
 use pentad_kernel::secret;
-use pentad_store::with_reader;
+use pentad_store::{Db, with_reader};
 use sha2::{Digest as _, Sha256};
 use tempfile::SpooledTempFile;
 
@@ -140,6 +140,20 @@ const REFERENCED: &str = "
     SELECT 1 FROM sync_contents WHERE archive_object = $1
     UNION ALL SELECT 1 FROM sync_contents WHERE messages_object = $1
     UNION ALL SELECT 1 FROM sync_upload_parts WHERE object = $1 LIMIT 1";
+
+const NAMED: &str = "
+    SELECT archive_object FROM sync_contents
+    UNION SELECT messages_object FROM sync_contents WHERE messages_object IS NOT NULL
+    UNION SELECT object FROM sync_upload_parts";
+
+/// The keys of all objects that rows name: what a backup of the rows has to hold besides.
+///
+/// # Errors
+/// When the database fails, or a row holds no name.
+pub async fn named_objects(db: &Db) -> Result<Vec<Key>> {
+    let named: Vec<String> = with_reader!(*db, |conn| sqlx::query_scalar(NAMED).fetch_all(conn).await)?;
+    named.iter().map(|hash| key(hash)).collect()
+}
 
 impl SessionSync {
     /// Deletes stored bytes that no session and no upload refers to and that are older than `age`, usually

@@ -46,6 +46,7 @@
 //! statements that the tests try to break it with are in `tests/it/hostile.rs`. SQLite runs in this process: a
 //! fault in its own code is a fault of the gateway.
 
+mod backup;
 mod d1;
 mod error;
 mod kv;
@@ -61,6 +62,7 @@ use pentad_blob::Blobs;
 use pentad_kernel::SharedClock;
 use pentad_store::Db;
 
+pub use backup::{copy_database, database_files, named_objects};
 pub use d1::{Answer, SqlValue, Statement};
 pub use error::{Error, Result};
 pub use kv::{Entry, EntryPage, ListedEntry, NewEntry};

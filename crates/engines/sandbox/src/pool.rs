@@ -27,6 +27,20 @@ pub enum PoolKind {
     GoBuild,
 }
 
+impl PoolKind {
+    /// Its name in the configuration and in measurements.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Python => "python",
+            Self::Node => "node",
+            Self::Deno => "deno",
+            Self::Empty => "empty",
+            Self::GoBuild => "go_build",
+        }
+    }
+}
+
 /// How many sandboxes wait.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -15,8 +15,9 @@ use actix_web::middleware::Next;
 use actix_web::{HttpMessage as _, HttpResponse, ResponseError};
 use futures_util::FutureExt as _;
 use pentad_kernel::ErrorKind;
+use tracing::{Instrument as _, Span};
 
-use crate::{Fault, Surface, render};
+use crate::{Fault, Surface, render, trace};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -85,7 +86,12 @@ pub async fn edge<B: MessageBody + 'static>(
     }));
     request.extensions_mut().insert(context.clone());
     let method = request.method().clone();
-    let outcome = AssertUnwindSafe(next.call(request)).catch_unwind().await;
+    let span = trace::request_span(&request, context.id());
+    let outcome = AssertUnwindSafe(next.call(request))
+        .catch_unwind()
+        .instrument(span.clone())
+        .await;
+    let _answering = span.enter();
     match outcome {
         Ok(Ok(response)) => {
             let route = response.request().match_pattern();
@@ -229,6 +235,7 @@ fn measure(
     let surface = context.0.surface.get().name();
     let elapsed = started.elapsed();
     let route = route.unwrap_or("unmatched").to_owned();
+    trace::answered(&Span::current(), method.as_str(), &route, surface, status);
     metrics::histogram!(
         "pentad_http_request_seconds",
         "surface" => surface,

@@ -38,6 +38,7 @@ mod json;
 mod principal;
 mod query;
 mod surface;
+mod trace;
 
 pub use access::Access;
 pub use document::{Binary, Either, Events, add_security_schemes};
@@ -51,6 +52,7 @@ pub use json::{BodyLimit, JsonBody};
 pub use principal::{Principal, Visitor};
 pub use query::Query;
 pub use surface::Surface;
+pub use trace::REQUEST_SPANS;
 
 /// What the macros of this crate need at their call sites.
 #[doc(hidden)]

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use pentad_kernel::Timestamp;
-use pentad_store::testing::TestDb;
+use pentad_store::testing::{TestDb, pretend_newer};
 use pentad_store::{Db, Error, Lease, Options, affected, both_engines, with_reader, with_tx, with_writer};
 
 fn at(seconds: i64) -> Timestamp {
@@ -68,9 +68,7 @@ both_engines! {
     async fn migrating_again_changes_nothing_and_a_newer_schema_is_refused(db: Db) {
         db.migrate().await.unwrap();
         let newer = Db::known_schema_version() + 1;
-        with_writer!(db, |conn| sqlx::query(
-            "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES ($1, 'later', TRUE, $2, 0)")
-            .bind(newer).bind(vec![0_u8]).execute(conn).await.map(affected)).unwrap();
+        pretend_newer(&db).await;
         let error = db.migrate().await.unwrap_err();
         assert!(matches!(error, Error::SchemaTooNew { found, .. } if found == newer), "{error:?}");
     }
@@ -175,4 +173,36 @@ async fn a_transaction_that_is_given_up_midway_leaves_its_connection_usable() {
     );
     drop(tx);
     db.ping().await.unwrap();
+}
+/// How many rows a database has that the test below writes.
+async fn rows(db: &Db) -> i64 {
+    with_reader!(*db, |conn| sqlx::query_scalar("SELECT COUNT(*) FROM leases")
+        .fetch_one(conn)
+        .await)
+    .unwrap()
+}
+
+both_engines! {
+    async fn a_snapshot_stands_still_while_the_database_goes_on(db: Db) {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("copy.sqlite");
+        Lease::acquire(&db, "before", "a", at(0), TTL).await.unwrap();
+        let mut half_way = db.begin().await.unwrap();
+        with_tx!(half_way, |conn| sqlx::query("INSERT INTO leases (name, holder, epoch, expires_at) VALUES ('open', 'a', 1, 0)")
+            .execute(conn).await.map(affected)).unwrap();
+        let snapshot = db.snapshot(&file).await.unwrap();
+        half_way.commit().await.unwrap();
+        Lease::acquire(&db, "after", "a", at(0), TTL).await.unwrap();
+        assert_eq!((rows(snapshot.db()).await, rows(&db).await), (1, 3));
+        assert_eq!(snapshot.db().schema_version().await.unwrap(), Db::known_schema_version());
+        let write = with_writer!(*snapshot.db(), |conn| sqlx::query("DELETE FROM leases").execute(conn).await.map(affected));
+        assert!(write.is_err(), "it can only be read");
+        assert_eq!(file.exists(), snapshot.name().is_none(), "SQLite copies, PostgreSQL names the instant");
+        snapshot.close().await;
+        if file.exists() {
+            let copy = Db::open(&format!("sqlite:{}", file.display()), &Options::default()).await.unwrap();
+            assert_eq!(rows(&copy).await, 1);
+            copy.migrate().await.unwrap();
+        }
+    }
 }

@@ -31,13 +31,21 @@ pub(crate) struct Chunks {
     prefix: Prefix,
 }
 
+fn prefix(id: &str) -> Result<Prefix> {
+    Prefix::parse(&format!("{ROOT}/{id}")).map_err(|_| Error::Damaged("the identifier of a database"))
+}
+
 impl Chunks {
     pub(crate) fn of(blobs: &Blobs, id: &str) -> Result<Self> {
         Ok(Self {
             blobs: blobs.clone(),
-            prefix: Prefix::parse(&format!("{ROOT}/{id}"))
-                .map_err(|_| Error::Damaged("the identifier of a database"))?,
+            prefix: prefix(id)?,
         })
+    }
+
+    /// Where a chunk of a database lies.
+    pub(crate) fn key(id: &str, chunk: &BlobId) -> Result<Key> {
+        Ok(Key::addressed(&prefix(id)?, chunk))
     }
 
     /// Makes a file what the list says. Of chunks that the file has already none is fetched.

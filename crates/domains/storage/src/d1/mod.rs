@@ -20,7 +20,7 @@ pub(crate) use chunks::Chunks;
 use files::{Cached, Entry};
 pub(crate) use files::{Databases, Form};
 use registry::Row;
-pub(crate) use registry::Row as DatabaseRow;
+pub(crate) use registry::{Row as DatabaseRow, chunk_list};
 use run::{Database, Ran, Read};
 use tables::Measured;
 
@@ -335,7 +335,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
 }
 
 /// The form that databases have beside this one.
-fn form_beside(db: &Db) -> Form {
+pub(crate) fn form_beside(db: &Db) -> Form {
     match db {
         Db::Sqlite(_) => Form::File,
         Db::Postgres(_) => Form::Chunks,

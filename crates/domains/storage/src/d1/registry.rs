@@ -96,12 +96,7 @@ impl Row {
 
     /// The names of its chunks, in order.
     pub(crate) fn chunks(&self) -> Result<Vec<BlobId>> {
-        let (names, rest) = self.chunks.as_chunks::<32>();
-        if rest.is_empty() {
-            Ok(names.iter().map(|name| BlobId::from_bytes(*name)).collect())
-        } else {
-            Err(Error::Damaged("the chunks of a database"))
-        }
+        chunk_list(&self.chunks)
     }
 
     /// Writes down what the database is now.
@@ -163,6 +158,16 @@ impl Row {
                 .map(affected))?;
         }
         Ok(())
+    }
+}
+
+/// The names of chunks, as a row has them.
+pub(crate) fn chunk_list(column: &[u8]) -> Result<Vec<BlobId>> {
+    let (names, rest) = column.as_chunks::<32>();
+    if rest.is_empty() {
+        Ok(names.iter().map(|name| BlobId::from_bytes(*name)).collect())
+    } else {
+        Err(Error::Damaged("the chunks of a database"))
     }
 }
 
