@@ -23,11 +23,7 @@ pub(crate) async fn connect(storage: &Storage) -> anyhow::Result<Db> {
             );
         }
     }
-    let options = Options {
-        durability: storage.durability,
-        ..Options::default()
-    };
-    Db::open(&storage.database_url, &options)
+    Db::open(&storage.database_url, &storage.database)
         .await
         .context("the database cannot be opened")
 }

@@ -187,6 +187,35 @@ async fn check(caller: &Caller) {
     }
 }
 
+/// Every session is as after a whole run: the one that was cut short counts, or does not.
+async fn check_whole(caller: &Caller) {
+    for session in 0..SESSIONS {
+        let (_, kept) = caller.get(&format!("/api/sessions/s{session}/files/kept")).await;
+        let (_, files) = caller.get(&format!("/api/sessions/s{session}/files")).await;
+        let files: Value = serde_json::from_slice(&files).unwrap();
+        let has = |name| {
+            files["files"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .any(|file| file["path"] == name)
+        };
+        let (_, about) = caller.get(&format!("/api/sessions/s{session}")).await;
+        let about: Value = serde_json::from_slice(&about).unwrap();
+        match &kept[..] {
+            b"first" => assert!(
+                has("large") && !has("new") && about["data"]["at"] == 1,
+                "{files} {about}"
+            ),
+            b"second" => assert!(
+                has("new") && !has("large") && about["data"]["at"] == 2,
+                "{files} {about}"
+            ),
+            other => panic!("{}", String::from_utf8_lossy(other)),
+        }
+    }
+}
+
 async fn killed(data: &Path, options: &[&str]) {
     let server = Server::start_with(data, options, &[]).await;
     let key = key_with(data, "exec", options, &[]).await;
@@ -234,5 +263,5 @@ async fn asked_to_end_it_leaves_nothing_at_all() {
     assert!(!inside.iter().any(is_there), "something survives");
     assert_eq!(groups(id), Vec::<PathBuf>::new());
     let server = Server::start_with(directory.path(), &options, &[]).await;
-    check(&Caller::new(&server, &key)).await;
+    check_whole(&Caller::new(&server, &key)).await;
 }

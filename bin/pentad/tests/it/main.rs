@@ -21,7 +21,7 @@ mod program;
 mod programs;
 mod python;
 mod server;
-mod sweep;
 mod shutdown;
 mod surfaces;
+mod sweep;
 mod upgrade;

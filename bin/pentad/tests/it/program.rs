@@ -66,7 +66,9 @@ impl Server {
 
     /// Asks the process to stop.
     pub(crate) async fn terminate(&self) {
-        let asked = Command::new("kill").args(["-TERM", &self.id().to_string()]).status();
+        let asked = Command::new("kill")
+            .args(["-TERM", &self.id().to_string()])
+            .status();
         assert!(asked.await.unwrap().success());
     }
 
@@ -101,7 +103,11 @@ pub(crate) async fn key_with(
 ) -> String {
     let ended = pentad(
         data,
-        &[&["keys", "create", "--org", "default", "--family", family], options].concat(),
+        &[
+            &["keys", "create", "--org", "default", "--family", family],
+            options,
+        ]
+        .concat(),
         environment,
     )
     .await;

@@ -95,7 +95,10 @@ impl Connections {
         let shared = &self.0;
         let free = u32::try_from(shared.permits.available_permits()).unwrap_or(u32::MAX);
         let idle = shared.idle.lock().unwrap_or_else(PoisonError::into_inner).len();
-        (shared.most.saturating_sub(free), u32::try_from(idle).unwrap_or(u32::MAX))
+        (
+            shared.most.saturating_sub(free),
+            u32::try_from(idle).unwrap_or(u32::MAX),
+        )
     }
 
     /// Waits for the connections that are in use, and closes all.

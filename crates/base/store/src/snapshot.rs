@@ -36,7 +36,9 @@ impl Db {
     pub async fn snapshot(&self, file: &Path) -> Result<Snapshot> {
         match self {
             Self::Sqlite(sqlite) => sqlite.snapshot(file).await,
-            Self::Postgres(postgres) => Snapshot::of_postgres(postgres.pool().connect_options().as_ref()).await,
+            Self::Postgres(postgres) => {
+                Snapshot::of_postgres(postgres.pool().connect_options().as_ref()).await
+            }
         }
     }
 }
@@ -162,12 +164,11 @@ mod dialect {
             }
             Db::Postgres(postgres) => {
                 let mut connection = postgres.connection().await?;
-                with_postgres!(
-                    &mut connection,
-                    |conn| sqlx::query_scalar("SELECT COUNT(*) = 0 FROM pg_tables WHERE schemaname = current_schema()")
-                        .fetch_one(conn)
-                        .await
-                )?
+                with_postgres!(&mut connection, |conn| sqlx::query_scalar(
+                    "SELECT COUNT(*) = 0 FROM pg_tables WHERE schemaname = current_schema()"
+                )
+                .fetch_one(conn)
+                .await)?
             }
         })
     }
@@ -181,12 +182,11 @@ mod dialect {
             }
             Db::Postgres(postgres) => {
                 let mut connection = postgres.connection().await?;
-                with_postgres!(
-                    &mut connection,
-                    |conn| sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
-                        .fetch_one(conn)
-                        .await
-                )?
+                with_postgres!(&mut connection, |conn| sqlx::query_scalar(
+                    "SELECT to_regclass('_sqlx_migrations') IS NOT NULL"
+                )
+                .fetch_one(conn)
+                .await)?
             }
         })
     }

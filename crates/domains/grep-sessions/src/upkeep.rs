@@ -9,7 +9,7 @@ use pentad_store::Db;
 
 use crate::budget::Share;
 use crate::live::{Live, prefix};
-use crate::{Error, GrepSessions, Result, SessionId, Storage, UploadError, repository};
+use crate::{Error, GrepSessions, Result, SessionId, UploadError, repository};
 
 /// What a sweep found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

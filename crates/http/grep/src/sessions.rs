@@ -129,7 +129,8 @@ pub async fn get_session(
            ("permanently" = Option<bool>, Query, description = "Delete stored files for good. Default false.")),
     responses((status = 200, description = "The session is stopped.", body = DeletedSession),
               (status = 400, description = "`permanently` is no boolean."),
-              (status = 404, description = "The session ended, was deleted, or never was.")))]
+              (status = 404, description = "The session ended, was deleted, or never was."),
+              (status = 410, description = "An agent session with this name is in the trash already.")))]
 #[doc(hidden)]
 async fn stop(
     sessions: Data<GrepSessions>,
