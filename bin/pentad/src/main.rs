@@ -1,4 +1,9 @@
 //! `pentad`: the five APIs in one program. `pentad --help` lists what it does.
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    rustdoc::invalid_html_tags,
+    reason = "the command line shows what is written at its options as it is: it is no Markdown"
+)]
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,

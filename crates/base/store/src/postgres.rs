@@ -210,7 +210,7 @@ impl Drop for PostgresConnection {
     }
 }
 
-/// A transaction, rolled back when it is dropped without [`Transaction::commit`].
+/// A transaction, rolled back when it is dropped without [`Tx::commit`](crate::Tx::commit).
 #[derive(Debug)]
 pub struct Transaction {
     connection: PostgresConnection,

@@ -19,7 +19,7 @@ pub struct PageWrite {
     pub persona_name: Option<String>,
     /// The ticket it is written for.
     pub ticket_id: Option<String>,
-    /// See [`PageSummary::publish`]; `None` keeps it.
+    /// See [`crate::PageSummary::publish`]; `None` keeps it.
     pub publish: Option<bool>,
 }
 
