@@ -68,7 +68,8 @@ impl Cache {
         }
         fs::create_dir_all(root)?;
         Ok(Self {
-            root: root.to_owned(),
+            // Who makes sandboxes works in another directory than this process.
+            root: std::path::absolute(root)?,
             most_bytes,
             known: Mutex::default(),
         })

@@ -119,7 +119,9 @@ impl Executor {
         let go = match (&options.state, runtimes.of(Language::Go)) {
             (Some(state), Ok(runtime)) => {
                 std::fs::create_dir_all(state).map_err(Error::io("making the state directory"))?;
-                let tools = GoTools::new(runtime.clone(), state, options.go_binaries_bytes);
+                // Who makes sandboxes works in another directory than this process.
+                let state = std::path::absolute(state).map_err(Error::io("making the state directory"))?;
+                let tools = GoTools::new(runtime.clone(), &state, options.go_binaries_bytes);
                 Some(Arc::new(tools.map_err(Error::io("making the state directory"))?))
             }
             _ => None,
