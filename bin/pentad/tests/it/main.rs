@@ -13,6 +13,7 @@ mod demo;
 mod deployment;
 mod documentation;
 mod end_of_runs;
+mod first_start;
 mod kill;
 mod memory_of_a_push;
 mod otlp;

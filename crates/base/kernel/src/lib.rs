@@ -20,6 +20,7 @@
 extern crate self as pentad_kernel;
 
 mod actor;
+mod address;
 pub mod cursor;
 mod error;
 pub mod id;
@@ -29,6 +30,7 @@ pub mod secret;
 mod time;
 
 pub use actor::{Actor, ActorKind};
+pub use address::is_public;
 pub use error::{Classify, ErrorKind};
 pub use id::{KeyId, OrganisationId, UserId};
 pub use remote::normalised_remote;

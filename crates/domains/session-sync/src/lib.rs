@@ -147,6 +147,7 @@ pub struct SessionSync {
     /// Argon2 takes memory on purpose: at most two passwords of links are computed at a time.
     passwords: Arc<Semaphore>,
     read_frames: reads::ReadFrames,
+    indexing: Arc<search::Turns>,
 }
 
 impl SessionSync {
@@ -163,6 +164,7 @@ impl SessionSync {
             projects: Arc::new(NoProjects),
             passwords: Arc::new(Semaphore::new(2)),
             read_frames: reads::read_frames(),
+            indexing: Arc::default(),
         }
     }
 

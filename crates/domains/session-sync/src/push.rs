@@ -86,7 +86,7 @@ const UPDATE: &str = "
         total_output_tokens = $15, duration_ms = $16, blob_size_bytes = $17, etag = $18, parent_session_id = $19,
         git_remote = $20, git_branch = $21, git_commit = $22, project_id = $23, persona_name = $24,
         ticket_id = $25, retrieval_audit_id = $26, dlp_scan_results = $27, updated_at = $28, uploaded_at = $28,
-        indexed_etag = CASE WHEN etag = $18 AND title = $4 THEN indexed_etag ELSE '' END,
+        indexed_etag = CASE WHEN etag = $18 AND title IS NOT DISTINCT FROM $4 THEN indexed_etag ELSE '' END,
         alias = CASE WHEN deleted_at IS NULL THEN alias ELSE NULL END,
         deleted_at = NULL, deleted_by = NULL, delete_scope = NULL, purge_after = NULL
     WHERE id = $1 AND user_id = $3 AND etag = $29 AND (deleted_at IS NULL) = $30";

@@ -7,10 +7,11 @@ mod dialect;
 mod tokens;
 
 use std::collections::HashMap;
+use std::hash::{Hash as _, Hasher as _};
 use std::time::Duration;
 
 use pentad_identity::{Caller, Feature};
-use pentad_kernel::{Actor, secret};
+use pentad_kernel::{Actor, UserId, secret};
 use pentad_store::{Lease, Tx, affected, with_reader, with_tx};
 use sqlx::QueryBuilder;
 
@@ -84,9 +85,10 @@ const UNINDEXED_ANY: &str = concat!(
     session_columns!(),
     " FROM sync_sessions WHERE indexed_etag <> etag AND deleted_at IS NULL ORDER BY updated_at LIMIT 20"
 );
-const CLAIM: &str = "UPDATE sync_sessions SET indexed_etag = etag WHERE id = $1 AND etag = $2 AND title = $3";
-const STILL: &str =
-    "UPDATE sync_sessions SET indexed_etag = indexed_etag WHERE id = $1 AND etag = $2 AND title = $3";
+const CLAIM: &str = "UPDATE sync_sessions SET indexed_etag = etag WHERE id = $1 AND etag = $2
+    AND title IS NOT DISTINCT FROM $3";
+const STILL: &str = "UPDATE sync_sessions SET indexed_etag = indexed_etag WHERE id = $1 AND etag = $2
+    AND title IS NOT DISTINCT FROM $3";
 const PURGED: &str = "SELECT id FROM sync_sessions WHERE purge_after <= $1";
 const LIVE: &str = concat!(
     "SELECT ",
@@ -117,6 +119,19 @@ fn owner_prefix(user: &str) -> String {
     let mut digest = secret::sha256_hex(user);
     digest.truncate(OWNER_DIGITS);
     digest
+}
+
+/// The turns of users for whom text is being made searchable. Two users may share a place in it.
+#[derive(Debug, Default)]
+pub(crate) struct Turns([tokio::sync::Mutex<()>; 32]);
+
+impl Turns {
+    async fn wait(&self, user: &UserId) -> tokio::sync::MutexGuard<'_, ()> {
+        let mut hasher = std::hash::DefaultHasher::new();
+        user.hash(&mut hasher);
+        let place = usize::try_from(hasher.finish() % self.0.len() as u64).unwrap_or(0);
+        self.0[place].lock().await
+    }
 }
 
 /// The text of a message that can be found.
@@ -152,12 +167,7 @@ impl SessionSync {
     pub async fn search(&self, caller: &Caller, query: &SearchQuery) -> Result<(Vec<Found>, u64)> {
         require_feature(caller, Feature::CloudSync)?;
         let actor = &caller.actor;
-        if tokio::time::timeout(CATCH_UP, self.index_sessions_of(actor))
-            .await
-            .is_err()
-        {
-            tracing::debug!("a search did not wait for all text to become searchable");
-        }
+        self.catch_up(&actor.user).await?;
         let tokenizer = Tokenizer::default();
         let mut wanted: Vec<String> = tokenizer.tokens(&query.text).take(QUERY_TOKENS).collect();
         wanted.dedup();
@@ -314,16 +324,39 @@ impl SessionSync {
         Ok(matches)
     }
 
-    /// Makes searchable what the actor pushed and is not yet.
-    async fn index_sessions_of(&self, actor: &Actor) -> Result<()> {
-        let rows: Vec<SessionRow> = with_reader!(self.db, |conn| sqlx::query_as(UNINDEXED)
-            .bind(actor.user.as_str())
-            .fetch_all(conn)
-            .await)?;
-        for row in rows {
-            self.index_session(&row.into()).await?;
+    /// Waits a little for what the user pushed to become searchable; the work goes on when the wait ends.
+    async fn catch_up(&self, user: &UserId) -> Result<()> {
+        if self.unindexed_of(user).await?.is_empty() {
+            return Ok(());
+        }
+        let (sync, user) = (self.clone(), user.clone());
+        let indexing = tokio::spawn(async move {
+            if let Err(error) = sync.index_sessions_of(&user).await {
+                tracing::warn!(%error, "sessions were not made searchable");
+            }
+        });
+        if tokio::time::timeout(CATCH_UP, indexing).await.is_err() {
+            tracing::debug!("a search did not wait for all text to become searchable");
         }
         Ok(())
+    }
+
+    /// Makes searchable what the user pushed and is not yet. Searches that ask for it at once do it one after the
+    /// other, so that only the first has work.
+    async fn index_sessions_of(&self, user: &UserId) -> Result<()> {
+        let _turn = self.indexing.wait(user).await;
+        for session in self.unindexed_of(user).await? {
+            self.index_session(&session).await?;
+        }
+        Ok(())
+    }
+
+    async fn unindexed_of(&self, user: &UserId) -> Result<Vec<Session>> {
+        let rows: Vec<SessionRow> = with_reader!(self.db, |conn| sqlx::query_as(UNINDEXED)
+            .bind(user.as_str())
+            .fetch_all(conn)
+            .await)?;
+        Ok(rows.into_iter().map(Session::from).collect())
     }
 
     /// Makes searchable some of what anybody pushed and is not yet; how many sessions. Called now and then.
@@ -347,11 +380,27 @@ impl SessionSync {
             Err(Error::SessionNotFound) => return Ok(()),
             Err(error) => return Err(error),
         };
+        let unpacked: usize = messages.frames.iter().map(|frame| frame.unpacked as usize).sum();
+        if unpacked < BATCH_BYTES {
+            return self.write_rows(session, &messages, usize::MAX).await;
+        }
+        // Of a session that takes several transactions one gateway at a time has charge.
+        let name = format!("sync-index/{}", session.id);
+        let (holder, now) = (pentad_kernel::id::random_uuid(), self.clock.now());
+        let Some(lease) = Lease::acquire(&self.db, &name, &holder, now, INDEX_LEASE).await? else {
+            return Ok(());
+        };
+        let written = self.write_rows(session, &messages, BATCH_BYTES).await;
+        lease.release(&self.db).await?;
+        written
+    }
+
+    /// Writes the rows of a session in transactions of so many bytes.
+    async fn write_rows(&self, session: &Session, messages: &Messages<'_>, batch_bytes: usize) -> Result<()> {
         let title = session.title.clone().unwrap_or_default();
         let mut batch = Batch::default();
         batch.add(-1, &Tokenizer::default().tokens(&title).collect::<Vec<_>>());
-        let mut lease = None;
-        let mut begun = false;
+        let mut first = true;
         for frame in &messages.frames {
             let lines = match messages.lines(frame).await {
                 Ok(lines) => lines,
@@ -365,27 +414,15 @@ impl SessionSync {
             })
             .await
             .map_err(|panic| Error::Internal(panic.into()))?;
-            if batch.bytes >= BATCH_BYTES {
-                // Of a session that takes several transactions one gateway at a time has charge.
-                if lease.is_none() {
-                    let name = format!("sync-index/{}", session.id);
-                    let (holder, now) = (pentad_kernel::id::random_uuid(), self.clock.now());
-                    lease = Lease::acquire(&self.db, &name, &holder, now, INDEX_LEASE).await?;
-                    if lease.is_none() {
-                        return Ok(());
-                    }
-                }
-                if !self.write_batch(session, &batch, !begun, false).await? {
+            if batch.bytes >= batch_bytes {
+                if !self.write_batch(session, &batch, first, false).await? {
                     return Ok(());
                 }
-                begun = true;
+                first = false;
                 batch = Batch::default();
             }
         }
-        self.write_batch(session, &batch, !begun, true).await?;
-        if let Some(lease) = lease {
-            lease.release(&self.db).await?;
-        }
+        self.write_batch(session, &batch, first, true).await?;
         Ok(())
     }
 

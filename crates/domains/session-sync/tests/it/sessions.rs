@@ -1,5 +1,7 @@
 //! Sessions, from push to trash.
 
+use std::time::Duration;
+
 use futures_util::TryStreamExt as _;
 use pentad_identity::PlanName;
 use pentad_kernel::Classify as _;
@@ -194,6 +196,40 @@ both_engines! {
         assert_eq!(world.sync.search(&ada, &words("narwhal")).await.unwrap().1, 0);
         world.sync.restore(&ada.actor, &other).await.unwrap();
         assert_eq!(world.sync.search(&ada, &words("narwhal")).await.unwrap().1, 1);
+    }
+
+    async fn a_long_session_becomes_searchable_whoever_hangs_up_or_pushes_meanwhile(db: Db) {
+        let world = World::new(db);
+        let ada = world.person("ada").await;
+        let id = new_session();
+        let long = |last: &str| {
+            let filler: Vec<String> = (0..4_000_u32).map(|n| format!("{n:05} ").repeat(200)).chain([last.to_owned()]).collect();
+            session("Long one", &filler.iter().map(String::as_str).collect::<Vec<_>>())
+        };
+        for hung_up_after in [100, 200, 400, 800, 1_200] {
+            world.push(&ada, &id, &long(&format!("the old quokka {hung_up_after}"))).await.unwrap();
+            let query = words("quokka");
+            let _ = tokio::time::timeout(Duration::from_millis(hung_up_after), world.sync.search(&ada, &query)).await;
+        }
+        world.push(&ada, &id, &long("the new wombat")).await.unwrap();
+        let found = async |text: &str| world.sync.search(&ada, &words(text)).await.unwrap().1;
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+        while found("wombat").await == 0 && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!((found("wombat").await, found("quokka").await), (1, 0));
+        assert_eq!(world.sync.index_sessions().await.unwrap(), 0, "nothing waits any more");
+    }
+
+    async fn a_session_without_a_title_is_made_searchable_once(db: Db) {
+        let world = World::new(db);
+        let ada = world.person("ada").await;
+        let message = json!({"role": "user", "content": "a quokka"}).to_string();
+        let untitled = tar_gz(&[("manifest.json", b"{}"), ("messages.jsonl", message.as_bytes())]);
+        world.push(&ada, &new_session(), &untitled).await.unwrap();
+        assert_eq!(world.sync.index_sessions().await.unwrap(), 1);
+        assert_eq!(world.sync.index_sessions().await.unwrap(), 0);
+        assert_eq!(world.sync.search(&ada, &words("quokka")).await.unwrap().1, 1);
     }
 
     async fn a_link_opens_with_its_password_until_it_ends(db: Db) {
