@@ -378,6 +378,9 @@ impl SessionSync {
                             claims |= message.role == "assistant" && !said.trim().is_empty();
                             text.push_str(&head(&said, MESSAGE_CHARS));
                         }
+                        Block::Thought(thought) => {
+                            text.push_str(&format!("[thinks: {}]", head(&thought, MESSAGE_CHARS)));
+                        }
                         Block::ToolUse { name, input, .. } => {
                             let input = input.map_or("", serde_json::value::RawValue::get);
                             text.push_str(&format!("[calls {name} {}]", head(input, MESSAGE_CHARS)));

@@ -280,7 +280,8 @@ impl Classify for Error {
             Self::ArchiveTooLarge { limit } => Some(json!({"limit_bytes": limit})),
             Self::MemberTooLarge { file, size, limit } => Some(json!({
                 "file": file, "size_bytes": size, "limit_bytes": limit,
-                "suggestion": "Leave the file out of the session, or split it.",
+                "suggestion": "Compact the session in your tool and push it again, leave the file out, or upgrade \
+                    where a plan has a larger limit.",
             })),
             Self::Archive(pentad_archive::Error::LimitExceeded { limit, max, entry }) => {
                 Some(json!({"limit": limit.name(), "limit_value": max, "file": entry}))

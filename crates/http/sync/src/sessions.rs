@@ -126,13 +126,10 @@ pub async fn upload_session(
         .ok_or_else(|| Fault::unprocessable(&["query", "source_tool"], "Field required", "missing"))?;
     let tags = match query.text("tags").filter(|text| !text.is_empty()) {
         None => None,
-        Some(text) => Some(serde_json::from_str::<Vec<String>>(text).map_err(|_| {
-            Fault::unprocessable(
-                &["query", "tags"],
-                "tags must be a JSON array of texts",
-                "list_type",
-            )
-        })?),
+        Some(text) => Some(
+            serde_json::from_str::<Vec<String>>(text)
+                .map_err(|_| Fault::invalid("tags must be a JSON array of texts"))?,
+        ),
     };
     let new = NewSession {
         source_tool: source_tool.to_owned(),
@@ -158,7 +155,7 @@ pub async fn upload_session(
            ("tags" = Option<String>, Query, description = "Its tags: a JSON array of at most 20 texts.")),
     request_body(content = ArchiveForm, content_type = "multipart/form-data"),
     responses((status = 201, description = "The session is stored.", body = UploadedAnswer),
-              (status = 400, description = "The archive is refused."),
+              (status = 400, description = "The archive or the tags are refused."),
               (status = 413, description = "The archive, or a file in it, is too large."),
               (status = 422, description = "A parameter is out of its bounds."),
               (status = 503, description = "The form is that of a grep session, and there is no room for it.")))]
@@ -195,7 +192,7 @@ pub async fn delete_session(
     if query.text("scope").is_none() {
         response.insert_header((
             "X-Deprecation-Warning",
-            "send scope=cloud or scope=everywhere; without it, cloud is meant",
+            "scope will be required from v1.0 on: send scope=cloud or scope=everywhere; without it, cloud is meant",
         ));
     }
     Ok(response.json(SessionAnswer::from(session)))
@@ -225,7 +222,8 @@ async fn delete(
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = sync::EditSession, example = json!({"title": "Retry test", "tags": ["ci"]}))]
 pub struct EditSession {
-    /// The new title, at most 500 characters; HTML tags are taken out.
+    /// The new title, at most 500 characters; HTML tags and the spaces around it are taken out, and something
+    /// must be left.
     title: Option<String>,
     /// The new alias.
     alias: Option<String>,

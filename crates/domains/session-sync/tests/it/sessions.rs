@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
 use pentad_identity::PlanName;
-use pentad_kernel::Classify as _;
+use pentad_kernel::{Classify as _, ErrorKind};
 use pentad_session_sync::{
-    DeleteScope, Edit, Error, ListQuery, MessageOrder, MessageQuery, Push, SearchQuery, SessionRef, Share,
+    DeleteScope, Edit, Error, ListQuery, MessageOrder, MessageQuery, NewSession, Push, SearchQuery,
+    SessionRef, Share,
 };
 use pentad_store::{Db, both_engines};
 use serde_json::json;
 
-use crate::forge::{World, new_session, session, tar_gz, to};
+use crate::forge::{World, in_chunks, new_session, session, tar_gz, to};
 
 fn by_id(id: &str) -> SessionRef {
     SessionRef::Id(id.to_owned())
@@ -84,6 +85,37 @@ both_engines! {
         world.clock.advance(std::time::Duration::from_secs(31 * 24 * 3600));
         assert_eq!(world.sync.purge().await.unwrap(), 1);
         assert!(matches!(world.sync.restore(&ada.actor, &id).await, Err(Error::Gone)));
+    }
+
+    async fn a_title_is_plain_text_and_never_empty(db: Db) {
+        let world = World::new(db);
+        let ada = world.person("ada").await;
+        let id = new_session();
+        world.push(&ada, &id, &session("x y z", &["hello"])).await.unwrap();
+        let titled = |title: &str| Edit { title: Some(title.to_owned()), ..Edit::default() };
+        for nothing in ["", "   ", "<b></b>  <i></i>", "<img src=x onerror=\"alert(1)\">", "nul \0"] {
+            let error = world.sync.edit(&ada.actor, &by_id(&id), titled(nothing)).await.unwrap_err();
+            assert!(matches!(error, Error::Field { field: "title", .. }), "{nothing:?}: {error}");
+        }
+        let nul = Edit { tags: Some(vec!["a\0b".into()]), ..Edit::default() };
+        assert!(matches!(world.sync.edit(&ada.actor, &by_id(&id), nul).await, Err(Error::Field { field: "tags", .. })));
+        let edited = world.sync.edit(&ada.actor, &by_id(&id), titled("  <b>Retries</b> & 1 < 2 ")).await.unwrap();
+        assert_eq!(edited.title.as_deref(), Some("Retries & 1 < 2"));
+
+        // What comes with an upload is a parameter of its address, not a field of a body.
+        let upload = |title: &str, tags: &[&str]| NewSession {
+            source_tool: "codex".into(),
+            title: Some(title.to_owned()),
+            tags: Some(tags.iter().map(|&tag| tag.to_owned()).collect()),
+        };
+        let archive = session("From the archive", &["hello"]);
+        for (title, tags) in [("nul \0", &["x"][..]), ("x", &["a\0b"]), ("x", &["t"; 21])] {
+            let sent = world.sync.upload(&ada, upload(title, tags), in_chunks(&archive, 64 << 10)).await;
+            assert_eq!(sent.unwrap_err().kind(), ErrorKind::Invalid, "{title:?} {tags:?}");
+        }
+        let sent = world.sync.upload(&ada, upload("<i></i> ", &["<b>ci</b>"]), in_chunks(&archive, 64 << 10)).await.unwrap();
+        let kept = world.sync.session(&ada.actor, &by_id(&sent.session_id)).await.unwrap();
+        assert_eq!((kept.title.as_deref(), kept.tags), (Some("From the archive"), vec!["ci".to_owned()]));
     }
 
     async fn an_alias_names_one_live_session(db: Db) {
@@ -259,9 +291,14 @@ both_engines! {
         assert_eq!(error.code(), Some("upgrade_required"));
         assert_eq!(error.details().unwrap()["required_tier"], "starter");
         let starter = world.person_on("starter", PlanName::Starter).await;
-        world.push(&starter, &new_session(), &session("x y z", &["hello"])).await.unwrap();
+        let id = new_session();
+        world.push(&starter, &id, &session("x y z", &["hello"])).await.unwrap();
         let status = world.sync.sync_status(&starter).await.unwrap();
-        assert_eq!((status.total_sessions, status.storage_limit_bytes), (1, 500_000_000));
+        assert_eq!((status.total_sessions, status.synced_sessions), (1, 1));
+        assert_eq!(status.storage_limit_bytes, 500_000_000);
         assert!(status.storage_used_bytes > 0);
+        world.sync.delete(&starter.actor, &by_id(&id), DeleteScope::Cloud).await.unwrap();
+        let status = world.sync.sync_status(&starter).await.unwrap();
+        assert_eq!((status.total_sessions, status.storage_used_bytes), (0, 0), "the trash is not in use");
     }
 }
