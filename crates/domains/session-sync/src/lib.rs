@@ -33,6 +33,7 @@
 
 mod audit;
 mod autosync;
+mod bookmarks;
 mod changes;
 mod edits;
 mod error;
@@ -72,6 +73,7 @@ use tokio::sync::Semaphore;
 
 pub use audit::{AuditRequest, AuditStatus, Audited, PastAudit, Report};
 pub use autosync::{AuditTrigger, AutosyncSettings, Mode, SyncStatus, Watch, WatchStatus};
+pub use bookmarks::{Bookmark, BookmarkFolder, EditFolder};
 pub use changes::{Changes, FileChange, Operation};
 pub use edits::{DeleteScope, Edit, Restored};
 pub use error::Error;
@@ -92,7 +94,7 @@ pub use session::{Session, SessionRef, valid_alias, valid_session_id};
 pub use share::{Share, SharedLink};
 pub use summaries::Summary;
 pub use summary::Facts;
-pub use uploads::{NewUpload, UploadProgress};
+pub use uploads::{NewUpload, StoredPart, UploadProgress};
 
 /// What a call on sessions gives.
 pub type Result<T> = std::result::Result<T, Error>;

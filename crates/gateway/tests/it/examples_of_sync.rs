@@ -72,6 +72,7 @@ pub(crate) async fn walk(walk: &mut Walk) {
     uploads(walk).await;
     settings(walk).await;
     handoffs(walk).await;
+    bookmarks(walk).await;
 }
 
 async fn accounts(walk: &mut Walk) {
@@ -271,6 +272,41 @@ async fn settings(walk: &mut Walk) {
     assert!(told["narrative_error"].is_string(), "this judge tells no stories");
     let path = "/api/v1/settings/judge";
     walk.call(&format!("DELETE {path}"), path, None, None).await;
+}
+
+async fn bookmarks(walk: &mut Walk) {
+    let folders = "/api/v1/bookmarks/folders";
+    let made = walk
+        .post(folders, json!({"name": "Important", "color": "#4f9cf7"}))
+        .await;
+    let id = made["id"].as_str().unwrap();
+    let body = json!({"folder_id": id, "session_id": SESSION});
+    let bookmark = walk.post("/api/v1/bookmarks", body).await;
+    assert_eq!(walk.get(folders).await["folders"][0]["bookmark_count"], 1);
+    let folder = format!("{folders}/{id}");
+    let renamed = Some(json!({"name": "Reading list"}));
+    let renamed = walk
+        .call(&format!("PUT {folders}/{{folder_id}}"), &folder, None, renamed)
+        .await;
+    assert_eq!(
+        (&renamed["name"], &renamed["color"]),
+        (&json!("Reading list"), &json!("#4f9cf7"))
+    );
+    let listed = walk
+        .call(
+            &format!("GET {folders}/{{folder_id}}/sessions"),
+            &format!("{folder}/sessions"),
+            None,
+            None,
+        )
+        .await;
+    assert_eq!(listed["sessions"][0]["id"], SESSION);
+    assert_eq!(listed["sessions"][0]["bookmark_id"], bookmark["id"]);
+    let path = format!("/api/v1/bookmarks/{}", bookmark["id"].as_str().unwrap());
+    walk.call("DELETE /api/v1/bookmarks/{bookmark_id}", &path, None, None)
+        .await;
+    walk.call(&format!("DELETE {folders}/{{folder_id}}"), &folder, None, None)
+        .await;
 }
 
 async fn handoffs(walk: &mut Walk) {

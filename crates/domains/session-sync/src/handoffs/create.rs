@@ -221,13 +221,14 @@ impl SessionSync {
             .execute(conn)
             .await
             .map(affected))?;
-        for attachment in &new.attachments {
+        // A microsecond apart, so that they are listed as they were given.
+        for (attachment, at) in new.attachments.iter().zip(now.as_micros()..) {
             with_tx!(tx, |conn| sqlx::query(ATTACH)
                 .bind(&id)
                 .bind(&attachment.kind)
                 .bind(&attachment.ref_id)
                 .bind(project.as_deref().unwrap_or_default())
-                .bind(now.as_micros())
+                .bind(at)
                 .execute(conn)
                 .await
                 .map(affected))?;

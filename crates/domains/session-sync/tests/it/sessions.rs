@@ -6,8 +6,8 @@ use futures_util::TryStreamExt as _;
 use pentad_identity::PlanName;
 use pentad_kernel::{Classify as _, ErrorKind};
 use pentad_session_sync::{
-    DeleteScope, Edit, Error, ListQuery, MessageOrder, MessageQuery, NewSession, Push, SearchQuery,
-    SessionRef, Share,
+    DeleteScope, Edit, EditFolder, Error, ListQuery, MessageOrder, MessageQuery, NewSession, Push,
+    SearchQuery, SessionRef, Share,
 };
 use pentad_store::{Db, both_engines};
 use serde_json::json;
@@ -282,6 +282,53 @@ both_engines! {
         assert!(world.sync.unshare(&eve, &by_id(&id), &link.id).await.is_err());
         world.clock.advance(std::time::Duration::from_secs(3_601));
         assert!(matches!(world.sync.shared_archive(&link.token, Some("hunter22".into())).await, Err(Error::LinkGone)));
+    }
+
+    async fn a_folder_keeps_each_session_once_while_it_lives(db: Db) {
+        let world = World::new(db);
+        let (ada, eve) = (world.person("ada").await, world.person("eve").await);
+        let id = new_session();
+        world.push(&ada, &id, &session("x y z", &["hello"])).await.unwrap();
+        for (name, color) in [("", None), ("  ", None), (&*"n".repeat(101), None), ("x", Some("blue")), ("x", Some("#12345"))] {
+            assert!(matches!(world.sync.create_bookmark_folder(&ada, name, color).await, Err(Error::Field { .. })), "{name:?} {color:?}");
+        }
+        let folder = world.sync.create_bookmark_folder(&ada, "Important", Some("#4f9cF7")).await.unwrap();
+        let other = world.sync.create_bookmark_folder(&ada, "Later", None).await.unwrap();
+        let bookmark = world.sync.bookmark(&ada, &folder.id, &id).await.unwrap();
+        assert!(matches!(world.sync.bookmark(&ada, &folder.id, &id).await, Err(Error::AlreadyBookmarked)));
+        world.sync.bookmark(&ada, &other.id, &id).await.unwrap();
+        let counts = || async {
+            let folders = world.sync.bookmark_folders(&ada.actor).await.unwrap();
+            folders.iter().map(|folder| folder.bookmark_count).collect::<Vec<_>>()
+        };
+        assert_eq!(counts().await, [1, 1]);
+
+        // What is Ada's is not there for Eve.
+        assert!(world.sync.bookmark_folders(&eve.actor).await.unwrap().is_empty());
+        assert!(matches!(world.sync.bookmarked(&eve.actor, &folder.id).await, Err(Error::FolderNotFound)));
+        assert!(matches!(world.sync.bookmark(&eve, &folder.id, &id).await, Err(Error::FolderNotFound)));
+        let hers = world.sync.create_bookmark_folder(&eve, "Mine", None).await.unwrap();
+        assert!(matches!(world.sync.bookmark(&eve, &hers.id, &id).await, Err(Error::SessionNotFound)));
+        assert!(matches!(world.sync.unbookmark(&eve.actor, &bookmark.id).await, Err(Error::BookmarkNotFound)));
+        assert!(matches!(world.sync.delete_bookmark_folder(&eve.actor, &folder.id).await, Err(Error::FolderNotFound)));
+        let rename = EditFolder { name: Some("Hers".into()), color: None };
+        assert!(matches!(world.sync.edit_bookmark_folder(&eve, &folder.id, rename.clone()).await, Err(Error::FolderNotFound)));
+        let renamed = world.sync.edit_bookmark_folder(&ada, &folder.id, rename).await.unwrap();
+        assert_eq!((&*renamed.name, renamed.color.as_deref(), renamed.bookmark_count), ("Hers", Some("#4f9cF7"), 1));
+
+        world.sync.delete(&ada.actor, &by_id(&id), DeleteScope::Cloud).await.unwrap();
+        assert!(world.sync.bookmarked(&ada.actor, &folder.id).await.unwrap().is_empty());
+        assert_eq!(counts().await, [0, 0]);
+        world.sync.restore(&ada.actor, &id).await.unwrap();
+        assert_eq!(world.sync.bookmarked(&ada.actor, &folder.id).await.unwrap()[0].1, bookmark);
+        world.sync.unbookmark(&ada.actor, &bookmark.id).await.unwrap();
+        world.sync.delete_bookmark_folder(&ada.actor, &other.id).await.unwrap();
+        assert_eq!(counts().await, [0]);
+        assert!(world.sync.session_by_id(&ada, &id).await.is_ok(), "folders are not what keeps sessions");
+
+        let free = world.person_on("free", PlanName::Free).await;
+        let error = world.sync.create_bookmark_folder(&free, "x", None).await.unwrap_err();
+        assert_eq!(error.code(), Some("upgrade_required"));
     }
 
     async fn plans_bound_what_is_stored(db: Db) {
