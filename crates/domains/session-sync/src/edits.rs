@@ -46,6 +46,15 @@ impl DeleteScope {
     }
 }
 
+/// What was forgotten.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Purged {
+    /// How many sessions.
+    pub sessions: usize,
+    /// Bytes of their archives. The sweep removes those that no other session has.
+    pub bytes: i64,
+}
+
 /// A session that came back from the trash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Restored {
@@ -106,7 +115,7 @@ const RESTORE: &str = "
         alias = CASE WHEN EXISTS (SELECT 1 FROM sync_sessions AS other WHERE other.user_id = sync_sessions.user_id
             AND other.alias = sync_sessions.alias AND other.deleted_at IS NULL) THEN NULL ELSE alias END
     WHERE id = $1 AND user_id = $2 AND deleted_at IS NOT NULL";
-const PURGE: &str = "DELETE FROM sync_sessions WHERE purge_after <= $1";
+const PURGE: &str = "DELETE FROM sync_sessions WHERE purge_after <= $1 RETURNING blob_size_bytes";
 
 impl SessionSync {
     /// Changes title, alias and tags.
@@ -246,20 +255,22 @@ impl SessionSync {
         })
     }
 
-    /// Forgets what has been in the trash for long enough; how many sessions that were.
+    /// Forgets what has been in the trash for long enough.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn purge(&self) -> Result<u64> {
+    pub async fn purge(&self) -> Result<Purged> {
         let mut tx = self.db.begin().await?;
         let now = self.clock.now().as_micros();
         crate::search::forget_purged(&mut tx, now).await?;
-        let purged = with_tx!(tx, |conn| sqlx::query(PURGE)
+        let sizes: Vec<i64> = with_tx!(tx, |conn| sqlx::query_scalar(PURGE)
             .bind(now)
-            .execute(conn)
-            .await
-            .map(affected))?;
+            .fetch_all(conn)
+            .await)?;
         tx.commit().await?;
-        Ok(purged)
+        Ok(Purged {
+            sessions: sizes.len(),
+            bytes: sizes.iter().sum(),
+        })
     }
 }

@@ -117,6 +117,16 @@ pub(crate) struct Stored {
     pub(crate) extracted: Extracted,
 }
 
+impl Stored {
+    /// How many messages the manifest says there are; where it says nothing, how many were found.
+    pub(crate) fn message_count(&self) -> i64 {
+        match self.extracted.metadata.message_count {
+            0 => i64::try_from(self.extracted.facts.message_count).unwrap_or(i64::MAX),
+            counted => counted,
+        }
+    }
+}
+
 struct Phases {
     last: Instant,
     started: Instant,
@@ -321,7 +331,8 @@ impl SessionSync {
                 // Another push was faster; what it wrote decides anew.
                 continue;
             }
-            self.write_content(&mut tx, &push.session, &stored, now).await?;
+            self.write_content(&mut tx, PUT_CONTENT, &push.session, &stored, now)
+                .await?;
             if existing.is_some_and(|session| session.deleted_at.is_some()) {
                 self.forget_promises(&mut tx, caller, &push.session, now).await?;
             }
@@ -391,17 +402,11 @@ impl SessionSync {
         let Extracted {
             metadata,
             git,
-            facts,
             first_user_text,
             secrets,
             ..
         } = &stored.extracted;
-        let counted = i64::try_from(facts.message_count).unwrap_or(i64::MAX);
-        let message_count = if metadata.message_count > 0 {
-            metadata.message_count
-        } else {
-            counted
-        };
+        let message_count = stored.message_count();
         let title = new.and_then(|new| new.title.clone()).unwrap_or_else(|| {
             smart_title(
                 metadata.title.as_deref(),
@@ -455,6 +460,7 @@ impl SessionSync {
     pub(crate) async fn write_content(
         &self,
         tx: &mut Tx,
+        sql: &'static str,
         session: &str,
         stored: &Stored,
         now: Timestamp,
@@ -468,7 +474,7 @@ impl SessionSync {
         let json = |value: &serde_json::Value| value.to_string();
         let provenance = serde_json::to_string(&extracted.metadata.provenance);
         let summary = serde_json::to_string(&extracted.facts);
-        with_tx!(*tx, |conn| sqlx::query(PUT_CONTENT)
+        with_tx!(*tx, |conn| sqlx::query(sql)
             .bind(session)
             .bind(&stored.etag)
             .bind(&stored.messages_object)

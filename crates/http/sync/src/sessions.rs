@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use pentad_http_kit::{Access, Endpoint, Fault, Form, JsonBody, Principal, Query, Surface, endpoint};
 use pentad_kernel::ErrorKind;
 use pentad_session_sync::{DeleteScope, Edit, Error, ListQuery, NewSession, SessionRef, SessionSync, Sort};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
@@ -340,6 +340,57 @@ async fn restore(
     Ok(Json(answer))
 }
 
+/// What came of reading archives again.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = sync::Reindexed)]
+struct ReindexedAnswer {
+    /// Sessions whose archives were looked at.
+    reindexed: u64,
+    /// Those that now follow what was found.
+    updated: u64,
+    /// Those whose archives could not be read.
+    errors: u64,
+}
+
+/// Read the caller's archives again
+///
+/// For sessions that were pushed to an older version: counts, messages, workspace, summary and the text that is
+/// searched follow what is found in the stored archives by now. Titles, tags and aliases stay as they are.
+#[utoipa::path(post, path = "/api/v1/sessions/admin/reindex", tag = "sessions",
+    responses((status = 200, description = "What came of it.", body = ReindexedAnswer)))]
+async fn reindex(sync: Data<SessionSync>, principal: Principal) -> Result<Json<ReindexedAnswer>, Fault> {
+    let done = sync.reindex(&principal).await.map_err(fault)?;
+    Ok(Json(ReindexedAnswer {
+        reindexed: done.sessions,
+        updated: done.updated,
+        errors: done.failed,
+    }))
+}
+
+/// What was forgotten.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = sync::Purged)]
+struct PurgedAnswer {
+    /// How many sessions.
+    purged: usize,
+    /// Bytes of their archives; those that no other session has are removed by the next sweep.
+    bytes_reclaimed: i64,
+}
+
+/// Empty the trash of what is due
+///
+/// Forgets the sessions, whoever's, that have been in the trash for their 30 days; this also happens by itself
+/// every quarter of an hour.
+#[utoipa::path(post, path = "/api/v1/admin/purge-deleted", tag = "sessions",
+    responses((status = 200, description = "What was forgotten.", body = PurgedAnswer)))]
+async fn purge_deleted(sync: Data<SessionSync>) -> Result<Json<PurgedAnswer>, Fault> {
+    let purged = sync.purge().await.map_err(fault)?;
+    Ok(Json(PurgedAnswer {
+        purged: purged.sessions,
+        bytes_reclaimed: purged.bytes,
+    }))
+}
+
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
         endpoint!(list, Access::User).shared_with(&[Surface::Grep]),
@@ -350,5 +401,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         endpoint!(set_alias, Access::User),
         endpoint!(clear_alias, Access::User),
         endpoint!(restore, Access::User),
+        endpoint!(purge_deleted, Access::Admin),
+        endpoint!(reindex, Access::User),
     ]
 }

@@ -6,8 +6,8 @@ use futures_util::TryStreamExt as _;
 use pentad_identity::PlanName;
 use pentad_kernel::{Classify as _, ErrorKind};
 use pentad_session_sync::{
-    DeleteScope, Edit, EditFolder, Error, ListQuery, MessageOrder, MessageQuery, NewSession, Push,
-    SearchQuery, SessionRef, Share,
+    DeleteScope, Edit, EditFolder, Error, ListQuery, MessageOrder, MessageQuery, NewSession, Purged, Push,
+    Reindexed, SearchQuery, SessionRef, Share,
 };
 use pentad_store::{Db, both_engines};
 use serde_json::json;
@@ -82,8 +82,11 @@ both_engines! {
         assert!(matches!(world.sync.shared_archive(&share.token, None).await, Err(Error::LinkGone)), "the link was revoked");
 
         world.sync.delete(&ada.actor, &by_id(&id), DeleteScope::Cloud).await.unwrap();
+        assert_eq!(world.sync.purge().await.unwrap(), Purged::default(), "it is not due yet");
         world.clock.advance(std::time::Duration::from_secs(31 * 24 * 3600));
-        assert_eq!(world.sync.purge().await.unwrap(), 1);
+        let purged = Purged { sessions: 1, bytes: i64::try_from(archive.len()).unwrap() };
+        assert_eq!(world.sync.purge().await.unwrap(), purged);
+        assert_eq!(world.sync.purge().await.unwrap(), Purged::default());
         assert!(matches!(world.sync.restore(&ada.actor, &id).await, Err(Error::Gone)));
     }
 
@@ -331,6 +334,27 @@ both_engines! {
         assert_eq!(error.code(), Some("upgrade_required"));
     }
 
+    async fn archives_are_read_again_and_what_their_owner_changed_stays(db: Db) {
+        let world = World::new(db);
+        let (ada, eve) = (world.person("ada").await, world.person("eve").await);
+        let (kept, gone) = (new_session(), new_session());
+        for id in [&kept, &gone] {
+            world.push(&ada, id, &session("From the archive", &["find the quokka"])).await.unwrap();
+        }
+        world.push(&eve, &new_session(), &session("x y z", &["hello"])).await.unwrap();
+        let mine = Edit { title: Some("Mine".into()), tags: Some(vec!["t".into()]), ..Edit::default() };
+        let before = world.sync.edit(&ada.actor, &by_id(&kept), mine).await.unwrap();
+        world.sync.delete(&ada.actor, &by_id(&gone), DeleteScope::Cloud).await.unwrap();
+        world.sync.index_sessions().await.unwrap();
+
+        let done = world.sync.reindex(&ada).await.unwrap();
+        assert_eq!(done, Reindexed { sessions: 1, updated: 1, failed: 0 });
+        assert_eq!(world.sync.session_by_id(&ada, &kept).await.unwrap(), before, "the same is found as before");
+        assert_eq!(world.sync.messages(&ada.actor, &by_id(&kept), page(1, 50)).await.unwrap().total, 2);
+        world.sync.index_sessions().await.unwrap();
+        assert_eq!(world.sync.search(&ada, &words("quokka")).await.unwrap().1, 1);
+    }
+
     async fn plans_bound_what_is_stored(db: Db) {
         let world = World::new(db);
         let free = world.person_on("free", PlanName::Free).await;
@@ -342,7 +366,7 @@ both_engines! {
         world.push(&starter, &id, &session("x y z", &["hello"])).await.unwrap();
         let status = world.sync.sync_status(&starter).await.unwrap();
         assert_eq!((status.total_sessions, status.synced_sessions), (1, 1));
-        assert_eq!(status.storage_limit_bytes, 500_000_000);
+        assert_eq!(status.storage_limit_bytes, 500 << 20);
         assert!(status.storage_used_bytes > 0);
         world.sync.delete(&starter.actor, &by_id(&id), DeleteScope::Cloud).await.unwrap();
         let status = world.sync.sync_status(&starter).await.unwrap();
