@@ -22,6 +22,10 @@ def _boot():
     for variable in variables:
         name, _, value = variable.partition(b"=")
         os.environb[name] = value
+    # Nor do interpreters that the program starts leave files beside the modules of the workspace. They inherit
+    # what the program itself does not see.
+    if "PYTHONDONTWRITEBYTECODE" not in os.environ:
+        os.putenv("PYTHONDONTWRITEBYTECODE", "1")
     source = source.decode()
     os.chdir("/workspace")
     sys.argv[:] = ["main.py"]
