@@ -295,18 +295,25 @@ pub(crate) fn number(word: &str) -> Option<usize> {
 
 /// Where, when or for whom a value holds: the "on staging" of "12 on staging".
 fn holds_for(value: &str) -> Option<&str> {
-    let (mut at, _) = value.char_indices().find(|(_, letter)| *letter == ' ')?;
-    loop {
-        let rest = &value[at + 1..];
-        let (word, _) = rest.split_once(' ')?;
-        if matches!(
+    tails(value).next()
+}
+
+/// What is said beside a time, which is not a time: the "for authors" of "May 1 for authors".
+pub(crate) fn circumstance(value: &str) -> Option<&str> {
+    tails(value).find(|tail| When::read(tail).is_empty())
+}
+
+/// The ends of a value that begin with a preposition.
+fn tails(value: &str) -> impl Iterator<Item = &str> {
+    value.match_indices(' ').filter_map(|(at, _)| {
+        let tail = &value[at + 1..];
+        let (word, _) = tail.split_once(' ')?;
+        matches!(
             word,
-            "at" | "during" | "for" | "in" | "inside" | "on" | "under" | "within"
-        ) {
-            return Some(rest);
-        }
-        at += 1 + word.len();
-    }
+            "at" | "during" | "for" | "from" | "in" | "inside" | "on" | "under" | "within"
+        )
+        .then_some(tail)
+    })
 }
 
 /// Whether two values are said of different circumstances: one on staging and one on production, one on Tuesdays and
@@ -325,10 +332,7 @@ pub(crate) fn doubt(new: &Slot, old: &Slot) -> Option<&'static str> {
     let apart = match form {
         Form::Place => false,
         // "May 3 at noon" and "May 4 at one" are times as a whole.
-        Form::Date => {
-            let circumstances = |value| holds_for(value).filter(|said| When::read(said).is_empty());
-            circumstances(&new.value) != circumstances(&old.value)
-        }
+        Form::Date => circumstance(&new.value) != circumstance(&old.value),
         _ => hold_apart(&new.value, &old.value),
     };
     if apart {
