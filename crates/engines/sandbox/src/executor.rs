@@ -401,7 +401,7 @@ impl Executor {
             .retain(|file| file.path != main && !file.path.as_str().starts_with(&below));
         job.workspace
             .files
-            .push(InputFile::injected(main, job.code.as_bytes()));
+            .push(InputFile::injected(main, deno::program(&job.code).as_bytes()));
         let message = json!({ "env": environment(&job.env), "main": deno::MAIN });
         self.place_interpreted(PoolKind::Deno, job, message.to_string().as_bytes())
     }

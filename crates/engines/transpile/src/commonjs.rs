@@ -14,9 +14,9 @@ use oxc::span::{GetSpan as _, SourceType, Span};
 use oxc::syntax::module_record::{ExportExportName, ModuleRecord};
 
 /// In front of every module. The body stands in a function of its own, because an ES module may call its own
-/// variables `require` or `__dirname`.
+/// variables `require` or `__dirname`, and has no `this`.
 const OUTSIDE: &str = "\"use strict\";const $$require=require,$$file=__filename,$$exports=exports;\
-    Object.defineProperty($$exports,\"__esModule\",{value:true});(()=>{";
+    Object.defineProperty($$exports,\"__esModule\",{value:true});(function(){";
 /// What the import of a module is: of another ES module its exports, of anything else that thing as `default` and
 /// its properties by name.
 const IMPORT: &str = "const $$import=(found)=>{\

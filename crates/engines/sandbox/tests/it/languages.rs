@@ -71,6 +71,10 @@ fn python() {
     let check = |code, stdout| check(&bench, Language::Python, code, stdout);
     check("print('é 漢字 🦀')", "é 漢字 🦀\n");
     check(
+        "\u{feff}print('after a byte order mark')",
+        "after a byte order mark\n",
+    );
+    check(
         "print(__name__, __file__)\nimport sys; print(sys.argv, sys.path[0])",
         "__main__ main.py\n['main.py'] /workspace\n",
     );
@@ -308,7 +312,7 @@ fn typescript_projects_can_be_required() {
              const require = 1, __dirname = 2;\nadd(2);\nadd(3);\n\
              export const unit: Unit = 'm';\nexport default function () { return 'made'; }\n\
              console.log(count, total(), new shapes.Square(2).area(), shapes.default.name, settings.name,\n\
-             \x20 basename(import.meta.url), typeof fs.readFileSync, plain.word + word, { count }.count, require + __dirname);",
+             \x20 basename(import.meta.url), typeof fs.readFileSync, plain.word + word, { count }.count, require + __dirname, this);",
         ),
         (
             "lib/counter.ts",
@@ -328,7 +332,7 @@ fn typescript_projects_can_be_required() {
     let code = "const made = require('./index.ts');\nconsole.log(made.default(), made.unit, require('./lib/shapes').Level.Low)";
     if let Some(outcome) = run(&bench, with_files(Language::TypeScript, code, &files)) {
         assert_eq!(
-            outcome.stdout.text, "5 5/5 4 Default n index.ts function ww 5 3\nmade m 1\n",
+            outcome.stdout.text, "5 5/5 4 Default n index.ts function ww 5 3 undefined\nmade m 1\n",
             "{}",
             outcome.stderr.text
         );
@@ -375,6 +379,12 @@ fn a_project_may_have_a_file_of_the_programs_name() {
             Language::Deno,
             "main.ts",
             ["import './main.ts'", "await import('./main.ts')"],
+        ),
+        (
+            "deno",
+            Language::Deno,
+            "main.ts",
+            ["deno run main.ts", "/usr/local/bin/deno run --allow-read main.ts"],
         ),
     ] {
         let Some(bench) = executor(name) else { continue };

@@ -26,7 +26,7 @@ def _boot():
     # what the program itself does not see.
     if "PYTHONDONTWRITEBYTECODE" not in os.environ:
         os.putenv("PYTHONDONTWRITEBYTECODE", "1")
-    source = source.decode()
+    source = source.decode("utf-8-sig")
     os.chdir("/workspace")
     sys.argv[:] = ["main.py"]
     sys.path.insert(0, "/workspace")
