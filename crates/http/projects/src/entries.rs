@@ -210,12 +210,12 @@ pub(crate) struct NewEntryBody {
     entity_ref: Option<String>,
     entity_type: Option<String>,
     persona_name: Option<String>,
-    /// `human` or `agent`. A service key always writes as an agent.
+    /// `human` or `agent`. Default `human`; a service key always writes as an agent.
     author_class: Option<String>,
     /// Take the place of the live entries about the same `entity_ref`.
     #[serde(default)]
     upsert: bool,
-    /// Count as a claim whatever its form.
+    /// Accepted and without effect: an entry that is not fit to be a claim stays a note.
     #[serde(default)]
     force_claim: bool,
 }
@@ -383,7 +383,9 @@ async fn set_entry_confidence(
     .await
 }
 
-/// Dismiss every stale or superseded knowledge entry
+/// Dismiss every superseded, and every stale and little trusted knowledge entry
+///
+/// Little trusted is one with a confidence below 0.5.
 #[utoipa::path(post, path = "/api/v1/projects/{project_id}/entries/dismiss-stale", tag = "sync",
     params(("project_id" = String, Path, description = "The project.", example = "proj_0123456789abcdef")),
     responses((status = 200, description = "`{dismissed, dismissed_count}`: how many, twice.", body = Object),
@@ -407,7 +409,7 @@ pub(crate) struct BulkPromote {
     min_length: Option<i64>,
     /// Confidence that it has at least. Default 0.8.
     min_confidence: Option<f64>,
-    /// The confidence that it has afterwards; its own when not given.
+    /// The confidence that it has afterwards, whatever it has now; its own when not given.
     set_confidence: Option<f64>,
     /// Only notes of this type.
     entry_type: Option<String>,
@@ -423,8 +425,8 @@ pub(crate) struct BulkPromote {
 pub(crate) struct BulkPromotedAnswer {
     promoted: usize,
     skipped: u64,
-    /// Why notes were skipped, with how many each reason holds for.
-    reasons: BTreeMap<String, u64>,
+    /// Every reason for which a note may be skipped, with how many it holds for.
+    reasons: BTreeMap<&'static str, u64>,
     promoted_ids: Vec<i64>,
     dry_run: bool,
     reader_notes_excluded: u64,
