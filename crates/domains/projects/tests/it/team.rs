@@ -160,7 +160,7 @@ both_engines! {
         let project = house.project(&ada, "acme/widgets").await.id;
         let projects = &house.projects;
         let etag = projects.rules(&ada, &project).await.unwrap().etag();
-        let change = RulesChange { static_rules: Some("Write tests first.".to_owned()), ..RulesChange::default() };
+        let change = RulesChange { static_rules: Some("Write tests first.".to_owned()), enabled_tools: Some(vec!["codex".to_owned()]), ..RulesChange::default() };
         let changed = projects.change_rules(&ada, &project, Some(&etag), change.clone()).await.unwrap();
         assert_ne!(changed.etag(), etag);
         assert!(matches!(projects.change_rules(&ada, &project, Some(&etag), change).await, Err(Error::EtagMismatch { .. })));
@@ -169,5 +169,31 @@ both_engines! {
         let second = projects.compile_rules(&ada, &project, None).await.unwrap();
         assert_eq!((second.version, second.created_new_version), (1, false));
         assert_eq!(second.outputs, first.outputs);
+        // Trying another tool leaves no version behind.
+        let tried = projects.compile_rules(&ada, &project, Some(vec!["cursor".to_owned()])).await.unwrap();
+        assert_eq!((tried.outputs.len(), tried.created_new_version), (1, false));
+    }
+
+    async fn a_project_goes_by_the_oldest_repository_left_and_keeps_one(db: Db) {
+        let house = House::new(db);
+        let ada = house.person("ada").await;
+        let project = house.project(&ada, "acme/widgets").await.id;
+        let projects = &house.projects;
+        let primary = projects.list_repositories(&ada, &project).await.unwrap().remove(0);
+        let refused = projects.unlink_repository(&ada, &project, &primary.id).await.unwrap_err();
+        assert!(matches!(refused, Error::LastRepository), "{refused:?}");
+        house.clock.advance(Duration::from_secs(1));
+        let second = projects.link_repository(&ada, &project, "https://github.com/acme/gadgets.git", false).await.unwrap();
+        assert!(matches!(projects.link_repository(&ada, &project, "acme/gadgets", false).await, Err(Error::RepositoryLinked { .. })));
+        assert!(matches!(projects.link_repository(&ada, &project, "", false).await, Err(Error::Senseless(_))));
+        house.clock.advance(Duration::from_secs(1));
+        let third = projects.link_repository(&ada, &project, "acme/tools", true).await.unwrap();
+        projects.unlink_repository(&ada, &project, &third.id).await.unwrap();
+        let view = projects.view(&ada, &project).await.unwrap();
+        assert_eq!((view.project.git_remote.as_str(), view.repositories.len()), ("acme/widgets", 2));
+        projects.unlink_repository(&ada, &project, &primary.id).await.unwrap();
+        let view = projects.view(&ada, &project).await.unwrap();
+        assert_eq!((view.project.git_remote.as_str(), view.repositories[0].id.as_str()), ("acme/gadgets", second.id.as_str()));
+        assert!(view.repositories[0].is_primary);
     }
 }
