@@ -50,8 +50,8 @@ fn endpoints() -> Vec<Endpoint> {
         projects::endpoints_by_id(),
     ];
     [
-        organisations::endpoints(),
         invites::endpoints(),
+        organisations::endpoints(),
         service_keys::endpoints(),
         integrations::endpoints(),
         admin::endpoints(),
