@@ -119,6 +119,10 @@ impl Sessions for CapturedSessions {
         Box::pin(async move { Ok(self.0.pending_handoffs(project, persona).await?) })
     }
 
+    fn of_user<'a>(&'a self, user: &'a UserId) -> Answer<'a, Result<i64, PortError>> {
+        Box::pin(async move { Ok(self.0.sessions_of_user(user).await?) })
+    }
+
     fn stored_bytes<'a>(&'a self, users: &'a [UserId]) -> Answer<'a, Result<i64, PortError>> {
         Box::pin(async move { Ok(self.0.stored_bytes(users).await?) })
     }

@@ -81,7 +81,7 @@ pub use retrieval::{NewRetrievalEvent, RetrievalContext, RetrievalEvent, Retriev
 pub use rules::{CompiledRules, Rules, RulesChange, RulesOutput, RulesVersion, SUPPORTED_TOOLS};
 pub use run_comparison::{RunComparison, severity_counts};
 pub use sessions::{NoSessions, OwnSession, PortError, SessionFacts, Sessions};
-pub use team::{Removed, Standing, TeamOverview};
+pub use team::{Possessions, ProjectDefaults, Removed, Standing, TeamOverview, TeamSettings};
 pub use tickets::comments::{Comment, CommentCursor, NewComment};
 pub use tickets::create::NewTicket;
 pub use tickets::edit::TicketChange;

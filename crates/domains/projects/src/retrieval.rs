@@ -241,7 +241,13 @@ impl Projects {
     /// As [`Projects::open`]; [`Error::NotFound`]; [`Error::NotYours`].
     pub async fn retrieval_log(&self, actor: &Actor, context: &str) -> Result<RetrievalLog> {
         let context = self.retrieval_context(context).await?;
-        let granted = self.open(actor, &context.project_id, Level::Read).await?;
+        let granted = self.open(actor, &context.project_id, Level::Read).await;
+        let granted = granted.map_err(|error| match error {
+            Error::NoAccess => Error::NotFound {
+                kind: "Retrieval audit context",
+            },
+            other => other,
+        })?;
         if granted.level < Level::Admin {
             own(actor, &context)?;
         }

@@ -80,6 +80,9 @@ pub trait Sessions: Send + Sync + std::fmt::Debug {
         persona: &'a str,
     ) -> BoxFuture<'a, Result<i64, PortError>>;
 
+    /// How many live sessions the user has.
+    fn of_user<'a>(&'a self, user: &'a UserId) -> BoxFuture<'a, Result<i64, PortError>>;
+
     /// How many bytes of sessions the members of an organisation keep.
     fn stored_bytes<'a>(&'a self, users: &'a [UserId]) -> BoxFuture<'a, Result<i64, PortError>>;
 }
@@ -136,6 +139,10 @@ impl Sessions for NoSessions {
         _project: &'a str,
         _persona: &'a str,
     ) -> BoxFuture<'a, Result<i64, PortError>> {
+        Box::pin(async { Ok(0) })
+    }
+
+    fn of_user<'a>(&'a self, _user: &'a UserId) -> BoxFuture<'a, Result<i64, PortError>> {
         Box::pin(async { Ok(0) })
     }
 

@@ -55,6 +55,7 @@ const LINKED_SINCE: &str = "
     WHERE uploaded_at >= $1 AND project_id IS NOT NULL AND deleted_at IS NULL ORDER BY uploaded_at, id LIMIT 1000";
 const OWNED: &str = "
     SELECT created_at, retrieval_audit_id FROM sync_sessions WHERE id = $2 AND user_id = $1 AND deleted_at IS NULL";
+const LIVE: &str = "SELECT COUNT(*) FROM sync_sessions WHERE user_id = $1 AND deleted_at IS NULL";
 const UNLINK: &str = "UPDATE sync_sessions SET project_id = NULL WHERE project_id = $1";
 const PENDING: &str = "
     SELECT COUNT(*) FROM handoffs
@@ -141,6 +142,17 @@ impl SessionSync {
             .fetch_optional(conn)
             .await)?;
         Ok(owned.map(|(made, retrievals)| (Timestamp::from_micros(made), retrievals)))
+    }
+
+    /// How many live sessions the user has.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn sessions_of_user(&self, user: &UserId) -> Result<i64> {
+        Ok(with_reader!(self.db, |conn| sqlx::query_scalar(LIVE)
+            .bind(user.as_str())
+            .fetch_one(conn)
+            .await)?)
     }
 
     /// Takes a project off every session linked to it.

@@ -175,10 +175,11 @@ impl Projects {
         title.ok_or(Error::NotFound { kind: "Page" })
     }
 
-    /// The latest writes of a page before a revision; `limit` is bent to 1 to 200.
+    /// The latest writes of a page before a revision, none of one that is not there; `limit` is bent to 1 to
+    /// 200.
     ///
     /// # Errors
-    /// As [`Projects::open`]; [`Error::NotFound`].
+    /// As [`Projects::open`].
     pub async fn page_history(
         &self,
         actor: &Actor,
@@ -188,7 +189,16 @@ impl Projects {
         limit: i64,
     ) -> Result<History> {
         self.open(actor, project, Level::Read).await?;
-        let page = self.find_page(project, slug).await?;
+        let page = match self.find_page(project, slug).await {
+            Ok(page) => page,
+            Err(Error::NotFound { .. }) => {
+                return Ok(History {
+                    revisions: Vec::new(),
+                    next: None,
+                });
+            }
+            Err(error) => return Err(error),
+        };
         let limit = limit.clamp(1, 200);
         let mut revisions: Vec<Revision> = with_reader!(self.db, |conn| sqlx::query_as(REVISIONS)
             .bind(&page.summary.id)
