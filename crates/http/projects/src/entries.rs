@@ -339,18 +339,34 @@ pub(crate) struct SupersedeEntry {
 #[utoipa::path(put, path = "/api/v1/projects/{project_id}/entries/{entry_id}/supersede", tag = "sync", request_body = SupersedeEntry,
     params(("project_id" = String, Path, description = "The project.", example = "proj_0123456789abcdef"),
            ("entry_id" = i64, Path, description = "The entry.")),
-    responses((status = 200, description = "The entry.", body = EntryAnswer),
-              (status = 404, description = "There is no such project or entry."),
-              (status = 422, description = "There is no such superseding entry.")))]
+    responses((status = 200, description = "The entry and what takes its place.", body = SupersededAnswer),
+              (status = 404, description = "There is no such project, entry or superseding entry.")))]
 async fn supersede_entry(
     projects: Data<Projects>,
     principal: Principal,
     path: Path<(String, String)>,
     body: JsonBody<SupersedeEntry>,
-) -> Result<Json<EntryAnswer>, Fault> {
+) -> Result<Json<SupersededAnswer>, Fault> {
     let body = body.0;
-    let supersession = EntryChange::Supersede(body.superseding_id, body.reason);
-    change(&projects, &principal, path, supersession).await
+    let supersession = EntryChange::Supersede(body.superseding_id, body.reason.clone());
+    let entry = change(&projects, &principal, path, supersession).await?.0;
+    Ok(Json(SupersededAnswer {
+        superseded_entry_id: entry.id,
+        superseding_entry_id: body.superseding_id,
+        reason: body.reason,
+        entry,
+    }))
+}
+
+/// An entry whose place another one took.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = sync::SupersededEntry)]
+pub(crate) struct SupersededAnswer {
+    #[serde(flatten)]
+    entry: EntryAnswer,
+    superseded_entry_id: i64,
+    superseding_entry_id: i64,
+    reason: Option<String>,
 }
 
 /// A new confidence.

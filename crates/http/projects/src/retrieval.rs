@@ -15,9 +15,10 @@ answer! {
     ContextAnswer as sync::RetrievalContext, from |context: RetrievalContext| {
         id: String = context.id,
         project_id: String = context.project_id,
+        /// The lease of the ticket.
+        lease_epoch: Option<i64> = context.ticket_id.is_some().then_some(context.lease_epoch),
         ticket_id: Option<String> = context.ticket_id,
         persona_name: Option<String> = context.persona_name,
-        lease_epoch: i64 = context.lease_epoch,
         created_by_user_id: String = context.created_by_user_id,
         created_at: String = time(context.created_at),
         closed_at: Option<String> = optional_time(context.closed_at),

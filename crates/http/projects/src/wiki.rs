@@ -225,7 +225,7 @@ async fn regenerate_page(
            ("cursor" = Option<i64>, Query, description = "Only writes before this one: the `next_cursor` of another answer.")),
     responses((status = 200, description = "Its writes, newest first.", body = HistoryAnswer),
               (status = 400, description = "A parameter is refused."),
-              (status = 404, description = "There is no such project or page.")))]
+              (status = 404, description = "There is no such project.")))]
 async fn get_page_history(
     projects: Data<Projects>,
     principal: Principal,
