@@ -102,9 +102,6 @@ impl OfProject<'_> {
             "claim"
         );
         self.on("PUT", "/entries/{entry_id}/refresh", &id, None).await;
-        let confidence = Some(json!({"confidence": 0.9}));
-        self.on("PUT", "/entries/{entry_id}/confidence", &id, confidence)
-            .await;
         let tried = self
             .on(
                 "POST",
@@ -115,6 +112,9 @@ impl OfProject<'_> {
             .await;
         assert_eq!((&tried["promoted"], &tried["dry_run"]), (&json!(1), &json!(true)));
         let third = [("entry_id", third.as_str())];
+        let confidence = Some(json!({"confidence": 0.9}));
+        self.on("PUT", "/entries/{entry_id}/confidence", &third, confidence)
+            .await;
         self.on("PUT", "/entries/{entry_id}/promote", &third, None).await;
         let compiled = self.on("POST", "/compile", &[], Some(json!({}))).await;
         assert_eq!(compiled["entries_compiled"], 3);

@@ -104,7 +104,9 @@ async fn members(walk: &mut Walk, team: &str, (user, key, _): &(User, String, St
     let listed = walk
         .at("GET", "/api/v1/orgs/{org_id}/members", &member, None)
         .await;
-    assert_eq!(listed["members"][1]["role"], "admin");
+    let listed = listed["members"].as_array().unwrap();
+    let of_user = listed.iter().find(|listed| listed["user_id"] == user.id.as_str());
+    assert_eq!(of_user.unwrap()["role"], "admin");
     let role = Some(json!({"role": "member"}));
     walk.at(
         "PUT",
@@ -185,4 +187,17 @@ async fn administration(walk: &mut Walk) {
         .at("POST", "/api/v1/admin/users/{user_id}/api-keys", &id, name)
         .await;
     assert!(minted["raw_key"].as_str().unwrap().starts_with("sk_sfs_"));
+    walk.at("PUT", "/api/v1/admin/users/{user_id}/verify", &id, None)
+        .await;
+    walk.at("DELETE", "/api/v1/admin/users/{user_id}", &id, None)
+        .await;
+    let closed = walk.at("GET", "/api/v1/admin/users/{user_id}", &id, None).await;
+    assert_eq!(
+        (
+            &closed["is_active"],
+            &closed["email_verified"],
+            &closed["api_key_count"]
+        ),
+        (&json!(false), &json!(true), &json!(0))
+    );
 }

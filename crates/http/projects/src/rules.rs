@@ -8,7 +8,7 @@ use actix_web::web::{Data, Json, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use pentad_http_kit::{Access, Endpoint, Fault, JsonBody, Principal, endpoint};
 use pentad_projects::{
-    CompiledRules, Projects, Rules, RulesChange, RulesOutput, RulesVersion, SUPPORTED_TOOLS,
+    CompiledRules, Level, Projects, Rules, RulesChange, RulesOutput, RulesVersion, SUPPORTED_TOOLS,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -154,14 +154,15 @@ async fn update_rules(
         tool_overrides: body.tool_overrides,
         enabled_tools: body.enabled_tools,
     };
-    let if_match = request
-        .headers()
-        .get(IF_MATCH)
-        .and_then(|value| value.to_str().ok())
-        .ok_or_else(|| {
+    let if_match = request.headers().get(IF_MATCH);
+    let Some(if_match) = if_match.and_then(|value| value.to_str().ok()) else {
+        // Who may not change them is told that first.
+        projects.open(&principal.actor, &project_id, Level::Edit).await?;
+        return Err(
             Fault::invalid("If-Match header required: the etag that reading the rules gave")
-                .with_status(StatusCode::PRECONDITION_REQUIRED)
-        })?;
+                .with_status(StatusCode::PRECONDITION_REQUIRED),
+        );
+    };
     let rules = projects
         .change_rules(&principal.actor, &project_id, Some(if_match), change)
         .await?;
