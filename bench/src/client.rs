@@ -63,13 +63,16 @@ impl Client {
     pub fn send(&mut self, method: &str, path: &str, content_type: &str, body: &[u8]) -> io::Result<Answer> {
         let mut request = self.head(method, path, content_type, body.len());
         // One write, as clients do: two would wait for an acknowledgement in between.
-        if body.len() < 1 << 16 {
+        let written = if body.len() < 1 << 16 {
             request.extend_from_slice(body);
-            self.stream()?.write_all(&request)?;
+            self.stream()?.write_all(&request)
         } else {
             let stream = self.stream()?;
-            stream.write_all(&request)?;
-            stream.write_all(body)?;
+            stream.write_all(&request).and_then(|()| stream.write_all(body))
+        };
+        if let Err(error) = written {
+            self.stream = None;
+            return Err(error);
         }
         self.answer()
     }

@@ -19,7 +19,9 @@ pub fn time(process: u32) -> Duration {
             let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
             let number = |index: usize| fields.get(index)?.parse::<f64>().ok();
             let parent = fields.get(1)?.parse().ok()?;
-            Some((process, parent, (number(11)? + number(12)?) / TICKS))
+            // Its own in user and kernel mode, and that of children that ended.
+            let ticks: f64 = (11..15).filter_map(number).sum();
+            Some((process, parent, ticks / TICKS))
         })
         .collect();
     let mut family = vec![process];

@@ -128,7 +128,7 @@ impl World {
             let before = processor::time(self.server.process());
             self.run(operation, operation.batch());
             self.settle(operation);
-            used += processor::time(self.server.process()) - before;
+            used += processor::time(self.server.process()).saturating_sub(before);
             count += operation.batch();
         }
         used.as_secs_f64() / count as f64
