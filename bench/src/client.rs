@@ -27,21 +27,6 @@ impl Answer {
     }
 }
 
-/// The content of chunks (RFC 9112, section 7.1).
-fn joined(mut chunks: &[u8]) -> Option<Vec<u8>> {
-    let mut body = Vec::new();
-    loop {
-        let end = chunks.windows(2).position(|two| two == b"\r\n")?;
-        let size = usize::from_str_radix(std::str::from_utf8(&chunks[..end]).ok()?.trim(), 16).ok()?;
-        if size == 0 {
-            return Some(body);
-        }
-        let start = end + 2;
-        body.extend_from_slice(chunks.get(start..start + size)?);
-        chunks = chunks.get(start + size + 2..)?;
-    }
-}
-
 impl Client {
     pub fn new(address: &str, key: &str) -> Self {
         Self {
@@ -163,15 +148,6 @@ impl Client {
             .and_then(|text| text.parse().ok())
             .unwrap_or(0);
         let mut body = buffer[head_end..].to_vec();
-        if field("transfer-encoding").is_some_and(|coding| coding == "chunked") {
-            while !body.ends_with(b"0\r\n\r\n") {
-                match stream.read(&mut piece)? {
-                    0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                    read => body.extend_from_slice(&piece[..read]),
-                }
-            }
-            body = joined(&body).ok_or(io::ErrorKind::InvalidData)?;
-        }
         while body.len() < length {
             match stream.read(&mut piece)? {
                 0 => return Err(io::ErrorKind::UnexpectedEof.into()),

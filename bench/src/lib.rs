@@ -2,5 +2,6 @@
 
 pub mod client;
 pub mod form;
+pub mod processor;
 pub mod server;
 pub mod timing;

@@ -7,10 +7,39 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use crate::client::Client;
+use crate::processor;
+
+/// An address that nobody listens on yet.
+pub fn free_address() -> String {
+    let address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    address.expect("a free port").to_string()
+}
+
+/// A process that ends with its owner.
+pub struct Process(Child);
+
+impl Process {
+    pub fn start(command: &mut Command) -> Self {
+        let started = command.spawn();
+        Self(started.unwrap_or_else(|error| panic!("{}: {error}", command.get_program().display())))
+    }
+
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
 
 /// A server on a free port with data of its own, killed when this is dropped.
 pub struct Server {
-    child: Child,
+    process: Process,
     pub address: String,
     pub key: String,
 }
@@ -28,20 +57,16 @@ impl Server {
         options: &[&str],
         environment: &[(&str, &Path)],
     ) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0")
-            .and_then(|listener| listener.local_addr())
-            .expect("a free port")
-            .port();
-        let address = format!("127.0.0.1:{port}");
-        let mut child = Command::new(program)
+        let address = free_address();
+        let mut command = Command::new(program);
+        command
             .args(["--log", "warn", "serve", "--listen", &address, "--data-dir"])
             .arg(directory)
             .args(options)
             .envs(environment.iter().copied())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("pentad starts");
-        let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+            .stdout(Stdio::piped());
+        let mut process = Process::start(&mut command);
+        let mut lines = BufReader::new(process.0.stdout.take().expect("a pipe")).lines();
         let key = lines
             .by_ref()
             .map_while(Result::ok)
@@ -49,7 +74,11 @@ impl Server {
             .expect("an empty store prints its key");
         // The pipe is read to its end, so that the server never waits for us.
         std::thread::spawn(move || lines.count());
-        let server = Self { child, address, key };
+        let server = Self {
+            process,
+            address,
+            key,
+        };
         while !server
             .client()
             .get("/health")
@@ -66,32 +95,21 @@ impl Server {
 
     /// The process.
     pub fn id(&self) -> u32 {
-        self.child.id()
+        self.process.id()
     }
 
     /// Asks the server to stop, as an operator does, and waits for it; false when it does not, or not well.
     pub fn stop(&mut self) -> bool {
         let asked = Command::new("kill")
-            .args(["-TERM", &self.child.id().to_string()])
+            .args(["-TERM", &self.id().to_string()])
             .status();
-        asked.is_ok_and(|status| status.success()) && self.child.wait().is_ok_and(|status| status.success())
+        asked.is_ok_and(|status| status.success())
+            && self.process.0.wait().is_ok_and(|status| status.success())
     }
 
-    /// Processor time that the server has used.
+    /// Processor time that the server and its helpers have used.
     pub fn cpu_time(&self) -> Duration {
-        let stat = self.proc("stat");
-        let fields = stat
-            .rsplit_once(") ")
-            .expect("the name is in parentheses")
-            .1
-            .split(' ');
-        // utime and stime, in hundredths of a second
-        let ticks: u64 = fields
-            .skip(11)
-            .take(2)
-            .map(|field| field.parse::<u64>().expect("a number"))
-            .sum();
-        Duration::from_millis(ticks * 10)
+        processor::time(self.id())
     }
 
     /// Bytes of memory that the server holds now.
@@ -111,17 +129,10 @@ impl Server {
 
     /// Open descriptors.
     pub fn descriptors(&self) -> usize {
-        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).map_or(0, Iterator::count)
+        std::fs::read_dir(format!("/proc/{}/fd", self.id())).map_or(0, Iterator::count)
     }
 
     fn proc(&self, file: &str) -> String {
-        std::fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).expect("the server is alive")
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        std::fs::read_to_string(format!("/proc/{}/{file}", self.id())).expect("the server is alive")
     }
 }

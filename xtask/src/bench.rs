@@ -17,8 +17,8 @@ use crate::workspace::{self, Workspace};
 /// Measure an engine beside the tools people would use instead.
 ///
 /// Builds the benchmark in release mode, installs the tools it is compared with, and prints markdown:
-/// ratios of one run on one machine. A benchmark is a program of its own, in the folder `bench` of the
-/// crate that it measures. Without arguments for it, it gets what it is meant for: `grep` the Linux
+/// ratios of one run on one machine. What measures a running gateway is in the folder `bench`, what measures an
+/// engine in that of its crate. Without arguments for it, it gets what it is meant for: `grep` the Linux
 /// kernel's sources, 1.4 GB, from the distribution.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -88,20 +88,14 @@ impl What {
         match self {
             Self::All | Self::Memories | Self::Exec => None,
             Self::Runs => Some(Benchmark {
-                manifest: "crates/domains/runs/bench/Cargo.toml",
-                program: "pentad-runs-bench",
-                features: &[],
-                beside: &[],
+                program: "runs",
                 always: beside_phoenix,
-                default: |_| Ok(Vec::new()),
+                ..OVER_HTTP
             }),
             Self::Sync => Some(Benchmark {
-                manifest: "bin/pentad/bench/Cargo.toml",
-                program: "pentad-sync-bench",
-                features: &[],
-                beside: &[],
+                program: "sync",
                 always: original_sync::arguments,
-                default: |_| Ok(Vec::new()),
+                ..OVER_HTTP
             }),
             Self::Grep => Some(Benchmark {
                 manifest: "crates/engines/grep-engine/bench/Cargo.toml",

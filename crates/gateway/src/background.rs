@@ -191,7 +191,7 @@ fn sync_work(tasks: &mut JoinSet<()>, deps: &Deps) {
             let purged = deps.sync.purge().await?;
             let uploads = deps.sync.sweep_uploads().await?;
             let swept = deps.sync.sweep_objects(pentad_session_sync::ORPHAN_AGE).await?;
-            tracing::debug!(purged, uploads, ?swept, "synced sessions swept");
+            tracing::debug!(?purged, uploads, ?swept, "synced sessions swept");
             Ok::<_, pentad_session_sync::Error>(())
         },
     );

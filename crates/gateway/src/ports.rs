@@ -219,6 +219,10 @@ impl pentad_exec::Storage for StorageDoor {
     fn script_module(&self) -> &'static str {
         pentad_http_storage::SCRIPT_MODULE
     }
+
+    fn deno_module(&self) -> &'static str {
+        pentad_http_storage::DENO_MODULE
+    }
 }
 
 /// Code execution whose programs reach the storage of those they run for.

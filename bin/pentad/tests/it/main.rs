@@ -15,6 +15,7 @@ mod documentation;
 mod end_of_runs;
 mod first_start;
 mod kill;
+mod kill_grep_sessions;
 mod memory_of_a_push;
 mod otlp;
 mod output;

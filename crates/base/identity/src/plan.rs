@@ -205,21 +205,21 @@ impl Default for PlanTable {
             (
                 PlanName::Starter,
                 Plan {
-                    sync_storage_bytes: Some(500_000_000),
+                    sync_storage_bytes: Some(500 * MIB),
                     ..plan(30, 256 * MIB, 20, 10 * GIB, 240, 50_000, 50)
                 },
             ),
             (
                 PlanName::Pro,
                 Plan {
-                    sync_storage_bytes: Some(2_000_000_000),
+                    sync_storage_bytes: Some(2 * GIB),
                     ..plan(100, GIB, 100, 50 * GIB, 1_440, 500_000, 100)
                 },
             ),
             (
                 PlanName::Team,
                 Plan {
-                    sync_storage_bytes: Some(1_000_000_000),
+                    sync_storage_bytes: Some(GIB),
                     ..plan(300, 2 * GIB, 500, 500 * GIB, 1_440, 2_000_000, 100)
                 },
             ),

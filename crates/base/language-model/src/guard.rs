@@ -15,14 +15,14 @@ const BODY_LIMIT: usize = 4 << 20;
 /// The longest address.
 const URL_BYTES: usize = 2_048;
 
-static GUARDED: LazyLock<reqwest::Client> = LazyLock::new(|| build(true));
-static TRUSTED: LazyLock<reqwest::Client> = LazyLock::new(|| build(false));
+static GUARDED: LazyLock<reqwest::Client> = LazyLock::new(|| build(UrlPolicy { allow_private: false }));
+static TRUSTED: LazyLock<reqwest::Client> = LazyLock::new(|| build(UrlPolicy { allow_private: true }));
 
 /// Which addresses may be called.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UrlPolicy {
     /// Also addresses of this machine and of private networks, and without TLS. For a gateway of one's own
-    /// with a language model beside it.
+    /// with a language model beside it. Not those of one link, where clouds tell machines their credentials.
     pub allow_private: bool,
 }
 
@@ -89,17 +89,36 @@ impl UrlPolicy {
             .trim_start_matches('[')
             .trim_end_matches(']')
             .parse::<IpAddr>();
-        let public = match number {
-            Ok(address) => is_public(address),
+        let allowed = match number {
+            Ok(address) => self.allows(address),
             Err(_) => {
                 let host = host.trim_end_matches('.').to_ascii_lowercase();
-                host.contains('.') && !host.ends_with(".localhost")
+                self.allow_private || (host.contains('.') && !host.ends_with(".localhost"))
             }
         };
-        if !public && !self.allow_private {
+        if !allowed {
             return Err(UrlRefused::new("a public address"));
         }
         Ok(url)
+    }
+
+    fn allows(self, address: IpAddr) -> bool {
+        if self.allow_private {
+            !is_of_one_link(address.to_canonical())
+        } else {
+            is_public(address)
+        }
+    }
+}
+
+/// Whether an address is one of a link only: 169.254.0.0/16 and fe80::/10, and the one of version 6 that a cloud
+/// answers at for the same purpose.
+fn is_of_one_link(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => {
+            address.is_unicast_link_local() || address.segments() == [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254]
+        }
     }
 }
 
@@ -113,35 +132,33 @@ pub fn client(urls: UrlPolicy) -> reqwest::Client {
     }
 }
 
-fn build(guarded: bool) -> reqwest::Client {
+fn build(urls: UrlPolicy) -> reqwest::Client {
     // Only the first provider chosen in a process counts; the program may have chosen already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy();
-    let builder = if guarded {
-        builder.https_only(true).dns_resolver(PublicOnly)
-    } else {
-        builder
-    };
     builder
+        .https_only(!urls.allow_private)
+        .dns_resolver(Allowed(urls))
         .build()
         .expect("a client with a chosen TLS provider and no files to read can be built")
 }
 
-/// Looks names up and keeps only public addresses.
+/// Looks names up and keeps only the addresses that a policy allows.
 #[derive(Clone, Copy, Debug)]
-struct PublicOnly;
+struct Allowed(UrlPolicy);
 
-impl Resolve for PublicOnly {
+impl Resolve for Allowed {
     fn resolve(&self, name: Name) -> Resolving {
+        let Self(urls) = *self;
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let public: Vec<SocketAddr> = found.filter(|address| is_public(address.ip())).collect();
-            if public.is_empty() {
+            let allowed: Vec<SocketAddr> = found.filter(|address| urls.allows(address.ip())).collect();
+            if allowed.is_empty() {
                 return Err("the name has no public address".into());
             }
-            Ok(Box::new(public.into_iter()) as Addrs)
+            Ok(Box::new(allowed.into_iter()) as Addrs)
         })
     }
 }
@@ -206,6 +223,15 @@ mod tests {
         }
         let open = UrlPolicy { allow_private: true };
         assert!(open.check("http://127.0.0.1:11434/v1").is_ok());
+        for metadata in [
+            "http://169.254.169.254/latest",
+            "http://0xa9fea9fe/",
+            "http://[::ffff:169.254.169.254]/",
+            "http://[fe80::1]/",
+            "http://[fd00:ec2::254]/latest",
+        ] {
+            assert!(open.check(metadata).is_err(), "{metadata}");
+        }
         assert!(open.check("file:///etc/passwd").is_err());
         assert!(
             open.check(&format!("https://x.org/{}", "x".repeat(URL_BYTES)))

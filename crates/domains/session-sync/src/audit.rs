@@ -9,6 +9,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::findings::{findings, summary};
 use crate::judge::{Judge, NewJudge};
 use crate::message::{Block, Message};
 use crate::secrets::redacted;
@@ -378,6 +379,9 @@ impl SessionSync {
                             claims |= message.role == "assistant" && !said.trim().is_empty();
                             text.push_str(&head(&said, MESSAGE_CHARS));
                         }
+                        Block::Thought(thought) => {
+                            text.push_str(&format!("[thinks: {}]", head(&thought, MESSAGE_CHARS)));
+                        }
                         Block::ToolUse { name, input, .. } => {
                             let input = input.map_or("", serde_json::value::RawValue::get);
                             text.push_str(&format!("[calls {name} {}]", head(input, MESSAGE_CHARS)));
@@ -485,95 +489,4 @@ async fn store_report(tx: &mut Tx, report: &Report) -> Result<()> {
 
 fn job_purpose(session: &str) -> String {
     format!("audit/{session}")
-}
-
-const VERDICTS: &[&str] = &["verified", "unverified", "hallucination"];
-const SEVERITIES: &[&str] = &["critical", "high", "low"];
-
-/// The findings in a judge's answer, each with every field in its type.
-fn findings(answer: &str) -> Result<Vec<Value>> {
-    let unusable = || Error::Judge("the answer is not a list of findings".to_owned());
-    let start = answer.find('[').ok_or_else(unusable)?;
-    let end = answer
-        .rfind(']')
-        .filter(|&end| end > start)
-        .ok_or_else(unusable)?;
-    let list: Vec<Value> = serde_json::from_str(&answer[start..=end]).map_err(|_| unusable())?;
-    let text = |item: &Value, name: &str, chars| {
-        let text = item.get(name).and_then(Value::as_str).unwrap_or_default();
-        head(text, chars)
-    };
-    let one_of = |item: &Value, name: &str, words: &[&str], otherwise: &str| {
-        let word = text(item, name, 20).to_ascii_lowercase();
-        if words.contains(&word.as_str()) {
-            word
-        } else {
-            otherwise.to_owned()
-        }
-    };
-    let whole = |item: &Value, name: &str| item.get(name).and_then(Value::as_i64);
-    Ok(list
-        .iter()
-        .filter(|item| item.is_object())
-        .take(500)
-        .map(|item| {
-            json!({
-                "message_index": whole(item, "message_index").unwrap_or(0).max(0),
-                "claim": text(item, "claim", 2_000),
-                "verdict": one_of(item, "verdict", VERDICTS, "unverified"),
-                "severity": one_of(item, "severity", SEVERITIES, "low"),
-                "evidence": text(item, "evidence", 4_000),
-                "explanation": text(item, "explanation", 4_000),
-                "category": text(item, "category", 100),
-                "confidence": whole(item, "confidence").unwrap_or(50).clamp(0, 100),
-                "cwe_id": item.get("cwe_id").and_then(Value::as_str).map(|id| head(id, 20)),
-                "evidence_snippets": [],
-                "dismissed": false, "dismissed_by": null, "dismissed_reason": null,
-            })
-        })
-        .collect())
-}
-
-fn summary(findings: &[Value]) -> Value {
-    let count = |name: &str, word: &str| findings.iter().filter(|finding| finding[name] == word).count();
-    let wrong = |word: &str| {
-        let wrong = findings.iter().filter(|finding| finding["verdict"] != "verified");
-        wrong.filter(|finding| finding["severity"] == word).count()
-    };
-    let verified = count("verdict", "verified");
-    #[expect(clippy::cast_precision_loss, reason = "a few hundred at most")]
-    let trust = if findings.is_empty() {
-        1.0
-    } else {
-        verified as f64 / findings.len() as f64
-    };
-    json!({
-        "total_claims": findings.len(), "verified": verified, "unverified": count("verdict", "unverified"),
-        "hallucinations": count("verdict", "hallucination"), "trust_score": trust,
-        "major_findings": wrong("critical") + wrong("high"), "moderate_findings": 0,
-        "minor_findings": wrong("low"), "critical_count": wrong("critical"), "high_count": wrong("high"),
-        "low_count": wrong("low"),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn findings_are_read_whatever_the_judge_wraps_them_in() {
-        let answer = "Here you are:\n```json\n[{\"claim\":\"tests pass\",\"verdict\":\"HALLUCINATION\",\"severity\":\"critical\"},
-            {\"claim\":3,\"verdict\":\"maybe\",\"confidence\":1000}, 7]\n```";
-        let found = findings(answer).unwrap();
-        assert_eq!(found.len(), 2);
-        let summary = summary(&found);
-        assert_eq!(
-            (&summary["total_claims"], &summary["hallucinations"]),
-            (&json!(2), &json!(1))
-        );
-        assert_eq!(summary["trust_score"], json!(0.0));
-        assert_eq!(found[1]["confidence"], json!(100));
-        assert!(findings("I cannot do that").is_err());
-        assert_eq!(findings("[]").unwrap(), Vec::<Value>::new());
-    }
 }

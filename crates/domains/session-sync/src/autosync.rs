@@ -92,7 +92,8 @@ pub struct Watch {
     pub last_synced_at: Option<Timestamp>,
 }
 
-/// How syncing stands.
+/// How syncing stands. What is in the trash is not in use any more, though it counts against the limit until
+/// it is gone: whoever deletes could store without end otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(
     missing_docs,
@@ -133,8 +134,8 @@ struct WatchRow {
 #[derive(sqlx::FromRow)]
 struct CountsRow {
     total: i64,
+    used: i64,
     watched: i64,
-    synced: i64,
     queued: i64,
     failed: i64,
 }
@@ -159,8 +160,9 @@ const SET_STATUS: &str = "
     WHERE user_id = $1 AND session_id = $2";
 const COUNTS: &str = "
     SELECT (SELECT COUNT(*) FROM sync_sessions WHERE user_id = $1 AND deleted_at IS NULL) AS total,
+        (SELECT CAST(COALESCE(SUM(blob_size_bytes), 0) AS BIGINT) FROM sync_sessions
+            WHERE user_id = $1 AND deleted_at IS NULL) AS used,
         COUNT(*) AS watched,
-        CAST(COALESCE(SUM(CASE WHEN status = 'synced' THEN 1 ELSE 0 END), 0) AS BIGINT) AS synced,
         CAST(COALESCE(SUM(CASE WHEN status = 'queued' THEN 1 ELSE 0 END), 0) AS BIGINT) AS queued,
         CAST(COALESCE(SUM(CASE WHEN status = 'failed' THEN 1 ELSE 0 END), 0) AS BIGINT) AS failed
     FROM sync_watches WHERE user_id = $1";
@@ -324,11 +326,12 @@ impl SessionSync {
         Ok(SyncStatus {
             mode: self.autosync(caller).await?.mode,
             total_sessions: counts.total,
-            synced_sessions: counts.synced,
+            // Whatever is here has been synced.
+            synced_sessions: counts.total,
             watched_sessions: counts.watched,
             queued: counts.queued,
             failed: counts.failed,
-            storage_used_bytes: self.storage_used(caller.actor.user.as_str()).await?,
+            storage_used_bytes: u64::try_from(counts.used).unwrap_or(0),
             storage_limit_bytes: self.storage_limit(caller).unwrap_or(0),
         })
     }

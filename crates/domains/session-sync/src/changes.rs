@@ -139,7 +139,7 @@ impl Gatherer {
                 } if !id.is_empty() => {
                     self.failed.insert(id.into_owned());
                 }
-                Block::ToolResult { .. } | Block::Text(_) => {}
+                Block::ToolResult { .. } | Block::Text(_) | Block::Thought(_) => {}
             }
         }
     }

@@ -46,6 +46,15 @@ impl DeleteScope {
     }
 }
 
+/// What was forgotten.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Purged {
+    /// How many sessions.
+    pub sessions: usize,
+    /// Bytes of their archives. The sweep removes those that no other session has.
+    pub bytes: i64,
+}
+
 /// A session that came back from the trash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Restored {
@@ -55,30 +64,40 @@ pub struct Restored {
     pub from_scope: Option<String>,
 }
 
-pub(crate) fn check_title(title: &str) -> Result<()> {
+/// The title as it is kept: without HTML tags and without spaces around it. Nothing may be left of it.
+///
+/// # Errors
+/// [`Error::Field`] for a title that is too long, or has a NUL.
+pub(crate) fn plain_title(title: &str) -> Result<String> {
+    let field = |message: String| Error::Field {
+        field: "title",
+        message,
+    };
     if title.contains('\0') {
-        return Err(Error::Invalid("title must not contain NUL".to_owned()));
+        return Err(field("title must not contain NUL".to_owned()));
     }
     if title.chars().count() > MAX_TITLE_CHARS {
-        return Err(Error::Field {
-            field: "title",
-            message: format!("title must have at most {MAX_TITLE_CHARS} characters"),
-        });
+        return Err(field(format!(
+            "title must have at most {MAX_TITLE_CHARS} characters"
+        )));
     }
-    Ok(())
+    Ok(without_tags(title).trim().to_owned())
 }
 
-pub(crate) fn check_tags(tags: &[String]) -> Result<()> {
+/// The tags as they are kept: without HTML tags.
+///
+/// # Errors
+/// What is wrong with them.
+pub(crate) fn plain_tags(tags: &[String]) -> std::result::Result<Vec<String>, String> {
     if tags.iter().any(|tag| tag.contains('\0')) {
-        return Err(Error::Invalid("tags must not contain NUL".to_owned()));
+        return Err("tags must not contain NUL".to_owned());
     }
     if tags.len() > MAX_TAGS || tags.iter().any(|tag| tag.chars().count() > MAX_TAG_CHARS) {
-        return Err(Error::Field {
-            field: "tags",
-            message: format!("tags must be at most {MAX_TAGS} texts of at most {MAX_TAG_CHARS} characters"),
-        });
+        return Err(format!(
+            "tags must be at most {MAX_TAGS} texts of at most {MAX_TAG_CHARS} characters"
+        ));
     }
-    Ok(())
+    Ok(tags.iter().map(|tag| without_tags(tag)).collect())
 }
 
 const EDIT: &str = "
@@ -96,7 +115,7 @@ const RESTORE: &str = "
         alias = CASE WHEN EXISTS (SELECT 1 FROM sync_sessions AS other WHERE other.user_id = sync_sessions.user_id
             AND other.alias = sync_sessions.alias AND other.deleted_at IS NULL) THEN NULL ELSE alias END
     WHERE id = $1 AND user_id = $2 AND deleted_at IS NOT NULL";
-const PURGE: &str = "DELETE FROM sync_sessions WHERE purge_after <= $1";
+const PURGE: &str = "DELETE FROM sync_sessions WHERE purge_after <= $1 RETURNING blob_size_bytes";
 
 impl SessionSync {
     /// Changes title, alias and tags.
@@ -109,12 +128,18 @@ impl SessionSync {
                 "At least one of title, alias and tags is required".to_owned(),
             ));
         }
-        if let Some(title) = &edit.title {
-            check_title(title)?;
+        let title = edit.title.as_deref().map(plain_title).transpose()?;
+        if title.as_deref() == Some("") {
+            return Err(Error::Field {
+                field: "title",
+                message: "title must not be empty".to_owned(),
+            });
         }
-        if let Some(tags) = &edit.tags {
-            check_tags(tags)?;
-        }
+        let tags = edit.tags.as_deref().map(plain_tags).transpose();
+        let tags = tags.map_err(|message| Error::Field {
+            field: "tags",
+            message,
+        })?;
         if edit.alias.as_deref().is_some_and(|alias| !valid_alias(alias)) {
             return Err(Error::Field {
                 field: "alias",
@@ -124,15 +149,12 @@ impl SessionSync {
             });
         }
         let session = self.session(actor, name).await?;
-        let tags = edit.tags.map(|tags| {
-            let plain: Vec<String> = tags.iter().map(|tag| without_tags(tag)).collect();
-            serde_json::to_string(&plain).expect("a list of texts has a JSON form")
-        });
+        let tags = tags.map(|tags| serde_json::to_string(&tags).expect("a list of texts has a JSON form"));
         let mut tx = self.db.begin().await?;
         let changed = with_tx!(tx, |conn| sqlx::query(EDIT)
             .bind(&session.id)
             .bind(actor.user.as_str())
-            .bind(edit.title.as_deref().map(without_tags))
+            .bind(title)
             .bind(tags)
             .bind(&edit.alias)
             .bind(self.clock.now().as_micros())
@@ -233,20 +255,22 @@ impl SessionSync {
         })
     }
 
-    /// Forgets what has been in the trash for long enough; how many sessions that were.
+    /// Forgets what has been in the trash for long enough.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn purge(&self) -> Result<u64> {
+    pub async fn purge(&self) -> Result<Purged> {
         let mut tx = self.db.begin().await?;
         let now = self.clock.now().as_micros();
         crate::search::forget_purged(&mut tx, now).await?;
-        let purged = with_tx!(tx, |conn| sqlx::query(PURGE)
+        let sizes: Vec<i64> = with_tx!(tx, |conn| sqlx::query_scalar(PURGE)
             .bind(now)
-            .execute(conn)
-            .await
-            .map(affected))?;
+            .fetch_all(conn)
+            .await)?;
         tx.commit().await?;
-        Ok(purged)
+        Ok(Purged {
+            sessions: sizes.len(),
+            bytes: sizes.iter().sum(),
+        })
     }
 }

@@ -96,6 +96,15 @@ pub enum Error {
     /// Another session of the user has the alias.
     #[error("Alias {0:?} is already used by another session")]
     AliasTaken(String),
+    /// There is no such folder of bookmarks, or not for the asker.
+    #[error("Folder not found")]
+    FolderNotFound,
+    /// There is no such bookmark, or not for the asker.
+    #[error("Bookmark not found")]
+    BookmarkNotFound,
+    /// The session is in the folder already.
+    #[error("Session already bookmarked in this folder")]
+    AlreadyBookmarked,
     /// The session has no such part.
     #[error("No {0} in session archive")]
     NoSuchPart(&'static str),
@@ -209,6 +218,8 @@ impl Classify for Error {
             Self::SessionNotFound
             | Self::NoSuchPart(_)
             | Self::LinkNotFound
+            | Self::FolderNotFound
+            | Self::BookmarkNotFound
             | Self::HandoffNotFound
             | Self::RecipientNotFound(_)
             | Self::NoReport => ErrorKind::NotFound,
@@ -217,6 +228,7 @@ impl Classify for Error {
             | Self::EtagMismatch { .. }
             | Self::ConcurrentUpdate
             | Self::AliasTaken(_)
+            | Self::AlreadyBookmarked
             | Self::HandoffNotPending(_)
             | Self::ClaimRaceLost { .. } => ErrorKind::Conflict,
             Self::SessionDeleted
@@ -280,7 +292,8 @@ impl Classify for Error {
             Self::ArchiveTooLarge { limit } => Some(json!({"limit_bytes": limit})),
             Self::MemberTooLarge { file, size, limit } => Some(json!({
                 "file": file, "size_bytes": size, "limit_bytes": limit,
-                "suggestion": "Leave the file out of the session, or split it.",
+                "suggestion": "Compact the session in your tool and push it again, leave the file out, or upgrade \
+                    where a plan has a larger limit.",
             })),
             Self::Archive(pentad_archive::Error::LimitExceeded { limit, max, entry }) => {
                 Some(json!({"limit": limit.name(), "limit_value": max, "file": entry}))

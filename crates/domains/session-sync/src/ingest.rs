@@ -180,7 +180,7 @@ fn read(
     if scan == SecretScan::Redact
         && let Some(found) = found.as_ref().filter(|found| !found.is_empty())
     {
-        let clean = redacted_archive(tap.spool, &caps(limits))?;
+        let clean = redacted_archive(tap.spool, &caps(limits, member_limit.min(limits.member_bytes)))?;
         let mut archive = clean.archive;
         let mut extracted = extract(&mut archive, limits, u64::MAX, SecretScan::Off)?;
         extracted.secrets = Some(found.clone());
@@ -256,7 +256,7 @@ pub(crate) fn extract(
 ) -> Result<Extracted> {
     let member_limit = member_limit.min(limits.member_bytes);
     let mut content = Content::new(limits, scan);
-    read_tar_gz(reader, &caps(limits), |member, bytes| {
+    read_tar_gz(reader, &caps(limits, member_limit), |member, bytes| {
         if member.size > member_limit {
             return Err(Error::MemberTooLarge {
                 file: member.path.as_str().to_owned(),
@@ -269,14 +269,15 @@ pub(crate) fn extract(
     content.finish()
 }
 
-fn caps(limits: &ArchiveLimits) -> Caps {
+fn caps(limits: &ArchiveLimits, member_limit: u64) -> Caps {
     Caps {
         max_members: limits.members,
         max_member_bytes: limits.unpacked_bytes,
         max_unpacked_bytes: limits.unpacked_bytes,
         max_name_bytes: 8 << 20,
         max_ratio: Some(limits.ratio),
-        ratio_free_bytes: 16 << 20,
+        // One file that the plan allows is allowed however well it packs.
+        ratio_free_bytes: member_limit.saturating_add(16 << 20),
         ..Caps::default()
     }
 }

@@ -33,9 +33,11 @@
 
 mod audit;
 mod autosync;
+mod bookmarks;
 mod changes;
 mod edits;
 mod error;
+mod findings;
 mod for_projects;
 mod frames;
 pub mod handoffs;
@@ -50,6 +52,7 @@ mod projects;
 mod push;
 mod reads;
 mod redact;
+mod reindex;
 mod sealed;
 mod search;
 mod secrets;
@@ -72,9 +75,11 @@ use tokio::sync::Semaphore;
 
 pub use audit::{AuditRequest, AuditStatus, Audited, PastAudit, Report};
 pub use autosync::{AuditTrigger, AutosyncSettings, Mode, SyncStatus, Watch, WatchStatus};
+pub use bookmarks::{Bookmark, BookmarkFolder, EditFolder};
 pub use changes::{Changes, FileChange, Operation};
-pub use edits::{DeleteScope, Edit, Restored};
+pub use edits::{DeleteScope, Edit, Purged, Restored};
 pub use error::Error;
+pub use findings::Dismissal;
 pub use for_projects::LearnedFrom;
 pub use health::Watcher;
 pub use ingest::{ArchiveLimits, SecretScan};
@@ -86,13 +91,14 @@ pub use pentad_language_model::UrlPolicy;
 pub use projects::{NoProjects, Project, Projects};
 pub use push::{Client, NewSession, Push, Pushed};
 pub use reads::{ListQuery, MessageOrder, MessagePage, MessageQuery, Page, Sort, Target};
+pub use reindex::Reindexed;
 pub use search::{Found, Match, SearchQuery};
 pub use secrets::{kinds_of_secrets, redacted};
 pub use session::{Session, SessionRef, valid_alias, valid_session_id};
 pub use share::{Share, SharedLink};
 pub use summaries::Summary;
 pub use summary::Facts;
-pub use uploads::{NewUpload, UploadProgress};
+pub use uploads::{NewUpload, StoredPart, UploadProgress};
 
 /// What a call on sessions gives.
 pub type Result<T> = std::result::Result<T, Error>;

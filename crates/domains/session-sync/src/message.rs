@@ -31,8 +31,10 @@ struct RawMessage<'a> {
 
 /// A part of a message's content.
 pub(crate) enum Block<'a> {
-    /// What was said or thought, or a summary of it.
+    /// What was said, or a summary of it.
     Text(Cow<'a, str>),
+    /// What was thought before it was said.
+    Thought(Cow<'a, str>),
     /// A tool was called. The identifier is that of `tool_use_id`, or of `id` in raw transcripts.
     ToolUse {
         id: Cow<'a, str>,
@@ -176,6 +178,9 @@ impl<'a> Block<'a> {
                 text: block.content.map(result_text).unwrap_or_default(),
                 is_error: truthy(block.is_error),
             }),
+            Some("thinking") => text(block.text)
+                .or_else(|| text(block.thinking))
+                .map(Self::Thought),
             _ => text(block.text)
                 .or_else(|| text(block.thinking))
                 .or_else(|| text(block.summary))

@@ -7,10 +7,10 @@ use bytes::Bytes;
 use futures_util::Stream;
 use pentad_identity::{Caller, Feature};
 use pentad_kernel::{Timestamp, id, secret};
-use pentad_store::{Tx, affected, with_reader, with_tx};
+use pentad_store::{Tx, affected, with_tx};
 
+use crate::edits::{plain_tags, plain_title};
 use crate::ingest::{Extracted, Ingested, SecretsFound, ingest};
-use crate::manifest::without_tags;
 use crate::slots::{RELEASE, Slot};
 use crate::title::smart_title;
 use crate::{Error, Result, Session, SessionSync, frames, objects, require_feature, valid_session_id};
@@ -117,6 +117,16 @@ pub(crate) struct Stored {
     pub(crate) extracted: Extracted,
 }
 
+impl Stored {
+    /// How many messages the manifest says there are; where it says nothing, how many were found.
+    pub(crate) fn message_count(&self) -> i64 {
+        match self.extracted.metadata.message_count {
+            0 => i64::try_from(self.extracted.facts.message_count).unwrap_or(i64::MAX),
+            counted => counted,
+        }
+    }
+}
+
 struct Phases {
     last: Instant,
     started: Instant,
@@ -201,12 +211,17 @@ impl SessionSync {
                 message: "source_tool must be 1 to 50 of a-z, 0-9, _ and -".to_owned(),
             });
         }
-        if let Some(title) = &new.title {
-            crate::edits::check_title(title)?;
+        if new.title.as_deref().is_some_and(|title| title.contains('\0')) {
+            return Err(Error::Invalid("title must not contain NUL".to_owned()));
         }
-        if let Some(tags) = &new.tags {
-            crate::edits::check_tags(tags)?;
-        }
+        let title = new.title.as_deref().map(plain_title).transpose()?;
+        let tags = new.tags.as_deref().map(plain_tags).transpose();
+        let new = NewSession {
+            // Where nothing is left of it, the archive says what the session is called.
+            title: title.filter(|title| !title.is_empty()),
+            tags: tags.map_err(Error::Invalid)?,
+            ..new
+        };
         let push = Push {
             session: id::prefixed("ses_", 16),
             ..Push::default()
@@ -318,7 +333,8 @@ impl SessionSync {
                 // Another push was faster; what it wrote decides anew.
                 continue;
             }
-            self.write_content(&mut tx, &push.session, &stored, now).await?;
+            self.write_content(&mut tx, PUT_CONTENT, &push.session, &stored, now)
+                .await?;
             if existing.is_some_and(|session| session.deleted_at.is_some()) {
                 self.forget_promises(&mut tx, caller, &push.session, now).await?;
             }
@@ -410,34 +426,21 @@ impl SessionSync {
         let Extracted {
             metadata,
             git,
-            facts,
             first_user_text,
             secrets,
             ..
         } = &stored.extracted;
-        let counted = i64::try_from(facts.message_count).unwrap_or(i64::MAX);
-        let message_count = if metadata.message_count > 0 {
-            metadata.message_count
-        } else {
-            counted
-        };
-        let title = new
-            .and_then(|new| new.title.as_deref())
-            .map(without_tags)
-            .filter(|title| !title.trim().is_empty())
-            .unwrap_or_else(|| {
-                smart_title(
-                    metadata.title.as_deref(),
-                    first_user_text.as_deref(),
-                    message_count,
-                )
-            });
-        let tags: Vec<String> = match new.and_then(|new| new.tags.as_ref()) {
-            Some(tags) => tags.iter().map(|tag| without_tags(tag)).collect(),
-            None => metadata.tags.clone(),
-        };
+        let message_count = stored.message_count();
+        let title = new.and_then(|new| new.title.clone()).unwrap_or_else(|| {
+            smart_title(
+                metadata.title.as_deref(),
+                first_user_text.as_deref(),
+                message_count,
+            )
+        });
+        let tags = new.and_then(|new| new.tags.as_ref()).unwrap_or(&metadata.tags);
         let source_tool = new.map_or(&metadata.source_tool, |new| &new.source_tool);
-        let tags = serde_json::to_string(&tags).expect("a list of texts has a JSON form");
+        let tags = serde_json::to_string(tags).expect("a list of texts has a JSON form");
         let sql = if existing.is_some() { UPDATE } else { INSERT };
         let written = with_tx!(*tx, |conn| {
             let query = sqlx::query(sql)
@@ -481,6 +484,7 @@ impl SessionSync {
     pub(crate) async fn write_content(
         &self,
         tx: &mut Tx,
+        sql: &'static str,
         session: &str,
         stored: &Stored,
         now: Timestamp,
@@ -494,7 +498,7 @@ impl SessionSync {
         let json = |value: &serde_json::Value| value.to_string();
         let provenance = serde_json::to_string(&extracted.metadata.provenance);
         let summary = serde_json::to_string(&extracted.facts);
-        with_tx!(*tx, |conn| sqlx::query(PUT_CONTENT)
+        with_tx!(*tx, |conn| sqlx::query(sql)
             .bind(session)
             .bind(&stored.etag)
             .bind(&stored.messages_object)
@@ -547,16 +551,6 @@ impl SessionSync {
             .await
             .map(affected))?;
         Ok(())
-    }
-
-    /// Bytes in use by the user's sessions, those in the trash included.
-    pub(crate) async fn storage_used(&self, user: &str) -> Result<u64> {
-        let used: i64 = with_reader!(self.db, |conn| sqlx::query_scalar(USED)
-            .bind(user)
-            .bind("")
-            .fetch_one(conn)
-            .await)?;
-        Ok(u64::try_from(used).unwrap_or(0))
     }
 
     /// How much the caller may store; `None` for as much as there is room for.

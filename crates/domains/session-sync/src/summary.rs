@@ -29,7 +29,7 @@ pub struct Facts {
     pub message_count: u64,
     /// Tools called.
     pub tool_call_count: u64,
-    /// Minutes between the first and the last message.
+    /// Minutes between the first and the last message; at least one when there is time between them.
     pub duration_minutes: u64,
     /// Files written or edited, sorted.
     pub files_modified: BTreeSet<String>,
@@ -94,6 +94,7 @@ impl Gatherer {
                         said = text.into_owned();
                     }
                 }
+                Block::Thought(_) => {}
                 Block::ToolUse { id, name, input } => self.tool_use(&id, &name, input),
                 Block::ToolResult { id, text, is_error } => self.tool_result(&id, &text, is_error),
             }
@@ -210,8 +211,11 @@ impl Gatherer {
     pub(crate) fn finish(mut self) -> (Facts, Option<String>) {
         let modified = &self.facts.files_modified;
         self.facts.files_read.retain(|path| !modified.contains(path));
-        if let (Some(first), Some(last)) = (self.first, self.last) {
-            self.facts.duration_minutes = last.since(first).as_secs() / 60;
+        // Less than a minute is told as one.
+        if let (Some(first), Some(last)) = (self.first, self.last)
+            && first < last
+        {
+            self.facts.duration_minutes = (last.since(first).as_secs() / 60).max(1);
         }
         (self.facts, self.first_user_text)
     }
@@ -268,6 +272,17 @@ mod tests {
         assert_eq!(facts.errors_encountered, ["3 passed, 1 failed in 0.1s"]);
         assert_eq!(facts.duration_minutes, 9);
         assert_eq!((facts.commands_executed, facts.tool_call_count), (1, 4));
+    }
+
+    #[test]
+    fn thoughts_are_not_what_was_said_and_seconds_are_a_minute() {
+        let facts = facts(&[
+            r#"{"role":"user","content":"hello","timestamp":"2026-03-20T14:31:00Z"}"#,
+            r#"{"role":"assistant","content":[{"type":"thinking","text":"hmm"},{"type":"text","text":"Hi there!"}],"timestamp":"2026-03-20T14:31:15Z"}"#,
+            r#"{"role":"assistant","content":[{"type":"thinking","thinking":"only a thought"}]}"#,
+        ]);
+        assert_eq!(facts.last_assistant_messages, ["Hi there!"]);
+        assert_eq!(facts.duration_minutes, 1);
     }
 
     #[test]

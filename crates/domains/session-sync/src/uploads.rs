@@ -103,6 +103,15 @@ pub struct NewUpload {
     pub part_size: Option<i64>,
 }
 
+/// A part that is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredPart {
+    /// Its length in bytes.
+    pub size: i64,
+    /// Its SHA-256, hex.
+    pub sha256: String,
+}
+
 /// How far an upload is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UploadProgress {
@@ -277,7 +286,7 @@ impl SessionSync {
         number: i64,
         sha256: Option<&str>,
         body: S,
-    ) -> Result<()>
+    ) -> Result<StoredPart>
     where
         S: Stream<Item = io::Result<Bytes>>,
     {
@@ -311,11 +320,14 @@ impl SessionSync {
             .bind(id)
             .bind(number)
             .bind(expected)
-            .bind(object)
+            .bind(&object)
             .execute(conn)
             .await
             .map(affected))?;
-        Ok(())
+        Ok(StoredPart {
+            size: expected,
+            sha256: object,
+        })
     }
 
     /// How far an upload is.

@@ -81,7 +81,7 @@ pub fn read_tar_gz<R: Read, E: From<Error>>(
     let source = Source::new(reader, &gauge.source_failed, &gauge.packed);
     let source = BufReader::with_capacity(PACKED_BUFFER_BYTES, source);
     let inflate = Inflate {
-        state: State::Inflating(GzDecoder::new(source)),
+        state: State::inflating(source),
         gauge: &gauge,
         caps,
     };
@@ -158,10 +158,16 @@ struct Inflate<'a, R> {
 }
 
 enum State<R> {
-    Inflating(GzDecoder<R>),
+    Inflating(Box<GzDecoder<R>>),
     /// Only zeros may follow.
     Padding(R),
     Moved,
+}
+
+impl<R: BufRead> State<R> {
+    fn inflating(packed: R) -> Self {
+        Self::Inflating(Box::new(GzDecoder::new(packed)))
+    }
 }
 
 impl<R: BufRead> Inflate<'_, R> {
@@ -178,7 +184,7 @@ impl<R: BufRead> Inflate<'_, R> {
             let mut rest = decoder.into_inner();
             let follows = fill(&mut rest)?.first().copied();
             self.state = match follows {
-                Some(GZIP_MAGIC) => State::Inflating(GzDecoder::new(rest)),
+                Some(GZIP_MAGIC) => State::inflating(rest),
                 _ => State::Padding(rest),
             };
         }

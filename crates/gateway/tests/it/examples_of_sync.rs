@@ -45,7 +45,7 @@ fn form(title: &str) -> Option<Form> {
     Some(Form::new().part("file", Part::bytes(archive(title)).file_name("session.tar.gz")))
 }
 
-/// A language model that finds nothing wrong: its address.
+/// A language model that finds one thing to doubt: its address.
 pub(crate) async fn judge() -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -53,8 +53,9 @@ pub(crate) async fn judge() -> String {
         while let Ok((mut connection, _)) = listener.accept().await {
             let mut request = vec![0; 64 << 10];
             let _ = connection.read(&mut request).await;
+            let found = r#"[{"claim": "It works", "verdict": "unverified"}]"#;
             let body =
-                json!({"data": [{"id": "judge"}], "choices": [{"message": {"content": "[]"}}]}).to_string();
+                json!({"data": [{"id": "judge"}], "choices": [{"message": {"content": found}}]}).to_string();
             let answer = format!(
                 "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
                 body.len()
@@ -72,6 +73,7 @@ pub(crate) async fn walk(walk: &mut Walk) {
     uploads(walk).await;
     settings(walk).await;
     handoffs(walk).await;
+    bookmarks(walk).await;
 }
 
 async fn accounts(walk: &mut Walk) {
@@ -142,6 +144,10 @@ async fn sessions(walk: &mut Walk) {
     assert_eq!(walk.on("GET", "", None, None).await["alias"], Value::Null);
     walk.on("DELETE", "", None, None).await;
     walk.on("POST", "/restore", None, None).await;
+    let read = walk.post("/api/v1/sessions/admin/reindex", json!({})).await;
+    assert_eq!(read, json!({"reindexed": 2, "updated": 2, "errors": 0}));
+    let purged = walk.post("/api/v1/admin/purge-deleted", json!({})).await;
+    assert_eq!(purged["purged"], 0, "nothing is due");
 }
 
 async fn reading(walk: &mut Walk) {
@@ -265,12 +271,50 @@ async fn settings(walk: &mut Walk) {
         .await;
     assert_eq!(models["models"][0]["id"], "judge");
     let report = walk.on("POST", "/audit", None, Some(json!({}))).await;
-    assert_eq!(report["summary"]["total_claims"], 0);
-    walk.on("GET", "/audit", None, None).await;
+    assert_eq!(report["summary"]["total_claims"], 1);
+    let dismissal = json!({"finding_index": 0, "reason": "checked by hand"});
+    walk.on("POST", "/audit/dismiss", None, Some(dismissal)).await;
+    let report = walk.on("GET", "/audit", None, None).await;
+    assert_eq!(report["findings"][0]["dismissed"], true);
     let told = walk.on("POST", "/summary/narrative", None, Some(json!({}))).await;
     assert!(told["narrative_error"].is_string(), "this judge tells no stories");
     let path = "/api/v1/settings/judge";
     walk.call(&format!("DELETE {path}"), path, None, None).await;
+}
+
+async fn bookmarks(walk: &mut Walk) {
+    let folders = "/api/v1/bookmarks/folders";
+    let made = walk
+        .post(folders, json!({"name": "Important", "color": "#4f9cf7"}))
+        .await;
+    let id = made["id"].as_str().unwrap();
+    let body = json!({"folder_id": id, "session_id": SESSION});
+    let bookmark = walk.post("/api/v1/bookmarks", body).await;
+    assert_eq!(walk.get(folders).await["folders"][0]["bookmark_count"], 1);
+    let folder = format!("{folders}/{id}");
+    let renamed = Some(json!({"name": "Reading list"}));
+    let renamed = walk
+        .call(&format!("PUT {folders}/{{folder_id}}"), &folder, None, renamed)
+        .await;
+    assert_eq!(
+        (&renamed["name"], &renamed["color"]),
+        (&json!("Reading list"), &json!("#4f9cf7"))
+    );
+    let listed = walk
+        .call(
+            &format!("GET {folders}/{{folder_id}}/sessions"),
+            &format!("{folder}/sessions"),
+            None,
+            None,
+        )
+        .await;
+    assert_eq!(listed["sessions"][0]["id"], SESSION);
+    assert_eq!(listed["sessions"][0]["bookmark_id"], bookmark["id"]);
+    let path = format!("/api/v1/bookmarks/{}", bookmark["id"].as_str().unwrap());
+    walk.call("DELETE /api/v1/bookmarks/{bookmark_id}", &path, None, None)
+        .await;
+    walk.call(&format!("DELETE {folders}/{{folder_id}}"), &folder, None, None)
+        .await;
 }
 
 async fn handoffs(walk: &mut Walk) {

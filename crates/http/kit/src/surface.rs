@@ -62,7 +62,8 @@ impl Surface {
             | ("admin", Some("tenants" | "impersonate"))
             | ("auth", Some("login" | "logout")) => Some(Self::Ingest),
             (
-                "auth" | "orgs" | "org" | "handoffs" | "sync" | "settings" | "projects" | "admin" | "billing",
+                "auth" | "orgs" | "org" | "handoffs" | "bookmarks" | "sync" | "settings" | "projects"
+                | "admin" | "billing",
                 _,
             ) => Some(Self::Sync),
             _ => None,

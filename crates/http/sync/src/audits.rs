@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, Path};
 use pentad_http_kit::{Access, Endpoint, Fault, JsonBody, Principal, endpoint};
-use pentad_session_sync::{AuditRequest, AuditStatus, Audited, SessionSync};
+use pentad_session_sync::{AuditRequest, AuditStatus, Audited, Dismissal, SessionSync};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -140,11 +140,53 @@ async fn audit_status(
     Ok(Json(answer))
 }
 
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = sync::DismissFinding, example = json!({"finding_index": 0, "reason": "checked by hand"}))]
+struct DismissFinding {
+    /// Which finding of the latest report, from 0.
+    finding_index: i64,
+    /// Whether it is dismissed, or counts again. Default true.
+    dismissed: Option<bool>,
+    /// Why, at most 2,000 characters.
+    #[serde(default)]
+    reason: String,
+}
+
+/// Dismiss an audit finding
+///
+/// The latest report keeps it, with who dismissed it and why; `dismissed: false` has it count again.
+#[utoipa::path(post, path = "/api/v1/sessions/{id}/audit/dismiss", tag = "audits", request_body = DismissFinding,
+    params(("id" = String, Path, description = "The session.", example = "ses_0123456789abcdef")),
+    responses((status = 200, description = "It is noted.", body = Value),
+              (status = 400, description = "There is no such finding."),
+              (status = 404, description = "There is no such session, or no report."),
+              (status = 409, description = "Others dismiss findings at the same time."),
+              (status = 422, description = "The reason is too long.")))]
+async fn dismiss_finding(
+    sync: Data<SessionSync>,
+    principal: Principal,
+    id: Path<String>,
+    JsonBody(body): JsonBody<DismissFinding>,
+) -> Result<Json<Value>, Fault> {
+    let dismissal = Dismissal {
+        finding_index: body.finding_index,
+        dismissed: body.dismissed.unwrap_or(true),
+        reason: body.reason,
+    };
+    sync.dismiss_finding(&principal, &id, &dismissal)
+        .await
+        .map_err(fault)?;
+    Ok(Json(json!({
+        "status": "ok", "finding_index": dismissal.finding_index, "dismissed": dismissal.dismissed,
+    })))
+}
+
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
         endpoint!(run_audit, Access::User),
         endpoint!(latest_audit, Access::User),
         endpoint!(past_audits, Access::User),
         endpoint!(audit_status, Access::User),
+        endpoint!(dismiss_finding, Access::User),
     ]
 }

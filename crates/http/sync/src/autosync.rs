@@ -181,10 +181,12 @@ async fn set_watch_status(
 struct StatusAnswer {
     mode: &'static str,
     total_sessions: i64,
+    /// As many: what is here has been synced.
     synced_sessions: i64,
     watched_sessions: i64,
     queued: i64,
     failed: i64,
+    /// Without the trash, which still counts against the limit.
     storage_used_bytes: u64,
     /// 0 for no limit.
     storage_limit_bytes: u64,

@@ -99,7 +99,7 @@ struct HandoffAnswer {
     attachments: Vec<AttachmentAnswer>,
     comments: Vec<CommentAnswer>,
     events: Vec<EventAnswer>,
-    /// After a claim: the ticket to go on with, and its lease.
+    /// After a claim: the ticket and the persona to go on with, and the ticket's lease.
     active_ticket_payload: Option<Value>,
     /// After a claim: attachments that are gone.
     dropped_attachments: Vec<Value>,
@@ -166,9 +166,11 @@ impl From<Detail> for HandoffAnswer {
 
 impl From<Claimed> for HandoffAnswer {
     fn from(claimed: Claimed) -> Self {
-        let ticket = claimed.handoff.ticket_id.as_ref().map(|ticket| {
-            json!({"ticket_id": ticket, "persona_name": claimed.handoff.persona_name,
-                "project_id": claimed.handoff.source_project_id, "lease_epoch": claimed.lease_epoch})
+        let handoff = &claimed.handoff;
+        let carries = handoff.ticket_id.is_some() || handoff.persona_name.is_some();
+        let ticket = carries.then(|| {
+            json!({"ticket_id": handoff.ticket_id, "persona_name": handoff.persona_name,
+                "project_id": handoff.source_project_id, "lease_epoch": claimed.lease_epoch})
         });
         let dropped = claimed.dropped.into_iter();
         Self {
@@ -178,7 +180,7 @@ impl From<Claimed> for HandoffAnswer {
                 .map(AttachmentAnswer::from)
                 .collect(),
             dropped_attachments: dropped
-                .map(|(kind, ref_id)| json!({"kind": kind, "ref_id": ref_id, "reason": "not_found"}))
+                .map(|(kind, ref_id)| json!({"kind": kind, "ref_id": ref_id, "reason": "deleted"}))
                 .collect(),
             active_ticket_payload: ticket,
             ..claimed.handoff.into()

@@ -12,6 +12,7 @@
 mod archives;
 mod audits;
 mod autosync;
+mod bookmarks;
 mod faults;
 mod handoffs;
 mod messages;
@@ -42,6 +43,7 @@ pub fn routes() -> SurfaceRoutes {
         summaries::endpoints(),
         audits::endpoints(),
         handoffs::endpoints(),
+        bookmarks::endpoints(),
         autosync::endpoints(),
         settings::endpoints(),
     ];

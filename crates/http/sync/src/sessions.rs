@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use pentad_http_kit::{Access, Endpoint, Fault, Form, JsonBody, Principal, Query, Surface, endpoint};
 use pentad_kernel::ErrorKind;
 use pentad_session_sync::{DeleteScope, Edit, Error, ListQuery, NewSession, SessionRef, SessionSync, Sort};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
@@ -126,13 +126,10 @@ pub async fn upload_session(
         .ok_or_else(|| Fault::unprocessable(&["query", "source_tool"], "Field required", "missing"))?;
     let tags = match query.text("tags").filter(|text| !text.is_empty()) {
         None => None,
-        Some(text) => Some(serde_json::from_str::<Vec<String>>(text).map_err(|_| {
-            Fault::unprocessable(
-                &["query", "tags"],
-                "tags must be a JSON array of texts",
-                "list_type",
-            )
-        })?),
+        Some(text) => Some(
+            serde_json::from_str::<Vec<String>>(text)
+                .map_err(|_| Fault::invalid("tags must be a JSON array of texts"))?,
+        ),
     };
     let new = NewSession {
         source_tool: source_tool.to_owned(),
@@ -158,7 +155,7 @@ pub async fn upload_session(
            ("tags" = Option<String>, Query, description = "Its tags: a JSON array of at most 20 texts.")),
     request_body(content = ArchiveForm, content_type = "multipart/form-data"),
     responses((status = 201, description = "The session is stored.", body = UploadedAnswer),
-              (status = 400, description = "The archive is refused."),
+              (status = 400, description = "The archive or the tags are refused."),
               (status = 413, description = "The archive, or a file in it, is too large."),
               (status = 422, description = "A parameter is out of its bounds."),
               (status = 503, description = "The form is that of a grep session, and there is no room for it.")))]
@@ -195,7 +192,7 @@ pub async fn delete_session(
     if query.text("scope").is_none() {
         response.insert_header((
             "X-Deprecation-Warning",
-            "send scope=cloud or scope=everywhere; without it, cloud is meant",
+            "scope will be required from v1.0 on: send scope=cloud or scope=everywhere; without it, cloud is meant",
         ));
     }
     Ok(response.json(SessionAnswer::from(session)))
@@ -225,7 +222,8 @@ async fn delete(
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = sync::EditSession, example = json!({"title": "Retry test", "tags": ["ci"]}))]
 pub struct EditSession {
-    /// The new title, at most 500 characters; HTML tags are taken out.
+    /// The new title, at most 500 characters; HTML tags and the spaces around it are taken out, and something
+    /// must be left.
     title: Option<String>,
     /// The new alias.
     alias: Option<String>,
@@ -342,6 +340,57 @@ async fn restore(
     Ok(Json(answer))
 }
 
+/// What came of reading archives again.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = sync::Reindexed)]
+struct ReindexedAnswer {
+    /// Sessions whose archives were looked at.
+    reindexed: u64,
+    /// Those that now follow what was found.
+    updated: u64,
+    /// Those whose archives could not be read.
+    errors: u64,
+}
+
+/// Read the caller's archives again
+///
+/// For sessions that were pushed to an older version: counts, messages, workspace, summary and the text that is
+/// searched follow what is found in the stored archives by now. Titles, tags and aliases stay as they are.
+#[utoipa::path(post, path = "/api/v1/sessions/admin/reindex", tag = "sessions",
+    responses((status = 200, description = "What came of it.", body = ReindexedAnswer)))]
+async fn reindex(sync: Data<SessionSync>, principal: Principal) -> Result<Json<ReindexedAnswer>, Fault> {
+    let done = sync.reindex(&principal).await.map_err(fault)?;
+    Ok(Json(ReindexedAnswer {
+        reindexed: done.sessions,
+        updated: done.updated,
+        errors: done.failed,
+    }))
+}
+
+/// What was forgotten.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = sync::Purged)]
+struct PurgedAnswer {
+    /// How many sessions.
+    purged: usize,
+    /// Bytes of their archives; those that no other session has are removed by the next sweep.
+    bytes_reclaimed: i64,
+}
+
+/// Empty the trash of what is due
+///
+/// Forgets the sessions, whoever's, that have been in the trash for their 30 days; this also happens by itself
+/// every quarter of an hour.
+#[utoipa::path(post, path = "/api/v1/admin/purge-deleted", tag = "sessions",
+    responses((status = 200, description = "What was forgotten.", body = PurgedAnswer)))]
+async fn purge_deleted(sync: Data<SessionSync>) -> Result<Json<PurgedAnswer>, Fault> {
+    let purged = sync.purge().await.map_err(fault)?;
+    Ok(Json(PurgedAnswer {
+        purged: purged.sessions,
+        bytes_reclaimed: purged.bytes,
+    }))
+}
+
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
         endpoint!(list, Access::User).shared_with(&[Surface::Grep]),
@@ -352,5 +401,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         endpoint!(set_alias, Access::User),
         endpoint!(clear_alias, Access::User),
         endpoint!(restore, Access::User),
+        endpoint!(purge_deleted, Access::Admin),
+        endpoint!(reindex, Access::User),
     ]
 }

@@ -117,12 +117,13 @@ async fn put_part(
     let (id, number) = path.into_inner();
     let hash = header(&request, "x-part-sha256");
     let body = payload.map(|chunk| chunk.map_err(std::io::Error::other));
-    sync.put_part(&principal, &id, number, hash, body)
+    let part = sync
+        .put_part(&principal, &id, number, hash, body)
         .await
         .map_err(fault)?;
-    Ok(Json(
-        json!({"upload_id": id, "part_number": number, "status": "received"}),
-    ))
+    Ok(Json(json!({
+        "upload_id": id, "part_number": number, "size": part.size, "sha256": part.sha256, "status": "received",
+    })))
 }
 
 /// See how far an upload is

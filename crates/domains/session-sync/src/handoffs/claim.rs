@@ -124,7 +124,7 @@ impl SessionSync {
             &handoff.id,
             "claimed",
             Some(&caller.actor),
-            json!({"recipient_session_id": copy}),
+            json!({"new_session_id": copy}),
         )
         .await?;
         let handoff = self.any_handoff_in(&mut tx, &handoff.id).await?;

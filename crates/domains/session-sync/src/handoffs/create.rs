@@ -15,7 +15,7 @@ use crate::{Error, Result, Session, SessionSync, require_feature};
 pub struct NewHandoff {
     /// The session.
     pub session_id: String,
-    /// To the person with this address; exactly one of the three recipients is given.
+    /// To the person with this address; exactly one of the three recipients is given, where blank is not given.
     pub recipient_email: Option<String>,
     /// To this user.
     pub recipient_user_id: Option<String>,
@@ -71,6 +71,23 @@ fn field(field: &'static str, message: impl Into<String>) -> Error {
 }
 
 impl NewHandoff {
+    /// What is blank counts as not given.
+    fn without_blanks(mut self) -> Self {
+        for text in [
+            &mut self.recipient_email,
+            &mut self.recipient_user_id,
+            &mut self.recipient_team_id,
+            &mut self.ticket_id,
+            &mut self.persona_name,
+        ] {
+            *text = text
+                .take()
+                .map(|text| text.trim().to_owned())
+                .filter(|text| !text.is_empty());
+        }
+        self
+    }
+
     fn check(&self) -> Result<()> {
         let recipients = [
             &self.recipient_email,
@@ -83,14 +100,14 @@ impl NewHandoff {
                 "exactly one of recipient_email, recipient_user_id and recipient_team_id is required",
             ));
         }
-        let blank_or_long = |text: &str| text.trim().is_empty() || text.chars().count() > MAX_REFERENCE_CHARS;
+        let too_long = |text: &str| text.chars().count() > MAX_REFERENCE_CHARS;
         if recipients
             .iter()
-            .any(|recipient| recipient.as_deref().is_some_and(blank_or_long))
+            .any(|recipient| recipient.as_deref().is_some_and(too_long))
         {
             return Err(field(
                 "recipient_email",
-                "the recipient must have 1 to 255 characters",
+                "the recipient must have at most 255 characters",
             ));
         }
         if self
@@ -113,7 +130,9 @@ impl NewHandoff {
             ));
         }
         let attachment_ok = |attachment: &NewAttachment| {
-            ATTACHMENT_KINDS.contains(&attachment.kind.as_str()) && !blank_or_long(&attachment.ref_id)
+            ATTACHMENT_KINDS.contains(&attachment.kind.as_str())
+                && !attachment.ref_id.trim().is_empty()
+                && !too_long(&attachment.ref_id)
         };
         if self.attachments.len() > MAX_ATTACHMENTS || !self.attachments.iter().all(attachment_ok) {
             return Err(field(
@@ -134,6 +153,7 @@ impl SessionSync {
     /// [`Error::UpgradeRequired`], [`Error::Field`], [`Error::SessionNotFound`],
     /// [`Error::RecipientNotFound`], [`Error::NotInTeam`], [`Error::ServiceKey`].
     pub async fn create_handoff(&self, caller: &Caller, new: NewHandoff) -> Result<Handoff> {
+        let new = new.without_blanks();
         new.check()?;
         require_feature(
             caller,
@@ -146,7 +166,7 @@ impl SessionSync {
         let session = self.session_by_id(caller, &new.session_id).await?;
         let actor = &caller.actor;
         self.check_boundary(actor, None, Some(&session)).await?;
-        let recipient_email = self.check_recipient(caller, &new).await?;
+        self.check_recipient(caller, &new).await?;
         let project = match &session.project_id {
             Some(id) => Some(id.clone()),
             None => match &session.git_remote {
@@ -170,7 +190,7 @@ impl SessionSync {
             .bind(&session.id)
             .bind(actor.user.as_str())
             .bind(&actor.email)
-            .bind(&recipient_email)
+            .bind(new.recipient_email.as_deref().map(str::to_lowercase))
             .bind(&new.recipient_user_id)
             .bind(&new.recipient_team_id)
             .bind(&new.message)
@@ -201,13 +221,14 @@ impl SessionSync {
             .execute(conn)
             .await
             .map(affected))?;
-        for attachment in &new.attachments {
+        // A microsecond apart, so that they are listed as they were given.
+        for (attachment, at) in new.attachments.iter().zip(now.as_micros()..) {
             with_tx!(tx, |conn| sqlx::query(ATTACH)
                 .bind(&id)
                 .bind(&attachment.kind)
                 .bind(&attachment.ref_id)
                 .bind(project.as_deref().unwrap_or_default())
-                .bind(now.as_micros())
+                .bind(at)
                 .execute(conn)
                 .await
                 .map(affected))?;
@@ -217,7 +238,11 @@ impl SessionSync {
             &id,
             "created",
             Some(actor),
-            json!({"attachments": new.attachments.len()}),
+            json!({
+                "handoff_kind": if new.recipient_team_id.is_some() { "team" } else { "individual" },
+                "expires_in_hours": hours, "attachment_count": new.attachments.len(),
+                "has_ticket": new.ticket_id.is_some(), "has_persona": new.persona_name.is_some(),
+            }),
         )
         .await?;
         let handoff = self.any_handoff_in(&mut tx, &id).await?;
@@ -225,14 +250,12 @@ impl SessionSync {
         Ok(handoff)
     }
 
-    /// The recipient's address, when the recipient is there and may be given something.
-    async fn check_recipient(&self, caller: &Caller, new: &NewHandoff) -> Result<Option<String>> {
-        if let Some(email) = &new.recipient_email {
-            return Ok(Some(email.trim().to_lowercase()));
-        }
+    /// Whether the recipient is there and may be given something. Who only knows a user's identifier does not
+    /// learn the address from it.
+    async fn check_recipient(&self, caller: &Caller, new: &NewHandoff) -> Result<()> {
         if let Some(user) = &new.recipient_user_id {
             return match self.identity.user(&UserId::new(user.clone())).await {
-                Ok(user) => Ok(Some(user.email)),
+                Ok(_) => Ok(()),
                 Err(pentad_identity::Error::UserNotFound(_)) => Err(Error::RecipientNotFound("User")),
                 Err(error) => Err(error.into()),
             };
@@ -250,7 +273,7 @@ impl SessionSync {
                 return Err(Error::NotInTeam);
             }
         }
-        Ok(None)
+        Ok(())
     }
 
     /// What ticket and persona are called; they and the attachments must be of the session's project.

@@ -13,11 +13,8 @@ use crate::{Error, Result, SessionSync};
 const MAX_REASON_CHARS: usize = 500;
 const MAX_COMMENT_CHARS: usize = 10_000;
 
-const REVOKE: &str = "
-    UPDATE handoffs SET status = 'revoked', revoked_at = $2, revoked_by_user_id = $3, revoke_reason = $4
-    WHERE id = $1 AND status = 'pending' AND expires_at > $2";
-const DECLINE: &str = "
-    UPDATE handoffs SET status = 'declined', revoked_at = $2, revoked_by_user_id = $3, revoke_reason = $4
+const END: &str = "
+    UPDATE handoffs SET status = $3, revoked_at = $4, revoked_by_user_id = $5, revoke_reason = $6
     WHERE id = $1 AND status = 'pending' AND expires_at > $2";
 const COMMENT: &str = "
     INSERT INTO handoff_comments (id, handoff_id, author_user_id, content, created_at, actor_type, service_key_id,
@@ -70,9 +67,9 @@ impl SessionSync {
         reason: Option<&str>,
     ) -> Result<Handoff> {
         let (handoff, party) = self.handoff_of(caller, id).await?;
-        let (may, sql, event) = match ending {
-            Ending::Revoke => (party.sender, REVOKE, "revoked"),
-            Ending::Decline => (party.recipient, DECLINE, "declined"),
+        let (may, status) = match ending {
+            Ending::Revoke => (party.sender, Status::Revoked),
+            Ending::Decline => (party.recipient, Status::Declined),
         };
         if !may {
             return Err(Error::HandoffNotFound);
@@ -88,11 +85,16 @@ impl SessionSync {
             return Err(Error::HandoffNotPending(Status::Expired));
         }
         let mut tx = self.db.begin().await?;
-        let ended = with_tx!(tx, |conn| sqlx::query(sql)
+        let now = self.clock.now().as_micros();
+        // Why it was turned down is told by its event; these columns are of those taken back.
+        let revoked = status == Status::Revoked;
+        let ended = with_tx!(tx, |conn| sqlx::query(END)
             .bind(id)
-            .bind(self.clock.now().as_micros())
-            .bind(caller.actor.user.as_str())
-            .bind(reason)
+            .bind(now)
+            .bind(status.name())
+            .bind(revoked.then_some(now))
+            .bind(revoked.then_some(caller.actor.user.as_str()))
+            .bind(reason.filter(|_| revoked))
             .execute(conn)
             .await
             .map(affected))?;
@@ -103,8 +105,14 @@ impl SessionSync {
                 status => status,
             }));
         }
-        self.record(&mut tx, id, event, Some(&caller.actor), json!({"reason": reason}))
-            .await?;
+        self.record(
+            &mut tx,
+            id,
+            status.name(),
+            Some(&caller.actor),
+            json!({"reason": reason}),
+        )
+        .await?;
         tx.commit().await?;
         Ok(handoff)
     }

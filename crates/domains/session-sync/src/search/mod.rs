@@ -145,7 +145,7 @@ fn message_text(message: &Message<'_>) -> String {
     };
     for block in message.blocks() {
         match block {
-            Block::Text(piece) => add(&piece),
+            Block::Text(piece) | Block::Thought(piece) => add(&piece),
             Block::ToolUse { name, input, .. } => {
                 add(&name);
                 if let Some(input) = input {

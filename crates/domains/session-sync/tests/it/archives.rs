@@ -116,8 +116,11 @@ both_engines! {
         let world = World::with(db, settings);
         let ada = world.person("ada").await;
         let zeros = vec![0_u8; 40 << 20];
-        let archive = tar_gz(&[("context/zeros", &zeros)]);
+        let archive = tar_gz(&[("messages.jsonl", &zeros)]);
         assert!(archive.len() < 1 << 20);
+        world.push(&ada, &new_session(), &archive).await.expect("one file within the plan's limit may pack well");
+        let archive = tar_gz(&[("context/zeros", &zeros), ("context/more", &zeros), ("context/most", &zeros)]);
+        assert!(archive.len() * 50 < zeros.len() * 3);
         let id = new_session();
         let error = world.push(&ada, &id, &archive).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");

@@ -57,7 +57,10 @@ both_engines! {
         assert!(matches!(world.sync.revoke_handoff(&grace, &revoked, "x").await, Err(Error::HandoffNotFound)));
         world.sync.revoke_handoff(&ada, &revoked, "mistake").await.unwrap();
         let declined = offer().await;
-        world.sync.decline_handoff(&grace, &declined, None).await.unwrap();
+        let ended = world.sync.decline_handoff(&grace, &declined, Some("busy")).await.unwrap();
+        assert_eq!((ended.revoked_at, ended.revoked_by_user_id, ended.revoke_reason), (None, None, None));
+        let events = world.sync.handoff_events(&ada, &declined).await.unwrap();
+        assert_eq!(events.last().unwrap().payload["reason"], "busy", "only its event says why");
         let expired = offer().await;
         world.clock.advance(std::time::Duration::from_secs(169 * 3600));
         assert!(matches!(world.sync.claim_handoff(&grace, &expired).await, Err(Error::HandoffExpired)));
@@ -105,6 +108,16 @@ both_engines! {
         assert!(matches!(error, Error::SessionNotFound), "{error}");
         let error = world.sync.create_handoff(&poor, by_email(&id, "ada@example.com")).await.unwrap_err();
         assert_eq!(error.code(), Some("upgrade_required"));
+        let blank = NewHandoff { recipient_user_id: Some("  ".into()), ..by_email(&id, "grace@example.com") };
+        world.sync.create_handoff(&ada, blank).await.expect("what is blank is not given");
+        let by_user = NewHandoff {
+            recipient_email: None,
+            recipient_user_id: Some(grace.actor.user.to_string()),
+            ..by_email(&id, "")
+        };
+        let offered = world.sync.create_handoff(&ada, by_user).await.unwrap();
+        assert_eq!(offered.recipient_email, None, "an identifier does not tell the address");
+        assert!(world.sync.handoff_inbox(&grace, true).await.unwrap().iter().any(|seen| seen.id == offered.id));
         let nobody = NewHandoff { recipient_email: None, recipient_user_id: Some("nobody".into()), ..by_email(&id, "") };
         assert!(matches!(world.sync.create_handoff(&ada, nobody).await, Err(Error::RecipientNotFound("User"))));
     }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use pentad_language_model::testing::ScriptedModel;
-use pentad_session_sync::{AuditStatus, AuditTrigger, Error, NewJudge, Settings, UrlPolicy};
+use pentad_session_sync::{AuditStatus, AuditTrigger, Dismissal, Error, NewJudge, Settings, UrlPolicy};
 use pentad_store::{Db, both_engines};
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::forge::{World, new_session, session};
@@ -137,6 +138,43 @@ both_engines! {
             assert_eq!(world.sync.run_audits().await.unwrap(), 0);
             assert_eq!(world.sync.audit_status(who, &id).await.unwrap(), AuditStatus::NotStarted);
         }
+    }
+
+    async fn a_finding_is_dismissed_by_name_and_may_count_again(db: Db) {
+        let world = with_models(db);
+        let (ada, eve) = (world.person("ada").await, world.person("eve").await);
+        let found = r#"[{"claim": "tests pass", "verdict": "hallucination", "severity": "critical"},
+            {"claim": "file written", "verdict": "verified"}]"#;
+        let model = ScriptedModel::that_says(&[found]).await;
+        let id = new_session();
+        world.push(&ada, &id, &session("work", &["find the quokka"])).await.unwrap();
+        let dismissal = |finding_index: i64, dismissed: bool| Dismissal {
+            finding_index,
+            dismissed,
+            reason: "checked by hand".into(),
+        };
+        assert!(matches!(world.sync.dismiss_finding(&ada, &id, &dismissal(0, true)).await, Err(Error::NoReport)));
+        world.sync.audit(&ada, &id, judge(&model)).await.unwrap();
+        for nothing in [-1, 2, i64::MAX] {
+            let error = world.sync.dismiss_finding(&ada, &id, &dismissal(nothing, true)).await.unwrap_err();
+            assert!(matches!(error, Error::Invalid(_)), "{nothing}: {error}");
+        }
+        assert!(matches!(world.sync.dismiss_finding(&eve, &id, &dismissal(0, true)).await, Err(Error::SessionNotFound)));
+        let (first, second) = (dismissal(0, true), dismissal(1, true));
+        let both = tokio::join!(
+            world.sync.dismiss_finding(&ada, &id, &first),
+            world.sync.dismiss_finding(&ada, &id, &second)
+        );
+        assert!(both.0.is_ok() && both.1.is_ok(), "neither undoes the other");
+        let findings = world.sync.audit_report(&ada, &id).await.unwrap().findings;
+        for finding in &findings {
+            let said = (&finding["dismissed"], &finding["dismissed_by"], &finding["dismissed_reason"]);
+            assert_eq!(said, (&json!(true), &json!("ada@example.com"), &json!("checked by hand")));
+        }
+        world.sync.dismiss_finding(&ada, &id, &dismissal(0, false)).await.unwrap();
+        let findings = world.sync.audit_report(&ada, &id).await.unwrap().findings;
+        assert_eq!((&findings[0]["dismissed"], &findings[0]["dismissed_by"]), (&json!(false), &json!(null)));
+        assert_eq!(findings[1]["dismissed"], json!(true));
     }
 
     async fn a_narrative_is_kept_until_the_next_push(db: Db) {

@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
 use pentad_identity::PlanName;
-use pentad_kernel::Classify as _;
+use pentad_kernel::{Classify as _, ErrorKind};
 use pentad_session_sync::{
-    DeleteScope, Edit, Error, ListQuery, MessageOrder, MessageQuery, Push, SearchQuery, SessionRef, Share,
+    DeleteScope, Edit, EditFolder, Error, ListQuery, MessageOrder, MessageQuery, NewSession, Purged, Push,
+    Reindexed, SearchQuery, SessionRef, Share,
 };
 use pentad_store::{Db, both_engines};
 use serde_json::json;
 
-use crate::forge::{World, new_session, session, tar_gz, to};
+use crate::forge::{World, in_chunks, new_session, session, tar_gz, to};
 
 fn by_id(id: &str) -> SessionRef {
     SessionRef::Id(id.to_owned())
@@ -81,9 +82,43 @@ both_engines! {
         assert!(matches!(world.sync.shared_archive(&share.token, None).await, Err(Error::LinkGone)), "the link was revoked");
 
         world.sync.delete(&ada.actor, &by_id(&id), DeleteScope::Cloud).await.unwrap();
+        assert_eq!(world.sync.purge().await.unwrap(), Purged::default(), "it is not due yet");
         world.clock.advance(std::time::Duration::from_secs(31 * 24 * 3600));
-        assert_eq!(world.sync.purge().await.unwrap(), 1);
+        let purged = Purged { sessions: 1, bytes: i64::try_from(archive.len()).unwrap() };
+        assert_eq!(world.sync.purge().await.unwrap(), purged);
+        assert_eq!(world.sync.purge().await.unwrap(), Purged::default());
         assert!(matches!(world.sync.restore(&ada.actor, &id).await, Err(Error::Gone)));
+    }
+
+    async fn a_title_is_plain_text_and_never_empty(db: Db) {
+        let world = World::new(db);
+        let ada = world.person("ada").await;
+        let id = new_session();
+        world.push(&ada, &id, &session("x y z", &["hello"])).await.unwrap();
+        let titled = |title: &str| Edit { title: Some(title.to_owned()), ..Edit::default() };
+        for nothing in ["", "   ", "<b></b>  <i></i>", "<img src=x onerror=\"alert(1)\">", "nul \0"] {
+            let error = world.sync.edit(&ada.actor, &by_id(&id), titled(nothing)).await.unwrap_err();
+            assert!(matches!(error, Error::Field { field: "title", .. }), "{nothing:?}: {error}");
+        }
+        let nul = Edit { tags: Some(vec!["a\0b".into()]), ..Edit::default() };
+        assert!(matches!(world.sync.edit(&ada.actor, &by_id(&id), nul).await, Err(Error::Field { field: "tags", .. })));
+        let edited = world.sync.edit(&ada.actor, &by_id(&id), titled("  <b>Retries</b> & 1 < 2 ")).await.unwrap();
+        assert_eq!(edited.title.as_deref(), Some("Retries & 1 < 2"));
+
+        // What comes with an upload is a parameter of its address, not a field of a body.
+        let upload = |title: &str, tags: &[&str]| NewSession {
+            source_tool: "codex".into(),
+            title: Some(title.to_owned()),
+            tags: Some(tags.iter().map(|&tag| tag.to_owned()).collect()),
+        };
+        let archive = session("From the archive", &["hello"]);
+        for (title, tags) in [("nul \0", &["x"][..]), ("x", &["a\0b"]), ("x", &["t"; 21])] {
+            let sent = world.sync.upload(&ada, upload(title, tags), in_chunks(&archive, 64 << 10)).await;
+            assert_eq!(sent.unwrap_err().kind(), ErrorKind::Invalid, "{title:?} {tags:?}");
+        }
+        let sent = world.sync.upload(&ada, upload("<i></i> ", &["<b>ci</b>"]), in_chunks(&archive, 64 << 10)).await.unwrap();
+        let kept = world.sync.session(&ada.actor, &by_id(&sent.session_id)).await.unwrap();
+        assert_eq!((kept.title.as_deref(), kept.tags), (Some("From the archive"), vec!["ci".to_owned()]));
     }
 
     async fn an_alias_names_one_live_session(db: Db) {
@@ -252,6 +287,74 @@ both_engines! {
         assert!(matches!(world.sync.shared_archive(&link.token, Some("hunter22".into())).await, Err(Error::LinkGone)));
     }
 
+    async fn a_folder_keeps_each_session_once_while_it_lives(db: Db) {
+        let world = World::new(db);
+        let (ada, eve) = (world.person("ada").await, world.person("eve").await);
+        let id = new_session();
+        world.push(&ada, &id, &session("x y z", &["hello"])).await.unwrap();
+        for (name, color) in [("", None), ("  ", None), (&*"n".repeat(101), None), ("x", Some("blue")), ("x", Some("#12345"))] {
+            assert!(matches!(world.sync.create_bookmark_folder(&ada, name, color).await, Err(Error::Field { .. })), "{name:?} {color:?}");
+        }
+        let folder = world.sync.create_bookmark_folder(&ada, "Important", Some("#4f9cF7")).await.unwrap();
+        let other = world.sync.create_bookmark_folder(&ada, "Later", None).await.unwrap();
+        let bookmark = world.sync.bookmark(&ada, &folder.id, &id).await.unwrap();
+        assert!(matches!(world.sync.bookmark(&ada, &folder.id, &id).await, Err(Error::AlreadyBookmarked)));
+        world.sync.bookmark(&ada, &other.id, &id).await.unwrap();
+        let counts = || async {
+            let folders = world.sync.bookmark_folders(&ada.actor).await.unwrap();
+            folders.iter().map(|folder| folder.bookmark_count).collect::<Vec<_>>()
+        };
+        assert_eq!(counts().await, [1, 1]);
+
+        // What is Ada's is not there for Eve.
+        assert!(world.sync.bookmark_folders(&eve.actor).await.unwrap().is_empty());
+        assert!(matches!(world.sync.bookmarked(&eve.actor, &folder.id).await, Err(Error::FolderNotFound)));
+        assert!(matches!(world.sync.bookmark(&eve, &folder.id, &id).await, Err(Error::FolderNotFound)));
+        let hers = world.sync.create_bookmark_folder(&eve, "Mine", None).await.unwrap();
+        assert!(matches!(world.sync.bookmark(&eve, &hers.id, &id).await, Err(Error::SessionNotFound)));
+        assert!(matches!(world.sync.unbookmark(&eve.actor, &bookmark.id).await, Err(Error::BookmarkNotFound)));
+        assert!(matches!(world.sync.delete_bookmark_folder(&eve.actor, &folder.id).await, Err(Error::FolderNotFound)));
+        let rename = EditFolder { name: Some("Hers".into()), color: None };
+        assert!(matches!(world.sync.edit_bookmark_folder(&eve, &folder.id, rename.clone()).await, Err(Error::FolderNotFound)));
+        let renamed = world.sync.edit_bookmark_folder(&ada, &folder.id, rename).await.unwrap();
+        assert_eq!((&*renamed.name, renamed.color.as_deref(), renamed.bookmark_count), ("Hers", Some("#4f9cF7"), 1));
+
+        world.sync.delete(&ada.actor, &by_id(&id), DeleteScope::Cloud).await.unwrap();
+        assert!(world.sync.bookmarked(&ada.actor, &folder.id).await.unwrap().is_empty());
+        assert_eq!(counts().await, [0, 0]);
+        world.sync.restore(&ada.actor, &id).await.unwrap();
+        assert_eq!(world.sync.bookmarked(&ada.actor, &folder.id).await.unwrap()[0].1, bookmark);
+        world.sync.unbookmark(&ada.actor, &bookmark.id).await.unwrap();
+        world.sync.delete_bookmark_folder(&ada.actor, &other.id).await.unwrap();
+        assert_eq!(counts().await, [0]);
+        assert!(world.sync.session_by_id(&ada, &id).await.is_ok(), "folders are not what keeps sessions");
+
+        let free = world.person_on("free", PlanName::Free).await;
+        let error = world.sync.create_bookmark_folder(&free, "x", None).await.unwrap_err();
+        assert_eq!(error.code(), Some("upgrade_required"));
+    }
+
+    async fn archives_are_read_again_and_what_their_owner_changed_stays(db: Db) {
+        let world = World::new(db);
+        let (ada, eve) = (world.person("ada").await, world.person("eve").await);
+        let (kept, gone) = (new_session(), new_session());
+        for id in [&kept, &gone] {
+            world.push(&ada, id, &session("From the archive", &["find the quokka"])).await.unwrap();
+        }
+        world.push(&eve, &new_session(), &session("x y z", &["hello"])).await.unwrap();
+        let mine = Edit { title: Some("Mine".into()), tags: Some(vec!["t".into()]), ..Edit::default() };
+        let before = world.sync.edit(&ada.actor, &by_id(&kept), mine).await.unwrap();
+        world.sync.delete(&ada.actor, &by_id(&gone), DeleteScope::Cloud).await.unwrap();
+        world.sync.index_sessions().await.unwrap();
+
+        let done = world.sync.reindex(&ada).await.unwrap();
+        assert_eq!(done, Reindexed { sessions: 1, updated: 1, failed: 0 });
+        assert_eq!(world.sync.session_by_id(&ada, &kept).await.unwrap(), before, "the same is found as before");
+        assert_eq!(world.sync.messages(&ada.actor, &by_id(&kept), page(1, 50)).await.unwrap().total, 2);
+        world.sync.index_sessions().await.unwrap();
+        assert_eq!(world.sync.search(&ada, &words("quokka")).await.unwrap().1, 1);
+    }
+
     async fn plans_bound_what_is_stored(db: Db) {
         let world = World::new(db);
         let free = world.person_on("free", PlanName::Free).await;
@@ -259,9 +362,14 @@ both_engines! {
         assert_eq!(error.code(), Some("upgrade_required"));
         assert_eq!(error.details().unwrap()["required_tier"], "starter");
         let starter = world.person_on("starter", PlanName::Starter).await;
-        world.push(&starter, &new_session(), &session("x y z", &["hello"])).await.unwrap();
+        let id = new_session();
+        world.push(&starter, &id, &session("x y z", &["hello"])).await.unwrap();
         let status = world.sync.sync_status(&starter).await.unwrap();
-        assert_eq!((status.total_sessions, status.storage_limit_bytes), (1, 500_000_000));
+        assert_eq!((status.total_sessions, status.synced_sessions), (1, 1));
+        assert_eq!(status.storage_limit_bytes, 500 << 20);
         assert!(status.storage_used_bytes > 0);
+        world.sync.delete(&starter.actor, &by_id(&id), DeleteScope::Cloud).await.unwrap();
+        let status = world.sync.sync_status(&starter).await.unwrap();
+        assert_eq!((status.total_sessions, status.storage_used_bytes), (0, 0), "the trash is not in use");
     }
 }

@@ -8,17 +8,31 @@ import asyncio
 import os
 import sys
 
+import sessionfs.server.db
+from alembic import command
+from alembic.config import Config
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from sessionfs.server.db.models import Base
 
 
-async def prepare():
+async def create_all():
     engine = create_async_engine(os.environ["SFS_DATABASE_URL"])
     async with engine.begin() as connection:
         await connection.run_sync(Base.metadata.create_all)
     await engine.dispose()
+
+
+def prepare():
+    """Its migrations are for PostgreSQL: the column that it searches is in them alone."""
+    if os.environ["SFS_DATABASE_URL"].startswith("sqlite"):
+        return asyncio.run(create_all())
+    config = Config()
+    folder = os.path.join(os.path.dirname(sessionfs.server.db.__file__), "migrations")
+    config.set_main_option("script_location", folder)
+    config.set_main_option("sqlalchemy.url", os.environ["SFS_DATABASE_URL"])
+    command.upgrade(config, "head")
 
 
 async def promote(email):
@@ -37,5 +51,5 @@ else:
 
     from sessionfs.server.app import create_app
 
-    asyncio.run(prepare())
+    prepare()
     uvicorn.run(create_app(), host="127.0.0.1", port=int(sys.argv[1]), log_level="warning", access_log=False)

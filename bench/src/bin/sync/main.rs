@@ -1,7 +1,7 @@
 //! Measures session sync and projects beside the original server of seed 002, in one run.
 //!
 //! ```text
-//! pentad-sync-bench --pentad PROGRAM --python PYTHON [--postgres URL] [--sessions N] [--only NAME]
+//! sync --pentad PROGRAM --python PYTHON [--postgres URL] [--sessions N] [--only NAME]
 //! ```
 //!
 //! Both servers are started empty, get the same accounts, sessions, entries and tickets, and are then sent the same
@@ -10,12 +10,13 @@
 //! is part of it for SQLite, which runs inside the process, and is not for PostgreSQL. Prints markdown.
 
 mod archive;
-mod client;
+mod caller;
 mod operations;
-mod processor;
 mod server;
 
 use std::path::PathBuf;
+
+use pentad_bench::timing::load_average;
 
 use operations::{AIMS, World};
 use server::Server;
@@ -30,7 +31,7 @@ struct Arguments {
 
 fn main() {
     let arguments = arguments();
-    println!("load average at the start: {}", processor::load_average());
+    println!("load average at the start: {}", load_average());
     let mut databases = vec![("SQLite", None)];
     if let Some(url) = &arguments.postgres {
         databases.push(("PostgreSQL", Some(url.as_str())));
@@ -43,7 +44,11 @@ fn main() {
         println!("| request | original, ms | Pentad, ms | ratio | aim |");
         println!("|---|---:|---:|---:|---:|");
         for (operation, aim) in AIMS {
-            if arguments.only.as_ref().is_some_and(|only| !operation.name().contains(only.as_str())) {
+            if arguments
+                .only
+                .as_ref()
+                .is_some_and(|only| !operation.name().contains(only.as_str()))
+            {
                 continue;
             }
             let [original, pentad] = worlds.each_mut().map(|world| world.measure(*operation));
@@ -56,7 +61,7 @@ fn main() {
             );
         }
     }
-    println!("\nload average at the end: {}", processor::load_average());
+    println!("\nload average at the end: {}", load_average());
 }
 
 /// The servers run in directories of their own.
@@ -85,6 +90,9 @@ fn arguments() -> Arguments {
         }
     }
     assert!(arguments.pentad.is_file(), "--pentad names the program");
-    assert!(arguments.python.is_file(), "--python names an interpreter that has the original server");
+    assert!(
+        arguments.python.is_file(),
+        "--python names an interpreter that has the original server"
+    );
     arguments
 }

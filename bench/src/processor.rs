@@ -1,12 +1,13 @@
 //! How much processor time processes have used.
 
 use std::fs;
+use std::time::Duration;
 
 /// Ticks in a second: what Linux tells user programs on every architecture.
 const TICKS: f64 = 100.0;
 
-/// Seconds that a process and its descendants have used, in user and kernel mode.
-pub fn seconds(process: u32) -> f64 {
+/// What a process and its descendants have used, in user and kernel mode.
+pub fn time(process: u32) -> Duration {
     let mut total = 0.0;
     let stats: Vec<(u32, u32, f64)> = fs::read_dir("/proc")
         .expect("Linux has /proc")
@@ -32,10 +33,5 @@ pub fn seconds(process: u32) -> f64 {
             }
         }
     }
-    total
-}
-
-pub fn load_average() -> String {
-    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    text.split_whitespace().take(3).collect::<Vec<_>>().join(" ")
+    Duration::from_secs_f64(total)
 }

@@ -2,7 +2,7 @@
 //! answer.
 //!
 //! ```text
-//! pentad-runs-bench --pentad PROGRAM [--phoenix PROGRAM] [--seconds S] [--runs N]
+//! runs --pentad PROGRAM [--phoenix PROGRAM] [--seconds S] [--runs N]
 //! ```
 //!
 //! Prints markdown. Servers and clients share the machine, so the ratios count, not the figures: to a bare
@@ -15,6 +15,8 @@ mod servers;
 
 use std::path::PathBuf;
 use std::time::Duration;
+
+use pentad_bench::timing::{load_average, show};
 
 use load::{Connections, Measured, measure};
 use servers::{Hello, Pentad, Phoenix};
@@ -39,7 +41,7 @@ async fn main() {
     println!("| what | clients | connections | per second | p50 | p99 | ratio to hello |");
     println!("|---|---|---|---|---|---|---|");
     let hello = Hello::start().await;
-    let pentad = Pentad::start(&arguments.pentad).await;
+    let pentad = Pentad::start(&arguments.pentad);
     for (clients, connections) in [
         (64, Connections::Kept),
         (256, Connections::Kept),
@@ -50,7 +52,7 @@ async fn main() {
         })
         .await;
         row("actix hello", clients, connections, &bare, None);
-        let (key, address) = (pentad.key.as_str(), &pentad.address);
+        let (key, address) = (pentad.key.as_str(), pentad.address());
         let steps = measure(address, clients, connections, time, |client, number| {
             step(key, client, number)
         })
@@ -127,7 +129,7 @@ async fn screenshots(pentad: &Pentad, time: Duration) {
         let bare = disk::files_per_second(clients, SHOT_BYTES, time);
         println!("| write and fsync | {clients} | {bare:.0} | |");
         let key = pentad.key.as_str();
-        let sent = measure(&pentad.address, clients, Connections::Kept, time, |client, number| {
+        let sent = measure(pentad.address(), clients, Connections::Kept, time, |client, number| {
             let head = "--edge\r\nContent-Disposition: form-data; name=\"image\"; filename=\"shot.png\"\r\nContent-Type: image/png\r\n\r\n";
             let body = [head.as_bytes(), &shot(client, number), b"\r\n--edge--\r\n"].concat();
             let path = format!("/api/v1/runs/shots-{client}/screenshots/{number}/post");
@@ -146,7 +148,7 @@ async fn list(pentad: &Pentad, runs: usize, time: Duration) {
     let clients = 64;
     let key = pentad.key.as_str();
     let each = runs.div_ceil(clients) as u64;
-    load::send(&pentad.address, clients, each, |client, number| {
+    load::send(pentad.address(), clients, each, |client, number| {
         let body = br#"{"step_id":"s","step_index":0,"step_type":"click","status":"succeeded","started_at":"2026-05-19T00:00:00Z"}"#;
         load::request("PUT", &format!("/api/v1/runs/list-{client}-{number}/steps/0"), key, "application/json", body)
     })
@@ -160,7 +162,7 @@ async fn list(pentad: &Pentad, runs: usize, time: Duration) {
         ("the latest 50", "/api/v1/runs"),
         ("a search", "/api/v1/runs?q=list-7-1"),
     ] {
-        let lists = measure(&pentad.address, 1, Connections::Kept, time, |_, _| {
+        let lists = measure(pentad.address(), 1, Connections::Kept, time, |_, _| {
             load::request("GET", path, key, "", b"")
         })
         .await;
@@ -180,9 +182,9 @@ async fn beside_phoenix(pentad: &std::path::Path, phoenix: &std::path::Path, tim
         let body = span(client, number);
         load::request("POST", "/v1/traces", key, "application/x-protobuf", &body)
     };
-    let server = Pentad::start(pentad).await;
+    let server = Pentad::start(pentad);
     let key = server.key.as_str();
-    let ours = measure(&server.address, 16, Connections::Kept, time, |client, number| {
+    let ours = measure(server.address(), 16, Connections::Kept, time, |client, number| {
         post(key, client, number)
     })
     .await;
@@ -244,22 +246,6 @@ fn span(client: usize, number: u64) -> Vec<u8> {
     ]
     .concat();
     field(1, &field(2, &field(2, &span)))
-}
-
-fn show(time: Duration) -> String {
-    let millis = time.as_secs_f64() * 1e3;
-    if millis < 10.0 {
-        format!("{millis:.2} ms")
-    } else {
-        format!("{millis:.0} ms")
-    }
-}
-
-fn load_average() -> String {
-    std::fs::read_to_string("/proc/loadavg")
-        .unwrap_or_default()
-        .trim()
-        .to_owned()
 }
 
 fn arguments() -> Arguments {

@@ -23,7 +23,9 @@ impl Random {
 
     /// Words from a vocabulary of 3,000, common ones more often.
     pub fn words(&mut self, count: u64) -> String {
-        const SYLLABLES: &[&str] = &["re", "try", "lo", "ca", "che", "in", "dex", "ser", "ver", "qu", "eue", "to", "ken", "pa", "th"];
+        const SYLLABLES: &[&str] = &[
+            "re", "try", "lo", "ca", "che", "in", "dex", "ser", "ver", "qu", "eue", "to", "ken", "pa", "th",
+        ];
         let mut text = String::new();
         for _ in 0..count {
             let rank = self.below(3_000).min(self.below(3_000));
@@ -55,7 +57,10 @@ pub fn session(seed: u64, messages: usize, extra: &str) -> Vec<u8> {
                 "user",
                 json!([{"type": "tool_result", "tool_use_id": format!("t{}", number - 1), "content": random.words(90)}]),
             ),
-            _ => ("assistant", json!([{"type": "text", "text": format!("{said} {}", random.words(60))}])),
+            _ => (
+                "assistant",
+                json!([{"type": "text", "text": format!("{said} {}", random.words(60))}]),
+            ),
         };
         let line = json!({"msg_id": format!("m{number}"), "role": role, "content": content,
             "timestamp": format!("2026-03-20T11:{:02}:{:02}Z", number / 60 % 60, number % 60)});
@@ -73,7 +78,9 @@ pub fn session(seed: u64, messages: usize, extra: &str) -> Vec<u8> {
         let mut header = tar::Header::new_gnu();
         header.set_size(content.len() as u64);
         header.set_mode(0o644);
-        builder.append_data(&mut header, name, content).expect("a Vec takes everything");
+        builder
+            .append_data(&mut header, name, content)
+            .expect("a Vec takes everything");
     }
     let packed = builder.into_inner().and_then(GzEncoder::finish);
     packed.expect("a Vec takes everything")

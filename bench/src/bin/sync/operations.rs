@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use pentad_bench::processor;
 use serde_json::{Value, json};
 
 use crate::archive::{Random, megabyte, session};
-use crate::processor;
 use crate::server::Server;
 
 /// Processor time after which a figure is precise enough, given that it is counted in hundredths of a second.
-const ENOUGH: f64 = 1.0;
+const ENOUGH: Duration = Duration::from_secs(1);
 /// How long one figure may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How long background work gets to end.
@@ -86,7 +86,10 @@ impl World {
         let archives = [megabyte(1), megabyte(2)];
         client.push(PULLED, &archives[0]);
         let body = json!({"name": "Widgets", "git_remote_normalized": "acme/widgets"});
-        let project = client.post("/api/v1/projects/", &body)["id"].as_str().expect("an id").to_owned();
+        let project = client.post("/api/v1/projects/", &body)["id"]
+            .as_str()
+            .expect("an id")
+            .to_owned();
         let mut random = Random::new(99);
         for number in 0..100 {
             let content = format!("src/file{number}.rs: {}", random.words(25));
@@ -96,7 +99,11 @@ impl World {
         let found = || client.get("/api/v1/sessions/search?q=quokka")["total"].as_u64();
         let start = Instant::now();
         while found() < Some(sessions.div_ceil(50) as u64) {
-            assert!(start.elapsed() < Duration::from_secs(120), "{}: sessions are not found", server.name);
+            assert!(
+                start.elapsed() < Duration::from_secs(120),
+                "{}: sessions are not found",
+                server.name
+            );
             std::thread::sleep(Duration::from_millis(200));
         }
         Self {
@@ -114,17 +121,17 @@ impl World {
         self.prepare(operation, 3);
         self.run(operation, 3);
         self.settle(operation);
-        let (mut used, mut count) = (0.0, 0);
+        let (mut used, mut count) = (Duration::ZERO, 0);
         let start = Instant::now();
         while used < ENOUGH && start.elapsed() < PATIENCE {
             self.prepare(operation, operation.batch());
-            let before = processor::seconds(self.server.process());
+            let before = processor::time(self.server.process());
             self.run(operation, operation.batch());
             self.settle(operation);
-            used += processor::seconds(self.server.process()) - before;
+            used += processor::time(self.server.process()) - before;
             count += operation.batch();
         }
-        used / count as f64
+        used.as_secs_f64() / count as f64
     }
 
     /// Waits for what a push leaves to be done after its answer.
@@ -144,7 +151,10 @@ impl World {
         let body = json!({"title": "Bound the retries", "description": "The loop spins when the server answers 500.",
             "priority": "high", "acceptance_criteria": ["the loop ends"], "file_refs": ["src/retry.rs"]});
         let path = format!("/api/v1/projects/{}/tickets", self.project);
-        self.server.client.post(&path, &body)["id"].as_str().expect("an id").to_owned()
+        self.server.client.post(&path, &body)["id"]
+            .as_str()
+            .expect("an id")
+            .to_owned()
     }
 
     fn run(&mut self, operation: Operation, count: usize) {
@@ -168,7 +178,11 @@ impl World {
                 }
                 Operation::Search => {
                     let found = client.get("/api/v1/sessions/search?q=quokka");
-                    assert!(found["results"].as_array().is_some_and(|results| !results.is_empty()));
+                    assert!(
+                        found["results"]
+                            .as_array()
+                            .is_some_and(|results| !results.is_empty())
+                    );
                 }
                 Operation::Entries => {
                     let path = format!("/api/v1/projects/{}/entries?limit=50", self.project);
@@ -178,10 +192,14 @@ impl World {
                     self.create_ticket();
                 }
                 Operation::StartAndComplete => {
-                    let ticket = format!("/api/v1/projects/{}/tickets/{}", self.project, self.tickets[number]);
+                    let ticket = format!(
+                        "/api/v1/projects/{}/tickets/{}",
+                        self.project, self.tickets[number]
+                    );
                     let started = client.post(&format!("{ticket}/start"), &Value::Null);
                     let lease = started["ticket"]["lease_epoch"].clone();
-                    let notes = json!({"notes": "bounded", "lease_epoch": lease, "changed_files": ["src/retry.rs"]});
+                    let notes =
+                        json!({"notes": "bounded", "lease_epoch": lease, "changed_files": ["src/retry.rs"]});
                     client.post(&format!("{ticket}/complete"), &notes);
                 }
             }

@@ -1,31 +1,13 @@
 //! The servers that are measured, each a process of its own with an empty store on this disk.
 
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use actix_web::{App, HttpServer, web};
+use pentad_bench::server::{Process, Server, free_address};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
-
-/// A process that ends with its owner.
-struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    listener
-        .local_addr()
-        .expect("a bound socket has an address")
-        .port()
-}
 
 fn store() -> TempDir {
     // Not in /tmp, which may be memory.
@@ -51,15 +33,12 @@ pub struct Hello {
 
 impl Hello {
     pub async fn start() -> Self {
-        let address = format!("127.0.0.1:{}", free_port());
+        let address = free_address();
         let program = std::env::current_exe().expect("this program has a path");
-        let process = Command::new(program)
-            .args(["hello", &address])
-            .spawn()
-            .expect("it can be started");
+        let process = Process::start(Command::new(program).args(["hello", &address]));
         until_it_accepts(&address, Duration::from_secs(10)).await;
         Self {
-            _process: Process(process),
+            _process: process,
             address,
         }
     }
@@ -75,9 +54,8 @@ pub async fn say_hello() {
 
 /// Pentad with its defaults.
 pub struct Pentad {
-    _process: Process,
+    server: Server,
     _data: TempDir,
-    pub address: String,
     /// Records.
     pub key: String,
     /// Reads.
@@ -85,17 +63,9 @@ pub struct Pentad {
 }
 
 impl Pentad {
-    pub async fn start(program: &Path) -> Self {
-        let address = format!("127.0.0.1:{}", free_port());
+    pub fn start(program: &Path) -> Self {
         let data = store();
-        let process = Command::new(program)
-            .args(["serve", "--log", "error", "--listen", &address, "--data-dir"])
-            .arg(data.path())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("pentad can be started");
-        let process = Process(process);
-        until_it_accepts(&address, Duration::from_secs(30)).await;
+        let server = Server::start(program, data.path(), &[]);
         let key = |family: &str| {
             let mut create = Command::new(program);
             create.args([
@@ -108,20 +78,20 @@ impl Pentad {
                 "--data-dir",
             ]);
             let output = create.arg(data.path()).output().expect("pentad can be started");
-            assert!(
-                output.status.success(),
-                "{}",
-                String::from_utf8_lossy(&output.stderr)
-            );
+            let complaint = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{complaint}");
             String::from_utf8_lossy(&output.stdout).trim().to_owned()
         };
         Self {
             key: key("ingest"),
             reader: key("user"),
-            address,
-            _process: process,
+            server,
             _data: data,
         }
+    }
+
+    pub fn address(&self) -> &str {
+        &self.server.address
     }
 }
 
@@ -135,21 +105,20 @@ pub struct Phoenix {
 
 impl Phoenix {
     pub async fn start(program: &Path) -> Self {
-        let port = free_port();
-        let address = format!("127.0.0.1:{port}");
+        let (address, inner) = (free_address(), free_address());
+        let port = |address: &str| address.rsplit(':').next().unwrap_or_default().to_owned();
         let data = store();
-        let process = Command::new(program)
+        let mut command = Command::new(program);
+        command
             .arg("serve")
             .env("PHOENIX_WORKING_DIR", data.path())
             .env("PHOENIX_HOST", "127.0.0.1")
-            .env("PHOENIX_PORT", port.to_string())
-            .env("PHOENIX_GRPC_PORT", free_port().to_string())
+            .env("PHOENIX_PORT", port(&address))
+            .env("PHOENIX_GRPC_PORT", port(&inner))
             .env("PHOENIX_TELEMETRY_ENABLED", "false")
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("phoenix can be started");
-        let process = Process(process);
+            .stderr(Stdio::null());
+        let process = Process::start(&mut command);
         until_it_accepts(&address, Duration::from_secs(120)).await;
         Self {
             process,
