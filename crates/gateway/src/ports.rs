@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pentad_identity::Identity;
 use pentad_kernel::{Actor, OrganisationId, SharedClock, Timestamp, UserId};
-use pentad_projects::{PortError, Projects, SessionFacts, Sessions};
+use pentad_projects::{OwnSession, PortError, Projects, SessionFacts, Sessions};
 use pentad_session_sync::{LearnedFrom, Project, SessionSync};
 use pentad_store::Db;
 
@@ -97,8 +97,14 @@ impl Sessions for CapturedSessions {
         &'a self,
         user: &'a UserId,
         session: &'a str,
-    ) -> Answer<'a, Result<Option<Timestamp>, PortError>> {
-        Box::pin(async move { Ok(self.0.owned_since(user, session).await?) })
+    ) -> Answer<'a, Result<Option<OwnSession>, PortError>> {
+        Box::pin(async move {
+            let owned = self.0.owned_since(user, session).await?;
+            Ok(owned.map(|(created_at, retrieval_audit_id)| OwnSession {
+                created_at,
+                retrieval_audit_id,
+            }))
+        })
     }
 
     fn unlink<'a>(&'a self, project: &'a str) -> Answer<'a, Result<(), PortError>> {
@@ -111,6 +117,10 @@ impl Sessions for CapturedSessions {
         persona: &'a str,
     ) -> Answer<'a, Result<i64, PortError>> {
         Box::pin(async move { Ok(self.0.pending_handoffs(project, persona).await?) })
+    }
+
+    fn of_user<'a>(&'a self, user: &'a UserId) -> Answer<'a, Result<i64, PortError>> {
+        Box::pin(async move { Ok(self.0.sessions_of_user(user).await?) })
     }
 
     fn stored_bytes<'a>(&'a self, users: &'a [UserId]) -> Answer<'a, Result<i64, PortError>> {
@@ -178,6 +188,20 @@ impl pentad_session_sync::Projects for RegisteredProjects {
     ) -> Answer<'a, pentad_session_sync::Result<Option<i64>>> {
         Box::pin(async move { self.0.ticket_lease(project, ticket).await.map_err(failed) })
     }
+
+    fn records_retrievals<'a>(
+        &'a self,
+        user: &'a UserId,
+        project: &'a str,
+        retrieval_audit_id: &'a str,
+    ) -> Answer<'a, pentad_session_sync::Result<bool>> {
+        Box::pin(async move {
+            self.0
+                .records_retrievals(user, project, retrieval_audit_id)
+                .await
+                .map_err(failed)
+        })
+    }
 }
 
 /// Storage as programs in sandboxes reach it.
@@ -194,6 +218,10 @@ impl pentad_exec::Storage for StorageDoor {
 
     fn script_module(&self) -> &'static str {
         pentad_http_storage::SCRIPT_MODULE
+    }
+
+    fn deno_module(&self) -> &'static str {
+        pentad_http_storage::DENO_MODULE
     }
 }
 

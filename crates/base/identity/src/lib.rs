@@ -28,6 +28,7 @@
 //! answers from memory: what it remembers is dropped when this process changes a credential, and
 //! within [`VERSION_POLL`] when another one does.
 
+mod administration;
 mod audit;
 mod authenticate;
 mod bootstrap;

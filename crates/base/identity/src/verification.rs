@@ -14,7 +14,7 @@ const INSERT: &str =
     "INSERT INTO email_verifications (token_hash, user_id, email, expires_at) VALUES ($1, $2, $3, $4)";
 const FIND: &str = "SELECT user_id, email, expires_at FROM email_verifications WHERE token_hash = $1";
 const FORGET: &str = "DELETE FROM email_verifications WHERE user_id = $1 OR expires_at <= $2";
-const SET_VERIFIED: &str = "UPDATE users SET email_verified = $2 WHERE id = $1";
+pub(crate) const SET_VERIFIED: &str = "UPDATE users SET email_verified = $2 WHERE id = $1";
 pub(crate) const SET_ADMIN: &str = "UPDATE users SET is_admin = $2 WHERE id = $1";
 
 impl Identity {

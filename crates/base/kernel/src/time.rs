@@ -5,7 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use jiff::SignedDuration;
+use jiff::civil::DateTime;
+use jiff::fmt::temporal::Pieces;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 
 /// An instant in microseconds since the Unix epoch, UTC.
 ///
@@ -49,8 +54,27 @@ impl Timestamp {
     /// [`TimestampError`] when the text is anything else, or lies outside the years that can be printed.
     pub fn parse(text: &str) -> Result<Self, TimestampError> {
         text.parse::<jiff::Timestamp>()
+            .ok()
             .map(|instant| Self(instant.as_microsecond()))
-            .map_err(|_| TimestampError(text.chars().take(64).collect()))
+            .or_else(|| Self::on_the_last_day(text))
+            .filter(|_| offset_of_a_day(text))
+            .ok_or_else(|| TimestampError(text.chars().take(64).collect()))
+    }
+
+    /// Reads what lies past the last instant that the library knows, which ends a day early so that every offset of
+    /// it can be written. People write the very last one to say that something has no end.
+    fn on_the_last_day(text: &str) -> Option<Self> {
+        let pieces = Pieces::parse(text).ok()?;
+        let local = pieces.date().to_datetime(pieces.time()?);
+        let offset = pieces.to_numeric_offset()?;
+        let micros = local.duration_since(EPOCH).as_micros() - i128::from(offset.seconds()) * 1_000_000;
+        let instant = Self(i64::try_from(micros).ok()?);
+        instant.civil().map(|_| instant)
+    }
+
+    /// Date and time in UTC.
+    fn civil(self) -> Option<DateTime> {
+        EPOCH.checked_add(SignedDuration::from_micros(self.0)).ok()
     }
 
     /// The instant `duration` later; [`Timestamp::MAX`] when that cannot be represented.
@@ -90,17 +114,26 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let clamped = jiff::Timestamp::from_microsecond(self.0).unwrap_or(if self.0 < 0 {
-            jiff::Timestamp::MIN
-        } else {
-            jiff::Timestamp::MAX
-        });
+        let clamped = self
+            .civil()
+            .unwrap_or(if self.0 < 0 { DateTime::MIN } else { DateTime::MAX });
         if clamped.subsec_nanosecond() == 0 {
-            write!(f, "{clamped:.0}")
+            write!(f, "{clamped:.0}Z")
         } else {
-            write!(f, "{clamped:.6}")
+            write!(f, "{clamped:.6}Z")
         }
     }
+}
+
+/// Whether an instant's offset, where it has one, is less than a day, as RFC 3339 wants it.
+fn offset_of_a_day(text: &str) -> bool {
+    let Some(at) = text.rfind(['+', '-']).filter(|at| *at > "2026-05-07".len()) else {
+        return true;
+    };
+    let hours = text
+        .get(at + 1..at + 3)
+        .and_then(|hours| hours.parse::<u8>().ok());
+    hours.is_some_and(|hours| hours < 24)
 }
 
 impl Serialize for Timestamp {
@@ -190,6 +223,38 @@ mod tests {
     fn a_time_without_an_offset_is_refused() {
         assert!(Timestamp::parse("2026-05-07T12:10:00").is_err());
         assert!(Timestamp::parse("yesterday").is_err());
+    }
+
+    #[test]
+    fn the_last_day_that_can_be_written_is_read_and_printed() {
+        for (text, printed) in [
+            ("9999-12-30T22:00:01Z", "9999-12-30T22:00:01Z"),
+            ("9999-12-31T23:59:59Z", "9999-12-31T23:59:59Z"),
+            ("9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59.999999Z"),
+            ("9999-12-31T12:00:00+14:00", "9999-12-30T22:00:00Z"),
+            ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z"),
+            ("0000-01-01T00:00:00Z", "0000-01-01T00:00:00Z"),
+        ] {
+            assert_eq!(Timestamp::parse(text).unwrap().to_string(), printed);
+        }
+        for text in [
+            "9999-12-31T23:59:59-01:00",
+            "10000-01-01T00:00:00Z",
+            "9999-12-31T23:59:59",
+            "9999-12-31",
+            "9999-12-32T00:00:00Z",
+        ] {
+            assert!(Timestamp::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_offset_is_less_than_a_day() {
+        assert!(Timestamp::parse("2026-04-01T00:00:00+23:59").is_ok());
+        assert!(Timestamp::parse("2026-04-01T00:00:00-0500").is_ok());
+        for text in ["2026-04-01T00:00:00+24:00", "2026-04-01T00:00:00-25:00"] {
+            assert!(Timestamp::parse(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -213,7 +213,8 @@ impl Exec {
         }
     }
 
-    /// Stores code that runs when a request brings none.
+    /// Stores code that runs when a request brings none. Without a description the last one stays; it is not in
+    /// the answer then.
     ///
     /// # Errors
     /// [`Error::SessionNotFound`], [`Error::Invalid`], [`Error::TooLarge`].

@@ -100,7 +100,8 @@ const SET_SETTINGS: &str = "
     UPDATE exec_sessions SET default_timeout_ms = $2, allow_internet = $3, allow_public = $4, metadata = $5,
         updated_at = $6 WHERE id = $1";
 const SET_CODE: &str = "
-    UPDATE exec_sessions SET code = $3, code_description = $4, code_updated_at = $5, updated_at = $5
+    UPDATE exec_sessions SET code = $3, code_description = COALESCE($4, code_description), code_updated_at = $5,
+        updated_at = $5
     WHERE organisation_id = $1 AND name = $2";
 const CODE: &str = "SELECT code, code_description, code_updated_at FROM exec_sessions WHERE id = $1";
 const COPY_CODE: &str = "

@@ -18,8 +18,11 @@ pub trait Storage: Send + Sync {
     /// The module by which Python programs use it.
     fn python_module(&self) -> &'static str;
 
-    /// The same for Node and Deno.
+    /// The same for Node.
     fn script_module(&self) -> &'static str;
+
+    /// The same for Deno.
+    fn deno_module(&self) -> &'static str;
 }
 
 impl Exec {
@@ -30,9 +33,8 @@ impl Exec {
         };
         let (name, text) = match language {
             Language::Python => (PYTHON_MODULE, storage.python_module()),
-            Language::Node | Language::TypeScript | Language::Deno => {
-                (SCRIPT_MODULE, storage.script_module())
-            }
+            Language::Node | Language::TypeScript => (SCRIPT_MODULE, storage.script_module()),
+            Language::Deno => (SCRIPT_MODULE, storage.deno_module()),
             Language::Go => return Vec::new(),
         };
         WorkspacePath::parse(name)

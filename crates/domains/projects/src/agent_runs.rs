@@ -71,10 +71,9 @@ pub struct AgentRun {
 }
 
 impl AgentRun {
-    /// How many seconds it took.
+    /// How many seconds it took; `None` until it has ended, and when it was never started.
     pub fn duration_seconds(&self) -> Option<i64> {
-        let ended = self.completed_at?;
-        let started = self.started_at.unwrap_or(self.created_at);
+        let (started, ended) = (self.started_at?, self.completed_at?);
         i64::try_from(ended.timestamp().since(started.timestamp()).as_secs()).ok()
     }
 }
@@ -463,18 +462,20 @@ impl Projects {
     /// One run.
     ///
     /// # Errors
-    /// As [`Projects::open`]; [`Error::NotFound`].
+    /// As [`Projects::open_for`]; [`Error::NotFound`].
     pub async fn run(&self, actor: &Actor, project: &str, run: &str) -> Result<AgentRun> {
-        self.open(actor, project, Level::Read).await?;
+        self.open_for(actor, project, Level::Read, Feature::AgentRuns)
+            .await?;
         self.find_run(project, run).await
     }
 
     /// The runs that the filter wants, newest first.
     ///
     /// # Errors
-    /// As [`Projects::open`]; [`Error::Field`].
+    /// As [`Projects::open_for`]; [`Error::Field`].
     pub async fn runs(&self, actor: &Actor, project: &str, filter: &RunFilter) -> Result<Vec<AgentRun>> {
-        self.open(actor, project, Level::Read).await?;
+        self.open_for(actor, project, Level::Read, Feature::AgentRuns)
+            .await?;
         one_of("status", filter.status.as_deref(), STATUSES)?;
         one_of("trigger_source", filter.trigger_source.as_deref(), TRIGGERS)?;
         Ok(with_reader!(self.db, |conn| {

@@ -79,6 +79,15 @@ pub enum Error {
     /// Something of the same name is there already.
     #[error("{0}")]
     Taken(String),
+    /// The project has the repository already.
+    #[error("This repository is linked to the project already")]
+    RepositoryLinked {
+        /// The project.
+        project: String,
+    },
+    /// A project keeps at least one repository.
+    #[error("The last repository of a project cannot be unlinked: delete the project instead")]
+    LastRepository,
     /// The lease that the writer holds is not the present one.
     #[error("The ticket's lease epoch is {current}, not {passed}: somebody else has started it since")]
     StaleLease {
@@ -92,6 +101,16 @@ pub enum Error {
     EtagMismatch {
         /// The present etag.
         current: String,
+    },
+    /// A bound of tokens beyond what may be given.
+    #[error("{field} must be between 0 and {most}. Got {current}.")]
+    TooManyTokens {
+        /// Which.
+        field: &'static str,
+        /// The most there may be.
+        most: i64,
+        /// What was given.
+        current: i64,
     },
     /// The address of a GitLab is none.
     #[error("instance_url must be an https address without user and path")]
@@ -140,11 +159,15 @@ impl Classify for Error {
             | Self::CrossOrganisation { .. }
             | Self::NotInAllowList { .. }
             | Self::UpgradeRequired { .. } => ErrorKind::Forbidden,
-            Self::Field { .. } | Self::GitlabUrl => ErrorKind::Unprocessable,
-            Self::Senseless(_) => ErrorKind::Invalid,
-            Self::WrongState(_) | Self::Taken(_) | Self::StaleLease { .. } | Self::EtagMismatch { .. } => {
-                ErrorKind::Conflict
+            Self::Field { .. } | Self::TooManyTokens { .. } | Self::LastRepository | Self::GitlabUrl => {
+                ErrorKind::Unprocessable
             }
+            Self::Senseless(_) => ErrorKind::Invalid,
+            Self::WrongState(_)
+            | Self::Taken(_)
+            | Self::RepositoryLinked { .. }
+            | Self::StaleLease { .. }
+            | Self::EtagMismatch { .. } => ErrorKind::Conflict,
             Self::Quota(_) => ErrorKind::RateLimited,
             Self::Team(error) => error.kind(),
             Self::Sessions(_) => ErrorKind::Internal,
@@ -163,6 +186,9 @@ impl Classify for Error {
             Self::UpgradeRequired { .. } => Some("upgrade_required"),
             Self::StaleLease { .. } => Some("stale_lease_epoch"),
             Self::EtagMismatch { .. } => Some("etag_mismatch"),
+            Self::RepositoryLinked { .. } => Some("repo_already_linked"),
+            Self::LastRepository => Some("last_repo"),
+            Self::TooManyTokens { .. } => Some("max_tokens_exceeded"),
             Self::GitlabUrl => Some("invalid_gitlab_instance_url"),
             Self::Model(error) if error.is_timeout() => Some("llm_timeout"),
             Self::Model(_) => Some("llm_request_failed"),
@@ -188,7 +214,11 @@ impl Classify for Error {
                 Some(json!({ "passed_lease_epoch": passed, "current_lease_epoch": current }))
             }
             Self::EtagMismatch { current } => Some(json!({ "current_etag": current })),
+            Self::RepositoryLinked { project } => Some(json!({ "existing_project_id": project })),
             Self::Field { field, .. } => Some(json!({ "field": field })),
+            Self::TooManyTokens { field, most, current } => {
+                Some(json!({ "field": field, "min": 0, "max": most, "current": current }))
+            }
             Self::Team(error) => error.details(),
             _ => None,
         }

@@ -80,8 +80,8 @@ pub use repositories::Repository;
 pub use retrieval::{NewRetrievalEvent, RetrievalContext, RetrievalEvent, RetrievalLog};
 pub use rules::{CompiledRules, Rules, RulesChange, RulesOutput, RulesVersion, SUPPORTED_TOOLS};
 pub use run_comparison::{RunComparison, severity_counts};
-pub use sessions::{NoSessions, PortError, SessionFacts, Sessions};
-pub use team::{Removed, Standing, TeamOverview};
+pub use sessions::{NoSessions, OwnSession, PortError, SessionFacts, Sessions};
+pub use team::{Possessions, ProjectDefaults, Removed, Standing, TeamOverview, TeamSettings};
 pub use tickets::comments::{Comment, CommentCursor, NewComment};
 pub use tickets::create::NewTicket;
 pub use tickets::edit::TicketChange;
@@ -89,7 +89,7 @@ pub use tickets::list::TicketFilter;
 pub use tickets::model::{Kind, Priority, Status, Ticket, TicketView};
 pub use tickets::review::{Finding, ReviewRound, ReviewState, review_state};
 pub use tickets::transitions::{Completion, StartOptions, StartedTicket};
-pub use wiki::{Backlink, Page, PageSummary, PageView, PageWrite, Regenerated, Revision};
+pub use wiki::{Backlink, History, Page, PageSummary, PageView, PageWrite, Regenerated, Revision};
 
 /// What a call on a project gives.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -102,9 +102,10 @@ impl Projects {
     /// The personas of a project, by name.
     ///
     /// # Errors
-    /// As [`Projects::open`].
+    /// As [`Projects::open_for`].
     pub async fn personas(&self, actor: &Actor, project: &str, with_inactive: bool) -> Result<Vec<Persona>> {
-        self.open(actor, project, Level::Read).await?;
+        self.open_for(actor, project, Level::Read, Feature::AgentPersonas)
+            .await?;
         Ok(with_reader!(self.db, |conn| sqlx::query_as(LIST)
             .bind(project)
             .bind(with_inactive)
@@ -115,9 +116,10 @@ impl Projects {
     /// An active persona, by its name in any case.
     ///
     /// # Errors
-    /// As [`Projects::open`]; [`Error::NotFound`].
+    /// As [`Projects::open_for`]; [`Error::NotFound`].
     pub async fn persona(&self, actor: &Actor, project: &str, name: &str) -> Result<Persona> {
-        self.open(actor, project, Level::Read).await?;
+        self.open_for(actor, project, Level::Read, Feature::AgentPersonas)
+            .await?;
         self.find_persona(project, name, false)
             .await?
             .ok_or(Error::NotFound { kind: "Persona" })
@@ -164,6 +166,9 @@ impl Projects {
         self.checked_document("content", &new.content)?;
         check_specializations(&new.specializations)?;
         let author = Author::from(actor);
+        if let Some(known) = self.find_persona(project, &new.name, true).await? {
+            return Err(taken(&known));
+        }
         with_writer!(self.db, |conn| sqlx::query_as(INSERT)
             .bind(id::prefixed("per_", 16))
             .bind(project)
@@ -181,10 +186,7 @@ impl Projects {
             .await)
         .map_err(|error| {
             if error.is_duplicate() {
-                Error::Taken(format!(
-                    "a persona named {} exists already, or existed and was deleted",
-                    new.name
-                ))
+                Error::Taken(format!("a persona named {} was made at the same time", new.name))
             } else {
                 error.into()
             }
@@ -272,7 +274,9 @@ impl Projects {
                 .map_err(Error::Sessions)?;
             if tickets + runs + handoffs > 0 {
                 return Err(Error::WrongState(format!(
-                    "{tickets} open tickets, {runs} active runs and {handoffs} pending handoffs name this persona"
+                    "{tickets} open tickets, {runs} active runs and {handoffs} pending handoffs name the persona \
+                     {}: finish them first, or force",
+                    persona.name
                 )));
             }
         }
@@ -284,6 +288,16 @@ impl Projects {
             .map(affected))?;
         Ok(())
     }
+}
+
+/// Why the name of a persona that exists, or was deleted, cannot be given again.
+fn taken(known: &Persona) -> Error {
+    let name = &known.name;
+    Error::Taken(if known.is_active {
+        format!("a persona named {name} exists already: names are case-insensitive")
+    } else {
+        format!("the persona {name} was soft-deleted and keeps its name: make it active again instead")
+    })
 }
 
 fn check_specializations(list: &[String]) -> Result<()> {

@@ -116,7 +116,7 @@ const INSERT: &str = "
     INSERT INTO projects (id, name, git_remote, context_document, owner_id, organisation_id, auto_narrative,
                           kb_retention_days, kb_max_context_words, kb_section_page_limit, compile_schedule,
                           created_at, updated_at, turn)
-    VALUES ($1, $2, $3, $4, $5, $6, FALSE, 180, 2000, 30, 'nightly', $7, $7, 0)";
+    VALUES ($1, $2, $3, $4, $5, $6, FALSE, $8, $9, $10, 'nightly', $7, $7, 0)";
 const BY_ID: &str = concat!("SELECT ", project_columns!(), " FROM projects WHERE id = $1");
 const BY_REMOTE: &str = concat!(
     "SELECT ",
@@ -160,6 +160,8 @@ impl Projects {
             upgrade,
             project: None,
         })?;
+        let organisation = new.organisation.as_ref().map(OrganisationId::as_str);
+        let defaults = self.settings_of(organisation).await?.defaults;
         let now = self.clock.now();
         let project = Project {
             id: id::prefixed("proj_", 16),
@@ -168,9 +170,9 @@ impl Projects {
             owner_id: actor.user.to_string(),
             organisation_id: new.organisation.map(|organisation| organisation.to_string()),
             auto_narrative: false,
-            kb_retention_days: 180,
-            kb_max_context_words: 2000,
-            kb_section_page_limit: 30,
+            kb_retention_days: defaults.kb_retention_days.unwrap_or(180),
+            kb_max_context_words: defaults.kb_max_context_words.unwrap_or(2000),
+            kb_section_page_limit: defaults.kb_section_page_limit.unwrap_or(30),
             compile_schedule: "nightly".to_owned(),
             compile_after_claims: None,
             last_scheduled_compile_at: None,
@@ -186,6 +188,9 @@ impl Projects {
             .bind(&project.owner_id)
             .bind(&project.organisation_id)
             .bind(now.as_micros())
+            .bind(project.kb_retention_days)
+            .bind(project.kb_max_context_words)
+            .bind(project.kb_section_page_limit)
             .execute(conn)
             .await
             .map(affected))

@@ -1,6 +1,6 @@
 //! The repositories of a project.
 
-use pentad_kernel::{Actor, id};
+use pentad_kernel::{Actor, id, normalised_remote};
 use pentad_store::{Tx, affected, with_reader, with_tx};
 
 use crate::project::checked_remote;
@@ -30,9 +30,9 @@ const REMOTES: &str = "SELECT git_remote FROM project_repositories WHERE project
 const INSERT: &str = "
     INSERT INTO project_repositories (id, project_id, git_remote, is_primary, added_by, created_at)
     VALUES ($1, $2, $3, $4, $5, $6)";
-const UNSET_PRIMARY: &str = "UPDATE project_repositories SET is_primary = FALSE WHERE project_id = $1";
+const SET_PRIMARY: &str = "UPDATE project_repositories SET is_primary = (id = $2) WHERE project_id = $1";
 const SET_PROJECT_REMOTE: &str = "UPDATE projects SET git_remote = $2, updated_at = $3 WHERE id = $1";
-const DELETE: &str = "DELETE FROM project_repositories WHERE id = $1 AND project_id = $2 AND NOT is_primary";
+const DELETE: &str = "DELETE FROM project_repositories WHERE id = $1 AND project_id = $2";
 
 impl Projects {
     pub(crate) async fn remotes(&self, project: &str) -> Result<Vec<String>> {
@@ -86,7 +86,9 @@ impl Projects {
             .map(affected))
         .map_err(|error| {
             if error.is_duplicate() {
-                Error::Taken(format!("{remote} is linked to the project already"))
+                Error::RepositoryLinked {
+                    project: project.to_owned(),
+                }
             } else {
                 error.into()
             }
@@ -97,7 +99,8 @@ impl Projects {
     /// Links a further repository; as primary one it becomes the remote that the project goes by.
     ///
     /// # Errors
-    /// As [`Projects::open`] for administering; [`Error::Taken`], [`Error::Field`].
+    /// As [`Projects::open`] for administering; [`Error::RepositoryLinked`], [`Error::Taken`];
+    /// [`Error::Senseless`] for what is no remote.
     pub async fn link_repository(
         &self,
         actor: &Actor,
@@ -106,60 +109,78 @@ impl Projects {
         is_primary: bool,
     ) -> Result<Repository> {
         self.open(actor, project, Level::Admin).await?;
+        if normalised_remote(remote).is_none() {
+            return Err(Error::Senseless("git_remote: not a git remote".to_owned()));
+        }
         let remote = checked_remote(remote)?;
         let mut tx = self.db.begin().await?;
         self.take_turn(&mut tx, project).await?;
-        if is_primary {
-            with_tx!(tx, |conn| sqlx::query(UNSET_PRIMARY)
-                .bind(project)
-                .execute(conn)
-                .await
-                .map(affected))?;
-            with_tx!(tx, |conn| sqlx::query(SET_PROJECT_REMOTE)
-                .bind(project)
-                .bind(&remote)
-                .bind(self.now().as_micros())
-                .execute(conn)
-                .await
-                .map(affected))
-            .map_err(|error| {
-                if error.is_duplicate() {
-                    Error::Taken(format!("A project for {remote} exists already"))
-                } else {
-                    error.into()
-                }
-            })?;
-        }
         let repository = self
-            .insert_repository(&mut tx, project, &remote, is_primary, actor)
+            .insert_repository(&mut tx, project, &remote, false, actor)
             .await?;
+        if is_primary {
+            self.make_primary(&mut tx, &repository).await?;
+        }
         tx.commit().await?;
-        Ok(repository)
+        Ok(Repository {
+            is_primary,
+            ..repository
+        })
     }
 
-    /// Unlinks a repository.
+    async fn make_primary(&self, tx: &mut Tx, repository: &Repository) -> Result<()> {
+        let (project, remote) = (&repository.project_id, &repository.git_remote);
+        with_tx!(*tx, |conn| sqlx::query(SET_PRIMARY)
+            .bind(project)
+            .bind(&repository.id)
+            .execute(conn)
+            .await
+            .map(affected))?;
+        with_tx!(*tx, |conn| sqlx::query(SET_PROJECT_REMOTE)
+            .bind(project)
+            .bind(remote)
+            .bind(self.now().as_micros())
+            .execute(conn)
+            .await
+            .map(affected))
+        .map_err(|error| {
+            if error.is_duplicate() {
+                Error::Taken(format!("A project for {remote} exists already"))
+            } else {
+                error.into()
+            }
+        })?;
+        Ok(())
+    }
+
+    /// Unlinks a repository. After the primary one the project goes by the oldest that is left.
     ///
     /// # Errors
-    /// As [`Projects::open`] for administering; [`Error::NotFound`]; [`Error::WrongState`] for the primary one.
+    /// As [`Projects::open`] for administering; [`Error::NotFound`]; [`Error::LastRepository`];
+    /// [`Error::Taken`] when another project goes by the oldest that is left.
     pub async fn unlink_repository(&self, actor: &Actor, project: &str, repository: &str) -> Result<()> {
         self.open(actor, project, Level::Admin).await?;
-        let known = self.repositories(project).await?;
-        let found = known
-            .iter()
-            .find(|known| known.id == repository)
-            .ok_or(Error::NotFound { kind: "Repository" })?;
-        if found.is_primary {
-            return Err(Error::WrongState(
-                "the primary repository cannot be unlinked: make another one primary first".to_owned(),
-            ));
-        }
         let mut tx = self.db.begin().await?;
+        self.take_turn(&mut tx, project).await?;
+        let mut left: Vec<Repository> = with_tx!(tx, |conn| sqlx::query_as(OF_PROJECT)
+            .bind(project)
+            .fetch_all(conn)
+            .await)?;
+        let found = left
+            .iter()
+            .position(|known| known.id == repository)
+            .ok_or(Error::NotFound { kind: "Repository" })?;
+        let removed = left.remove(found);
+        let heir = left.first().ok_or(Error::LastRepository)?;
         with_tx!(tx, |conn| sqlx::query(DELETE)
             .bind(repository)
             .bind(project)
             .execute(conn)
             .await
             .map(affected))?;
+        if removed.is_primary {
+            self.make_primary(&mut tx, heir).await?;
+        }
         tx.commit().await?;
         Ok(())
     }

@@ -34,6 +34,10 @@ pub struct RetrievalEvent {
     pub id: i64,
     /// The work it belongs to.
     pub context_id: String,
+    /// The project.
+    pub project_id: String,
+    /// Who retrieved.
+    pub user_id: String,
     /// The session it happened in.
     pub session_id: Option<String>,
     /// The tool that retrieved.
@@ -89,13 +93,18 @@ const CONTEXT: &str = "
 const INSERT_EVENT: &str = "
     INSERT INTO retrieval_events (context_id, session_id, tool_name, arguments, returned_refs, source, user_id, created_at)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-    RETURNING id, context_id, session_id, tool_name, arguments, returned_refs, source, created_at";
+    RETURNING id, context_id, CAST($9 AS TEXT) AS project_id, user_id, session_id, tool_name, arguments, returned_refs, source,
+        created_at";
 const OF_CONTEXT: &str = "
-    SELECT id, context_id, session_id, tool_name, arguments, returned_refs, source, created_at
-    FROM retrieval_events WHERE context_id = $1 ORDER BY id LIMIT 1000";
+    SELECT e.id, e.context_id, c.project_id, e.user_id, e.session_id, e.tool_name, e.arguments, e.returned_refs,
+        e.source, e.created_at
+    FROM retrieval_events e JOIN retrieval_contexts c ON c.id = e.context_id
+    WHERE e.context_id = $1 ORDER BY e.id LIMIT 1000";
 const OF_SESSION: &str = "
-    SELECT id, context_id, session_id, tool_name, arguments, returned_refs, source, created_at
-    FROM retrieval_events WHERE session_id = $1 AND user_id = $2 ORDER BY id LIMIT 1000";
+    SELECT e.id, e.context_id, c.project_id, e.user_id, e.session_id, e.tool_name, e.arguments, e.returned_refs,
+        e.source, e.created_at
+    FROM retrieval_events e JOIN retrieval_contexts c ON c.id = e.context_id
+    WHERE e.user_id = $2 AND (e.session_id = $1 OR e.context_id = $3) ORDER BY e.id LIMIT 1000";
 
 impl Projects {
     pub(crate) async fn insert_retrieval_context(
@@ -144,20 +153,30 @@ impl Projects {
     /// Begins to record retrievals outside a ticket.
     ///
     /// # Errors
-    /// As [`Projects::open`]; [`Error::Field`] for an unknown persona; [`Error::NotFound`] for an unknown ticket.
+    /// As [`Projects::open`]; [`Error::Field`] for an unknown persona or ticket.
     pub async fn open_retrieval_context(
         &self,
         actor: &Actor,
         project: &str,
         ticket: Option<&str>,
         persona: Option<&str>,
+        lease_epoch: Option<i64>,
     ) -> Result<RetrievalContext> {
         self.open(actor, project, Level::Read).await?;
         if let Some(persona) = persona {
             self.require_persona(project, "persona_name", persona).await?;
         }
         let lease = match ticket {
-            Some(ticket) => Some((ticket, self.find_ticket(project, ticket).await?.lease_epoch)),
+            Some(ticket) => {
+                let found = self
+                    .find_ticket(project, ticket)
+                    .await
+                    .map_err(|error| match error {
+                        Error::NotFound { .. } => Error::field("ticket_id", "no such ticket in this project"),
+                        other => other,
+                    })?;
+                Some((ticket, lease_epoch.unwrap_or(found.lease_epoch)))
+            }
             None => None,
         };
         let id = id::prefixed("ra_", 24);
@@ -199,8 +218,21 @@ impl Projects {
             .bind(&source)
             .bind(actor.user.as_str())
             .bind(self.now().as_micros())
+            .bind(project)
             .fetch_one(conn)
             .await)?)
+    }
+
+    /// Whether it is this user's own work in this project.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn records_retrievals(&self, user: &UserId, project: &str, context: &str) -> Result<bool> {
+        match self.retrieval_context(context).await {
+            Ok(context) => Ok(context.project_id == project && context.created_by_user_id == user.as_str()),
+            Err(Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// The retrievals of one's own piece of work.
@@ -209,7 +241,13 @@ impl Projects {
     /// As [`Projects::open`]; [`Error::NotFound`]; [`Error::NotYours`].
     pub async fn retrieval_log(&self, actor: &Actor, context: &str) -> Result<RetrievalLog> {
         let context = self.retrieval_context(context).await?;
-        let granted = self.open(actor, &context.project_id, Level::Read).await?;
+        let granted = self.open(actor, &context.project_id, Level::Read).await;
+        let granted = granted.map_err(|error| match error {
+            Error::NoAccess => Error::NotFound {
+                kind: "Retrieval audit context",
+            },
+            other => other,
+        })?;
         if granted.level < Level::Admin {
             own(actor, &context)?;
         }
@@ -224,7 +262,7 @@ impl Projects {
         })
     }
 
-    /// The retrievals of one's own session.
+    /// The retrievals of one's own session: those that name it, and those of the work that was done in it.
     ///
     /// # Errors
     /// [`Error::NotFound`].
@@ -235,17 +273,18 @@ impl Projects {
             .owned(user, session)
             .await
             .map_err(Error::Sessions)?;
-        if owned.is_none() {
-            return Err(Error::NotFound { kind: "Session" });
-        }
+        let owned = owned.ok_or(Error::NotFound { kind: "Session" })?;
         let events: Vec<RetrievalEvent> = with_reader!(self.db, |conn| sqlx::query_as(OF_SESSION)
             .bind(session)
             .bind(user.as_str())
+            .bind(&owned.retrieval_audit_id)
             .fetch_all(conn)
             .await)?;
         Ok(RetrievalLog {
             session_id: Some(session.to_owned()),
-            retrieval_audit_id: events.first().map(|event| event.context_id.clone()),
+            retrieval_audit_id: owned
+                .retrieval_audit_id
+                .or_else(|| events.first().map(|event| event.context_id.clone())),
             events,
         })
     }
@@ -266,7 +305,9 @@ fn bounded(value: &Value) -> Json<Value> {
     // PostgreSQL keeps no NUL in a text, and JSON may escape one.
     let text = value.to_string();
     if text.len() > JSON_BYTES {
-        Json(json!({ "truncated": true, "bytes": text.len() }))
+        Json(json!({ "_truncated": true, "_original_bytes": text.len() }))
+    } else if value.is_null() {
+        Json(json!({}))
     } else {
         Json(value.clone())
     }

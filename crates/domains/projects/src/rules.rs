@@ -28,13 +28,13 @@ pub struct Rules {
     pub id: String,
     /// The project.
     pub project_id: String,
-    /// The version that was compiled last; 0 for none.
+    /// The version that was compiled last; 1 before any was.
     pub version: i64,
     /// Rises with every change.
     pub edition: i64,
     /// What people wrote.
     pub static_rules: String,
-    /// Whether compiled knowledge goes in.
+    /// Whether the project's claims go in.
     pub include_knowledge: bool,
     /// Which types of it.
     pub knowledge_types: Texts,
@@ -42,7 +42,7 @@ pub struct Rules {
     pub knowledge_max_tokens: i64,
     /// Whether parts of the context document go in.
     pub include_context: bool,
-    /// Which sections of it.
+    /// Which sections of it: their headings, in any case, with `_` for what is no letter or digit.
     pub context_sections: Texts,
     /// How many tokens of it.
     pub context_max_tokens: i64,
@@ -73,13 +73,13 @@ pub struct RulesChange {
     pub include_knowledge: Option<bool>,
     /// See [`Rules::knowledge_types`].
     pub knowledge_types: Option<Vec<String>>,
-    /// See [`Rules::knowledge_max_tokens`]: 0 to 100,000.
+    /// See [`Rules::knowledge_max_tokens`]: 0 to 20,000.
     pub knowledge_max_tokens: Option<i64>,
     /// See [`Rules::include_context`].
     pub include_context: Option<bool>,
     /// See [`Rules::context_sections`].
     pub context_sections: Option<Vec<String>>,
-    /// See [`Rules::context_max_tokens`]: 0 to 100,000.
+    /// See [`Rules::context_max_tokens`]: 0 to 20,000.
     pub context_max_tokens: Option<i64>,
     /// See [`Rules::tool_overrides`].
     pub tool_overrides: Option<BTreeMap<String, Value>>,
@@ -135,7 +135,7 @@ pub struct RulesVersion {
 }
 
 const CHARACTERS_PER_TOKEN: usize = 4;
-const TOKENS_MOST: i64 = 100_000;
+const TOKENS_MOST: i64 = 20_000;
 
 macro_rules! columns {
     () => {
@@ -150,7 +150,7 @@ const CREATE: &str = "
     INSERT INTO project_rules (id, project_id, version, edition, static_rules, include_knowledge, knowledge_types,
         knowledge_max_tokens, include_context, context_sections, context_max_tokens, tool_overrides,
         enabled_tools, created_at, updated_at)
-    VALUES ($1, $2, 0, 1, '', TRUE, $3, 2000, TRUE, $4, 2000, '{}', $5, $6, $6)
+    VALUES ($1, $2, 1, 1, '', TRUE, $3, 1500, TRUE, $4, 1500, '{}', '[]', $5, $5)
     ON CONFLICT (project_id) DO NOTHING";
 const UPDATE: &str = concat!(
     "UPDATE project_rules SET static_rules = $2, include_knowledge = $3, knowledge_types = $4,
@@ -187,9 +187,8 @@ impl Projects {
         with_tx!(tx, |conn| sqlx::query(CREATE)
             .bind(id::prefixed("rules_", 16))
             .bind(project)
-            .bind(Json(["decision", "convention"]))
-            .bind(Json(["Overview", "Architecture"]))
-            .bind(Json(["claude-code", "codex"]))
+            .bind(Json(["convention", "decision"]))
+            .bind(Json(["overview", "architecture"]))
             .bind(self.now().as_micros())
             .execute(conn)
             .await
@@ -249,7 +248,11 @@ impl Projects {
             if (0..=TOKENS_MOST).contains(&value) {
                 Ok(value)
             } else {
-                Err(Error::field(field, format!("0 to {TOKENS_MOST}")))
+                Err(Error::TooManyTokens {
+                    field,
+                    most: TOKENS_MOST,
+                    current: value,
+                })
             }
         };
         if let Some(text) = change.static_rules {
@@ -294,8 +297,8 @@ impl Projects {
         Ok(rules)
     }
 
-    /// Compiles the rules for some tools, or for the enabled ones. What is different from the last version
-    /// is a new one.
+    /// Compiles the rules for the enabled tools; what is different from the last version is a new one. For tools
+    /// that are named they are compiled as well, and no version is made of them: it would lack the others.
     ///
     /// # Errors
     /// As [`Projects::open`] for editing; [`Error::Field`] for an unknown tool.
@@ -308,12 +311,13 @@ impl Projects {
         self.open(actor, project, Level::Edit).await?;
         let rules = self.rules(actor, project).await?;
         let document = self.context(project).await?;
+        let partial = tools.is_some();
         let mut tools = tools.unwrap_or_else(|| rules.enabled_tools.0.clone());
         tools.sort_unstable();
         tools.dedup();
         let mut tx = self.db.begin().await?;
         self.take_turn(&mut tx, project).await?;
-        let claims = self.compiled_claims(&mut tx, project).await?;
+        let claims = self.live_claims(&mut tx, project).await?;
         let mut outputs = Vec::new();
         for tool in &tools {
             let filename = file_of("tools", tool)?;
@@ -335,8 +339,8 @@ impl Projects {
             .bind(project)
             .fetch_optional(conn)
             .await)?;
-        let unchanged = latest.as_ref().is_some_and(|(_, hash)| *hash == aggregate_hash);
-        let latest = latest.map_or(0, |(version, _)| version);
+        let unchanged = partial || latest.as_ref().is_some_and(|(_, hash)| *hash == aggregate_hash);
+        let latest = latest.map_or(i64::from(partial), |(version, _)| version);
         let version = if unchanged { latest } else { latest + 1 };
         for output in &mut outputs {
             output.content = format!(
@@ -431,8 +435,8 @@ fn body(rules: &Rules, tool: &str, claims: &[Claim], document: &str) -> String {
     if rules.include_context {
         let mut sections = String::new();
         for wanted in &rules.context_sections.0 {
-            if let Some(section) = section(document, wanted) {
-                let _ = write!(sections, "## {wanted}\n\n{section}\n\n");
+            if let Some((heading, section)) = section(document, wanted) {
+                let _ = write!(sections, "## {heading}\n\n{section}\n\n");
             }
         }
         add(cut(&sections, rules.context_max_tokens));
@@ -461,19 +465,28 @@ fn body(rules: &Rules, tool: &str, claims: &[Claim], document: &str) -> String {
     text
 }
 
-/// The text under a heading of the second level, when there is some.
-fn section<'a>(document: &'a str, heading: &str) -> Option<&'a str> {
-    let start = document
+/// The heading of the second level that is meant, and the text under it, when there is some.
+fn section<'a>(document: &'a str, wanted: &str) -> Option<(&'a str, &'a str)> {
+    let wanted = folded(wanted);
+    let (start, heading) = document
         .match_indices("## ")
-        .find(|(at, _)| {
-            (*at == 0 || document.as_bytes()[at - 1] == b'\n')
-                && document[at + 3..].lines().next().map(str::trim) == Some(heading)
-        })
-        .map(|(at, _)| at + 3)?;
+        .filter(|(at, _)| *at == 0 || document.as_bytes()[at - 1] == b'\n')
+        .filter_map(|(at, _)| Some((at + 3, document[at + 3..].lines().next()?.trim())))
+        .find(|(_, heading)| folded(heading) == wanted)?;
     let body = document[start..].split_once('\n')?.1;
     let end = body.find("\n## ").unwrap_or(body.len());
     let text = body[..end].trim();
-    (!text.is_empty() && !text.starts_with("## ")).then_some(text)
+    (!text.is_empty() && !text.starts_with("## ")).then_some((heading, text))
+}
+
+/// A heading as it is named in requests: `api_contracts` for "API Contracts".
+fn folded(heading: &str) -> String {
+    let words: Vec<String> = heading
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase)
+        .collect();
+    words.join("_")
 }
 
 fn cut(text: &str, tokens: i64) -> &str {
@@ -489,12 +502,13 @@ mod tests {
 
     #[test]
     fn a_section_is_the_text_up_to_the_next_heading() {
-        let document = "# D\n\n## Overview\nA factory.\n\n### Detail\nMore.\n\n## Empty\n\n## Team\nAda\n";
+        let document =
+            "# D\n\n## Overview\nA factory.\n\n### Detail\nMore.\n\n## Empty\n\n## Who we are?\nAda\n";
         assert_eq!(
-            section(document, "Overview"),
-            Some("A factory.\n\n### Detail\nMore.")
+            section(document, "overview"),
+            Some(("Overview", "A factory.\n\n### Detail\nMore."))
         );
-        assert_eq!(section(document, "Team"), Some("Ada"));
+        assert_eq!(section(document, "Who_We Are"), Some(("Who we are?", "Ada")));
         assert_eq!(section(document, "Empty"), None);
         assert_eq!(section(document, "Nothing"), None);
     }

@@ -29,6 +29,15 @@ pub struct SessionFacts {
     pub open_issues: Vec<String>,
 }
 
+/// A session of the one who asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnSession {
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// The work whose retrievals were recorded in it.
+    pub retrieval_audit_id: Option<String>,
+}
+
 /// The sessions, as far as projects need them.
 pub trait Sessions: Send + Sync + std::fmt::Debug {
     /// Whether the user has a live session that is linked to the project or was captured in one of these
@@ -54,12 +63,12 @@ pub trait Sessions: Send + Sync + std::fmt::Debug {
         limit: u32,
     ) -> BoxFuture<'a, Result<Vec<SessionFacts>, PortError>>;
 
-    /// Whether the user owns the session; with the time it was made.
+    /// The session, if the user owns it.
     fn owned<'a>(
         &'a self,
         user: &'a UserId,
         session: &'a str,
-    ) -> BoxFuture<'a, Result<Option<Timestamp>, PortError>>;
+    ) -> BoxFuture<'a, Result<Option<OwnSession>, PortError>>;
 
     /// Takes the project off every session linked to it.
     fn unlink<'a>(&'a self, project: &'a str) -> BoxFuture<'a, Result<(), PortError>>;
@@ -70,6 +79,9 @@ pub trait Sessions: Send + Sync + std::fmt::Debug {
         project: &'a str,
         persona: &'a str,
     ) -> BoxFuture<'a, Result<i64, PortError>>;
+
+    /// How many live sessions the user has.
+    fn of_user<'a>(&'a self, user: &'a UserId) -> BoxFuture<'a, Result<i64, PortError>>;
 
     /// How many bytes of sessions the members of an organisation keep.
     fn stored_bytes<'a>(&'a self, users: &'a [UserId]) -> BoxFuture<'a, Result<i64, PortError>>;
@@ -114,7 +126,7 @@ impl Sessions for NoSessions {
         &'a self,
         _user: &'a UserId,
         _session: &'a str,
-    ) -> BoxFuture<'a, Result<Option<Timestamp>, PortError>> {
+    ) -> BoxFuture<'a, Result<Option<OwnSession>, PortError>> {
         Box::pin(async { Ok(None) })
     }
 
@@ -127,6 +139,10 @@ impl Sessions for NoSessions {
         _project: &'a str,
         _persona: &'a str,
     ) -> BoxFuture<'a, Result<i64, PortError>> {
+        Box::pin(async { Ok(0) })
+    }
+
+    fn of_user<'a>(&'a self, _user: &'a UserId) -> BoxFuture<'a, Result<i64, PortError>> {
         Box::pin(async { Ok(0) })
     }
 

@@ -21,6 +21,55 @@ pub struct TeamOverview {
     pub storage_limit_bytes: i64,
 }
 
+/// What an organisation decides for its projects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
+pub struct TeamSettings {
+    /// Whether writes to tickets must carry the lease epoch.
+    pub require_lease_epoch: bool,
+    /// What new projects begin with, each `None` for what all projects begin with.
+    #[sqlx(flatten)]
+    pub defaults: ProjectDefaults,
+}
+
+/// What new projects of an organisation begin with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
+pub struct ProjectDefaults {
+    /// Days after which doubtful entries are dismissed: 1 to 730.
+    pub kb_retention_days: Option<i64>,
+    /// Words that compiling leaves in the context document: 100 to 50,000.
+    pub kb_max_context_words: Option<i64>,
+    /// Entries on a section page: 1 to 200.
+    pub kb_section_page_limit: Option<i64>,
+}
+
+impl ProjectDefaults {
+    fn check(&self) -> Result<()> {
+        let bounds = [
+            ("kb_retention_days", self.kb_retention_days, 1..=730),
+            ("kb_max_context_words", self.kb_max_context_words, 100..=50_000),
+            ("kb_section_page_limit", self.kb_section_page_limit, 1..=200),
+        ];
+        for (field, value, range) in bounds {
+            if value.is_some_and(|value| !range.contains(&value)) {
+                let (least, most) = range.into_inner();
+                return Err(Error::Senseless(format!("{field}: {least} to {most}")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a person keeps here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Possessions {
+    /// Live sessions.
+    pub sessions: i64,
+    /// Bytes of sessions, the trash included.
+    pub stored_bytes: i64,
+    /// Keys that work.
+    pub keys: usize,
+}
+
 /// What removing a member did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Removed {
@@ -43,11 +92,17 @@ pub struct Standing {
 
 const TRANSFER: &str =
     "UPDATE projects SET owner_id = $3, updated_at = $4 WHERE organisation_id = $1 AND owner_id = $2";
-const REQUIRES_LEASE: &str =
-    "SELECT require_lease_epoch FROM organisation_settings WHERE organisation_id = $1";
-const SET_REQUIRES_LEASE: &str = "
-    INSERT INTO organisation_settings (organisation_id, require_lease_epoch) VALUES ($1, $2)
-    ON CONFLICT (organisation_id) DO UPDATE SET require_lease_epoch = excluded.require_lease_epoch";
+const SETTINGS: &str = "
+    SELECT require_lease_epoch, kb_retention_days, kb_max_context_words, kb_section_page_limit
+    FROM organisation_settings WHERE organisation_id = $1";
+const SET_SETTINGS: &str = "
+    INSERT INTO organisation_settings (organisation_id, require_lease_epoch, kb_retention_days,
+        kb_max_context_words, kb_section_page_limit)
+    VALUES ($1, COALESCE($2, FALSE), $3, $4, $5)
+    ON CONFLICT (organisation_id) DO UPDATE SET
+        require_lease_epoch = COALESCE($2, organisation_settings.require_lease_epoch),
+        kb_retention_days = excluded.kb_retention_days, kb_max_context_words = excluded.kb_max_context_words,
+        kb_section_page_limit = excluded.kb_section_page_limit";
 
 impl Projects {
     /// The actor's team, or `None` for somebody who has joined none.
@@ -80,6 +135,21 @@ impl Projects {
         }))
     }
 
+    /// What a person keeps here.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn possessions(&self, user: &UserId) -> Result<Possessions> {
+        let now = self.now();
+        let keys = self.identity.user_keys(user).await?;
+        let alone = std::slice::from_ref(user);
+        Ok(Possessions {
+            sessions: self.sessions.of_user(user).await.map_err(Error::Sessions)?,
+            stored_bytes: self.sessions.stored_bytes(alone).await.map_err(Error::Sessions)?,
+            keys: keys.iter().filter(|key| key.is_active(now)).count(),
+        })
+    }
+
     /// The plan and storage that bound the actor.
     ///
     /// # Errors
@@ -105,12 +175,19 @@ impl Projects {
         })
     }
 
-    /// Ends a membership of the actor's team; the member's projects in it pass to the actor.
+    /// Ends a membership of a team that the actor administers; the member's projects in it pass to the actor.
     ///
     /// # Errors
-    /// Those of [`Identity::remove_member_in`](pentad_identity::Identity::remove_member_in).
-    pub async fn remove_member(&self, actor: &Actor, member: &UserId) -> Result<Removed> {
-        let organisation = self.identity.own_team(actor, Role::Admin).await?;
+    /// Those of [`Identity::member_of`](pentad_identity::Identity::member_of) and
+    /// [`Identity::remove_member_in`](pentad_identity::Identity::remove_member_in).
+    pub async fn remove_member(
+        &self,
+        actor: &Actor,
+        organisation: &OrganisationId,
+        member: &UserId,
+    ) -> Result<Removed> {
+        let own = self.identity.member_of(actor, organisation, Role::Admin).await?;
+        let organisation = own.organisation;
         let mut tx = self.db.begin().await?;
         self.identity
             .remove_member_in(&mut tx, actor, &organisation, member)
@@ -127,48 +204,59 @@ impl Projects {
         Ok(Removed { projects_transferred })
     }
 
-    /// Whether writes to the organisation's tickets must carry the lease epoch.
+    /// What the organisation decides for its projects.
     ///
     /// # Errors
     /// [`TeamError`](pentad_identity::TeamError) for others than members.
-    pub async fn requires_lease(&self, actor: &Actor, organisation: &OrganisationId) -> Result<bool> {
+    pub async fn team_settings(&self, actor: &Actor, organisation: &OrganisationId) -> Result<TeamSettings> {
         self.identity
             .require_role(actor, organisation, Role::Member)
             .await?;
-        self.lease_required_in(Some(organisation.as_str())).await
+        self.settings_of(Some(organisation.as_str())).await
     }
 
-    pub(crate) async fn lease_required_in(&self, organisation: Option<&str>) -> Result<bool> {
+    pub(crate) async fn settings_of(&self, organisation: Option<&str>) -> Result<TeamSettings> {
         let Some(organisation) = organisation else {
-            return Ok(false);
+            return Ok(TeamSettings::default());
         };
-        let required: Option<bool> = with_reader!(self.db, |conn| sqlx::query_scalar(REQUIRES_LEASE)
+        let settings: Option<TeamSettings> = with_reader!(self.db, |conn| sqlx::query_as(SETTINGS)
             .bind(organisation)
             .fetch_optional(conn)
             .await)?;
-        Ok(required.unwrap_or(false))
+        Ok(settings.unwrap_or_default())
     }
 
-    /// Says whether writes to the organisation's tickets must carry the lease epoch.
+    pub(crate) async fn lease_required_in(&self, organisation: Option<&str>) -> Result<bool> {
+        Ok(self.settings_of(organisation).await?.require_lease_epoch)
+    }
+
+    /// Decides for the organisation's projects: all of the defaults, and whether writes to tickets must carry
+    /// the lease epoch when that is said.
     ///
     /// # Errors
-    /// [`TeamError`](pentad_identity::TeamError) for others than administrators.
-    pub async fn require_lease(
+    /// [`TeamError`](pentad_identity::TeamError) for others than administrators; [`Error::Senseless`] for a
+    /// default that is out of its bounds.
+    pub async fn set_team_settings(
         &self,
         actor: &Actor,
         organisation: &OrganisationId,
-        required: bool,
-    ) -> Result<()> {
+        require_lease_epoch: Option<bool>,
+        defaults: ProjectDefaults,
+    ) -> Result<TeamSettings> {
         let organisation = self
             .identity
             .require_role(actor, organisation, Role::Admin)
             .await?;
-        with_writer!(self.db, |conn| sqlx::query(SET_REQUIRES_LEASE)
+        defaults.check()?;
+        with_writer!(self.db, |conn| sqlx::query(SET_SETTINGS)
             .bind(organisation.id.as_str())
-            .bind(required)
+            .bind(require_lease_epoch)
+            .bind(defaults.kb_retention_days)
+            .bind(defaults.kb_max_context_words)
+            .bind(defaults.kb_section_page_limit)
             .execute(conn)
             .await
             .map(affected))?;
-        Ok(())
+        self.settings_of(Some(organisation.id.as_str())).await
     }
 }

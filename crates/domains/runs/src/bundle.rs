@@ -14,6 +14,7 @@ use crate::names::{
 };
 use crate::reading::{self, RunInfo};
 use crate::record::{Kind, screenshot_key};
+use crate::signed_order;
 use crate::steps::Shot;
 use crate::{Error, Result, Runs};
 
@@ -232,11 +233,19 @@ impl Runs {
             Path::Events(index) => {
                 let file = index.map_or_else(|| "run".to_owned(), |index| format!("{index:09}"));
                 let rows = reading::below(db, info.id, Kind::Events, &file).await?;
-                lines(&canonical::events(&rows)?)
+                let name = index.map_or_else(|| "run".to_owned(), |index| format!("{index:04}"));
+                let signature = self.signature(info, &format!("events/{name}.jsonl")).await?;
+                let arrived = canonical::events_as_they_came(&rows)?;
+                let (records, time) = (canonical::events(&rows)?, canonical::event_key);
+                signed_order::file(signature.as_deref(), records, arrived, time, lines)
             }
             Path::Reasoning => {
                 let rows = reading::of_kind(db, info.id, Kind::Reasoning).await?;
-                lines(&canonical::reasoning(&rows)?)
+                let signature = self.signature(info, "events/reasoning.jsonl").await?;
+                let arrived = canonical::as_they_came(&rows)?;
+                let time = |record: &Json| record.text_at("ts").unwrap_or_default().to_owned();
+                let records = canonical::reasoning(&rows)?;
+                signed_order::file(signature.as_deref(), records, arrived, time, lines)
             }
             Path::Spans => {
                 let rows = reading::of_kind(db, info.id, Kind::Span).await?;
@@ -252,7 +261,12 @@ impl Runs {
             }
             Path::Outcomes => {
                 let rows = reading::of_kind(db, info.id, Kind::Outcome).await?;
-                list("outcomes", canonical::outcomes(&rows)?)
+                let signature = self.signature(info, "outcomes.json").await?;
+                let arrived = canonical::as_they_came(&rows)?;
+                let time = |record: &Json| record.text_at("finalized_at").unwrap_or_default().to_owned();
+                let render = |records: &[Json]| list("outcomes", records.to_vec());
+                let records = canonical::outcomes(&rows)?;
+                signed_order::file(signature.as_deref(), records, arrived, time, render)
             }
             Path::EvalCandidates => {
                 let rows = reading::of_kind(db, info.id, Kind::EvalCandidate).await?;
@@ -263,6 +277,16 @@ impl Runs {
                 Ok(File::new(Media::Markdown, crate::agent::index(info, &steps)))
             }
         }
+    }
+
+    /// The hash of a file as the client's manifest has it.
+    async fn signature(&self, info: &RunInfo, path: &str) -> Result<Option<String>> {
+        let Some(row) = reading::by_key(&self.db, info.id, Kind::Manifest, "").await? else {
+            return Ok(None);
+        };
+        let manifest = row.plain()?;
+        let signature = manifest.at(&["signatures", path]).and_then(Json::text);
+        Ok(signature.map(str::to_owned))
     }
 
     /// The paths of everything that can be read of the run, sorted.

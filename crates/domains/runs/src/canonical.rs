@@ -221,6 +221,17 @@ pub(crate) fn manifest(info: &RunInfo, steps: &[StepRecords]) -> Json {
 
 /// The events of a file, in the order of the bundle.
 pub(crate) fn events(rows: &[RecordRow]) -> Result<Vec<Json>> {
+    let mut events = events_of(rows.iter())?;
+    events.sort_by_cached_key(|event| (event_key(event), event.to_line()));
+    Ok(events)
+}
+
+/// The same, in the order in which they came.
+pub(crate) fn events_as_they_came(rows: &[RecordRow]) -> Result<Vec<Json>> {
+    events_of(by_arrival(rows).into_iter())
+}
+
+fn events_of<'r>(rows: impl Iterator<Item = &'r RecordRow>) -> Result<Vec<Json>> {
     let mut events = Vec::new();
     for row in rows {
         match row.plain()? {
@@ -228,17 +239,23 @@ pub(crate) fn events(rows: &[RecordRow]) -> Result<Vec<Json>> {
             _ => return Err(Error::Damaged("events that are no array")),
         }
     }
-    events.sort_by_cached_key(|event| {
-        let text = |name: &str| event.text_at(name).unwrap_or_default().to_owned();
-        (
-            text("ts"),
-            text("layer"),
-            text("kind"),
-            text("summary"),
-            event.to_line(),
-        )
-    });
     Ok(events)
+}
+
+/// What the SDK sorts events by.
+pub(crate) fn event_key(event: &Json) -> [String; 4] {
+    ["ts", "layer", "kind", "summary"].map(|name| event.text_at(name).unwrap_or_default().to_owned())
+}
+
+fn by_arrival(rows: &[RecordRow]) -> Vec<&RecordRow> {
+    let mut rows: Vec<&RecordRow> = rows.iter().collect();
+    rows.sort_by_key(|row| row.ordinal);
+    rows
+}
+
+/// The bodies of records, in the order in which they came.
+pub(crate) fn as_they_came(rows: &[RecordRow]) -> Result<Vec<Json>> {
+    by_arrival(rows).into_iter().map(RecordRow::plain).collect()
 }
 
 /// Reasoning in the order of the bundle: by time, then by step, that of the run last.
@@ -257,12 +274,7 @@ pub(crate) fn reasoning(rows: &[RecordRow]) -> Result<Vec<Json>> {
 
 /// Outcomes in the order of the bundle: by time, those of steps before that of the session.
 pub(crate) fn outcomes(rows: &[RecordRow]) -> Result<Vec<Json>> {
-    let mut rows: Vec<&RecordRow> = rows.iter().collect();
-    rows.sort_by_key(|row| row.ordinal);
-    let mut records = rows
-        .into_iter()
-        .map(RecordRow::plain)
-        .collect::<Result<Vec<_>>>()?;
+    let mut records = as_they_came(rows)?;
     records.sort_by_cached_key(|record| {
         let step = record
             .get("step_index")

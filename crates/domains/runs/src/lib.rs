@@ -66,6 +66,7 @@ mod rows;
 mod schema;
 mod scrub;
 mod settings;
+mod signed_order;
 mod steps;
 mod thumbnails;
 mod watch;

@@ -54,7 +54,8 @@ const LINKED_SINCE: &str = "
     FROM sync_sessions JOIN sync_contents ON sync_contents.session_id = sync_sessions.id
     WHERE uploaded_at >= $1 AND project_id IS NOT NULL AND deleted_at IS NULL ORDER BY uploaded_at, id LIMIT 1000";
 const OWNED: &str = "
-    SELECT created_at FROM sync_sessions WHERE id = $2 AND user_id = $1 AND deleted_at IS NULL";
+    SELECT created_at, retrieval_audit_id FROM sync_sessions WHERE id = $2 AND user_id = $1 AND deleted_at IS NULL";
+const LIVE: &str = "SELECT COUNT(*) FROM sync_sessions WHERE user_id = $1 AND deleted_at IS NULL";
 const UNLINK: &str = "UPDATE sync_sessions SET project_id = NULL WHERE project_id = $1";
 const PENDING: &str = "
     SELECT COUNT(*) FROM handoffs
@@ -125,17 +126,33 @@ impl SessionSync {
         Ok(rows.into_iter().map(LearnedFrom::from).collect())
     }
 
-    /// When the session was made, if it is a live one of this user.
+    /// When the session was made, if it is a live one of this user, and under which identifier its
+    /// retrievals are recorded.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn owned_since(&self, user: &UserId, session: &str) -> Result<Option<Timestamp>> {
-        let made: Option<i64> = with_reader!(self.db, |conn| sqlx::query_scalar(OWNED)
+    pub async fn owned_since(
+        &self,
+        user: &UserId,
+        session: &str,
+    ) -> Result<Option<(Timestamp, Option<String>)>> {
+        let owned: Option<(i64, Option<String>)> = with_reader!(self.db, |conn| sqlx::query_as(OWNED)
             .bind(user.as_str())
             .bind(session)
             .fetch_optional(conn)
             .await)?;
-        Ok(made.map(Timestamp::from_micros))
+        Ok(owned.map(|(made, retrievals)| (Timestamp::from_micros(made), retrievals)))
+    }
+
+    /// How many live sessions the user has.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn sessions_of_user(&self, user: &UserId) -> Result<i64> {
+        Ok(with_reader!(self.db, |conn| sqlx::query_scalar(LIVE)
+            .bind(user.as_str())
+            .fetch_one(conn)
+            .await)?)
     }
 
     /// Takes a project off every session linked to it.

@@ -38,6 +38,15 @@ pub trait Projects: fmt::Debug + Send + Sync {
 
     /// The lease of a ticket, for whoever takes over the work on it.
     fn ticket_lease<'a>(&'a self, project: &'a str, ticket: &'a str) -> BoxFuture<'a, Result<Option<i64>>>;
+
+    /// Whether it is this user's own work in this project whose retrievals are recorded under this
+    /// identifier.
+    fn records_retrievals<'a>(
+        &'a self,
+        user: &'a UserId,
+        project: &'a str,
+        retrieval_audit_id: &'a str,
+    ) -> BoxFuture<'a, Result<bool>>;
 }
 
 /// No projects: every session is on its own.
@@ -68,5 +77,14 @@ impl Projects for NoProjects {
 
     fn ticket_lease<'a>(&'a self, _project: &'a str, _ticket: &'a str) -> BoxFuture<'a, Result<Option<i64>>> {
         Box::pin(async { Ok(None) })
+    }
+
+    fn records_retrievals<'a>(
+        &'a self,
+        _user: &'a UserId,
+        _project: &'a str,
+        _retrieval_audit_id: &'a str,
+    ) -> BoxFuture<'a, Result<bool>> {
+        Box::pin(async { Ok(false) })
     }
 }

@@ -299,7 +299,7 @@ impl SessionSync {
         &self,
         caller: &Caller,
         push: &Push,
-        stored: Stored,
+        mut stored: Stored,
         new: Option<&NewSession>,
         mut slot: Slot,
         mut phases: Phases,
@@ -308,6 +308,8 @@ impl SessionSync {
             Some(remote) => self.projects.link(&caller.actor.user, remote).await?,
             None => None,
         };
+        self.forget_foreign_retrievals(caller, project.as_deref(), &mut stored)
+            .await?;
         for _ in 0..ATTEMPTS {
             let mut tx = self.db.begin().await?;
             let existing = self.any_session_in(&mut tx, &push.session).await?;
@@ -360,6 +362,28 @@ impl SessionSync {
             });
         }
         Err(Error::ConcurrentUpdate)
+    }
+
+    /// A manifest may name anybody's work: only the caller's own in the session's project is believed.
+    async fn forget_foreign_retrievals(
+        &self,
+        caller: &Caller,
+        project: Option<&str>,
+        stored: &mut Stored,
+    ) -> Result<()> {
+        let claimed = &mut stored.extracted.metadata.retrieval_audit_id;
+        let own = match (project, claimed.as_deref()) {
+            (Some(project), Some(context)) => {
+                self.projects
+                    .records_retrievals(&caller.actor.user, project, context)
+                    .await?
+            }
+            _ => false,
+        };
+        if !own {
+            *claimed = None;
+        }
+        Ok(())
     }
 
     pub(crate) async fn check_storage(

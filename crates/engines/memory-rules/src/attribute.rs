@@ -293,9 +293,52 @@ pub(crate) fn number(word: &str) -> Option<usize> {
     NUMBERS.iter().position(|name| *name == word)
 }
 
+/// Where, when or for whom a value holds: the "on staging" of "12 on staging".
+fn holds_for(value: &str) -> Option<&str> {
+    tails(value).next()
+}
+
+/// What is said beside a time, which is not a time: the "for authors" of "May 1 for authors".
+pub(crate) fn circumstance(value: &str) -> Option<&str> {
+    tails(value).find(|tail| When::read(tail).is_empty())
+}
+
+/// The ends of a value that begin with a preposition.
+fn tails(value: &str) -> impl Iterator<Item = &str> {
+    value.match_indices(' ').filter_map(|(at, _)| {
+        let tail = &value[at + 1..];
+        let (word, _) = tail.split_once(' ')?;
+        matches!(
+            word,
+            "at" | "during" | "for" | "from" | "in" | "inside" | "on" | "under" | "within"
+        )
+        .then_some(tail)
+    })
+}
+
+/// Whether two values are said of different circumstances: one on staging and one on production, one on Tuesdays and
+/// one on Thursdays. A single time is when the value was said, or changed.
+fn hold_apart(new: &str, old: &str) -> bool {
+    match (holds_for(new), holds_for(old)) {
+        (Some(new), Some(old)) => new != old,
+        (Some(one), None) | (None, Some(one)) => When::read(one).is_empty(),
+        (None, None) => false,
+    }
+}
+
 /// Why two different values of one attribute may both hold.
 pub(crate) fn doubt(new: &Slot, old: &Slot) -> Option<&'static str> {
-    match new.form? {
+    let form = new.form?;
+    let apart = match form {
+        Form::Place => false,
+        // "May 3 at noon" and "May 4 at one" are times as a whole.
+        Form::Date => circumstance(&new.value) != circumstance(&old.value),
+        _ => hold_apart(&new.value, &old.value),
+    };
+    if apart {
+        return Some("each holds for something else");
+    }
+    match form {
         Form::Number => {
             let unit = |value: &str| {
                 let unit = value.replace(|c: char| c.is_ascii_digit() || matches!(c, '.' | ',' | 'k'), "");

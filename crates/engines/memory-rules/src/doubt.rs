@@ -96,8 +96,13 @@ pub(crate) fn doubt(new: &Slot, old: &Slot, cue: bool) -> Option<&'static str> {
                 Some("the times do not exclude each other")
             } else if !cue && new.kind == Kind::Time && new_when.names_a_day() != old_when.names_a_day() {
                 Some("one of them may be the rule and the other an exception")
-            } else if !cue && new.kind == Kind::Time && new_when.only_weekdays_conflict(&old_when) {
+            } else if !cue
+                && new.kind == Kind::Time
+                && (new_when.only_weekdays_conflict(&old_when) || new_when.recur_on_other_days(&old_when))
+            {
                 Some("it may take place on several days")
+            } else if !cue && attribute::circumstance(&new.value) != attribute::circumstance(&old.value) {
+                Some("each is the time for something else")
             } else {
                 None
             }

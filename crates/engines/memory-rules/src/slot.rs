@@ -168,6 +168,14 @@ fn slot(rule: &Rule, captures: &Captures<'_>) -> Option<Slot> {
         Kind::Contact => value.retain(|c| !matches!(c, ' ' | '-' | '(' | ')')),
         // "moved to Emacs" is about a tool, "moved to Engineering" is not.
         Kind::Tool if group("k").is_some() && !alternatives::is_known(&value) => return None,
+        // Nor is what has no name: oat milk, a standing desk.
+        Kind::Tool
+            if rule.change
+                && !alternatives::is_known(&value)
+                && !said.starts_with(|c: char| c.is_uppercase() || c.is_ascii_digit()) =>
+        {
+            return None;
+        }
         _ => {}
     }
     Some(Slot {

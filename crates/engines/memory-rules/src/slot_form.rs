@@ -24,7 +24,7 @@ pub(crate) fn accepts(kind: Kind, subject: &str, value: &str, more: Option<&str>
     // A longer subject is a clause of its own: "the man who taught Alice how to swim".
     subject.split(' ').count() <= 8
         && match kind {
-            // A move with a date stays true for ever; so does one that is long past.
+            // A move or a promotion with a date stays true for ever; so does one that is long past.
             Kind::Residence => {
                 (is_place_form(value) || places::is_known(&lower)) && more.is_none_or(|more| !is_past(more))
             }
@@ -32,7 +32,7 @@ pub(crate) fn accepts(kind: Kind, subject: &str, value: &str, more: Option<&str>
             Kind::Favorite => !is_vague(subject) && words.len() <= 6 && !value.contains(',') && plain(),
             Kind::Preference => words.len() <= 5 && !value.contains(',') && plain(),
             Kind::Tool => When::read(value).is_empty() && words.len() <= 3 && !value.contains(',') && plain(),
-            Kind::Title => words.len() <= 4 && plain(),
+            Kind::Title => words.len() <= 4 && plain() && more.is_none_or(|more| !is_past(more)),
             Kind::Lead => plain() && !is_pronoun(words[0]),
             Kind::Time | Kind::Due => timed(),
             Kind::Contact => value.contains('@') || value.chars().filter(char::is_ascii_digit).count() >= 5,

@@ -13,6 +13,8 @@ pub(crate) struct When {
     clock: Option<u32>,
     /// 0 for Monday.
     weekday: Option<usize>,
+    /// The weekday is said of every week: "Mondays".
+    weekly: bool,
     /// Month, 1 to 12, and day of the month.
     date: Option<(usize, u32)>,
     year: Option<u32>,
@@ -64,10 +66,13 @@ impl When {
                 .unwrap_or(0);
             when.date = month.map(|month| (month, day));
         }
-        when.weekday = WEEKDAY
+        let weekday = WEEKDAY
             .captures(text)
-            .filter(|found| found[0].len() == 3 || found[0].to_lowercase().contains("day"))
-            .and_then(|found| WEEKDAYS.iter().position(|day| *day == found[1].to_lowercase()));
+            .filter(|found| found[0].len() == 3 || found[0].to_lowercase().contains("day"));
+        if let Some(found) = weekday {
+            when.weekday = WEEKDAYS.iter().position(|day| *day == found[1].to_lowercase());
+            when.weekly = found[0].to_lowercase().ends_with("days");
+        }
         when.clock = clock(text);
         when
     }
@@ -100,6 +105,14 @@ impl When {
             ..when.clone()
         };
         self.conflicts(other) && !without(self).conflicts(&without(other))
+    }
+
+    /// Whether one is said of every week, and they name different days: a class on Mondays at 6 may be on Saturdays
+    /// at 5 too.
+    pub(crate) fn recur_on_other_days(&self, other: &When) -> bool {
+        (self.weekly || other.weekly)
+            && self.weekday.is_some()
+            && other.weekday.is_some_and(|day| Some(day) != self.weekday)
     }
 }
 
@@ -164,6 +177,9 @@ mod tests {
         assert!(When::read("in the month of sunlight").is_empty());
         assert!(When::read("Tuesday at 5pm").only_weekdays_conflict(&When::read("Thursday at 5pm")));
         assert!(!When::read("Tuesday at 5pm").only_weekdays_conflict(&When::read("Thursday at 6pm")));
+        assert!(!When::read("Tuesday at 5pm").recur_on_other_days(&When::read("Thursday at 6pm")));
+        assert!(When::read("Tuesdays at 5pm").recur_on_other_days(&When::read("Thursday at 6pm")));
+        assert!(!When::read("Tuesdays at 5pm").recur_on_other_days(&When::read("Tuesdays at 6pm")));
     }
 
     proptest! {

@@ -232,7 +232,7 @@ impl Executor {
             }
             Language::Node => {
                 let env = environment(&job.env);
-                let message = json!({ "language": "node", "code": job.code, "env": env, "modules": {} });
+                let message = json!({ "language": "node", "code": job.code, "env": env, "modules": {}, "commonjs": {} });
                 self.place_interpreted(PoolKind::Node, job, message.to_string().as_bytes())?
             }
             Language::TypeScript => self.place_typescript(job)?,
@@ -401,20 +401,21 @@ impl Executor {
             .retain(|file| file.path != main && !file.path.as_str().starts_with(&below));
         job.workspace
             .files
-            .push(InputFile::injected(main, job.code.as_bytes()));
+            .push(InputFile::injected(main, deno::program(&job.code).as_bytes()));
         let message = json!({ "env": environment(&job.env), "main": deno::MAIN });
         self.place_interpreted(PoolKind::Deno, job, message.to_string().as_bytes())
     }
 
     #[cfg(feature = "typescript")]
     fn place_typescript(&self, job: Job) -> Result<Place> {
-        let (code, modules) = crate::runtimes::typescript::program(&job.code, &job.workspace)?;
-        let code = match code {
-            Ok(code) => code,
+        let made = match crate::runtimes::typescript::program(&job.code, &job.workspace)? {
+            Ok(made) => made,
             Err(message) => return Ok(Place::Refused(Box::new(Outcome::source_error(&message)))),
         };
-        let env = environment(&job.env);
-        let message = json!({ "language": "typescript", "code": code, "env": env, "modules": modules });
+        let message = json!({
+            "language": "typescript", "code": made.main.code, "script": made.main.commonjs,
+            "env": environment(&job.env), "modules": made.modules, "commonjs": made.commonjs,
+        });
         self.place_interpreted(PoolKind::Node, job, message.to_string().as_bytes())
     }
 

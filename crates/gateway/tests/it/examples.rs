@@ -54,6 +54,12 @@ impl Walk {
         self.call(&format!("{method} {pattern}"), &path, None, body).await
     }
 
+    /// An operation that asks for a precondition: that there is something to change.
+    pub(crate) async fn over_any(&mut self, operation: &str, path: &str, body: &Value) -> Value {
+        let request = self.request(operation, path).header("if-match", "*").json(body);
+        self.answer(operation, request).await
+    }
+
     /// An operation that is documented to refuse what it is asked here.
     pub(crate) async fn refused(&mut self, status: u16, operation: &str, body: Value) {
         let (_, path) = operation.split_once(' ').unwrap();

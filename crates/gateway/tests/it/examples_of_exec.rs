@@ -114,9 +114,10 @@ async fn relay(walk: &mut Walk, session: &str) {
         .await;
     let host = format!("{session}/host?port=3000");
     let host = walk.call("GET /api/sessions/{id}/host", &host, None, None).await;
-    let path = host["url"].as_str().unwrap().replace(&walk.gateway.base(), "") + "hello";
-    for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
+    let path = host["url"].as_str().unwrap().replace(&walk.gateway.base(), "") + "/hello";
+    for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"] {
         let operation = format!("{method} /proxy/{{id}}/{{port}}/{{path}}");
-        assert_eq!(walk.call(&operation, &path, None, None).await, "hello\n");
+        let body = if method == "HEAD" { "" } else { "hello\n" };
+        assert_eq!(walk.call(&operation, &path, None, None).await, body);
     }
 }

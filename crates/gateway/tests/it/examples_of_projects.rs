@@ -102,9 +102,6 @@ impl OfProject<'_> {
             "claim"
         );
         self.on("PUT", "/entries/{entry_id}/refresh", &id, None).await;
-        let confidence = Some(json!({"confidence": 0.9}));
-        self.on("PUT", "/entries/{entry_id}/confidence", &id, confidence)
-            .await;
         let tried = self
             .on(
                 "POST",
@@ -115,6 +112,9 @@ impl OfProject<'_> {
             .await;
         assert_eq!((&tried["promoted"], &tried["dry_run"]), (&json!(1), &json!(true)));
         let third = [("entry_id", third.as_str())];
+        let confidence = Some(json!({"confidence": 0.9}));
+        self.on("PUT", "/entries/{entry_id}/confidence", &third, confidence)
+            .await;
         self.on("PUT", "/entries/{entry_id}/promote", &third, None).await;
         let compiled = self.on("POST", "/compile", &[], Some(json!({}))).await;
         assert_eq!(compiled["entries_compiled"], 3);
@@ -176,14 +176,23 @@ impl OfProject<'_> {
             .on("POST", "/pages/{slug}/regenerate", &generated, None)
             .await;
         assert_eq!(again["status"], "regenerated");
-        let slug = [("slug", "concept%2Fretries")];
+        let slug = [("slug", "concept/retries")];
         let content = Some(json!({"content": "# Retries\n\nSee [[key-decisions]].\n"}));
         self.on("PUT", "/pages/{slug}", &slug, content).await;
+        let escaped = [("slug", "concept%2Fretries")];
+        assert_eq!(
+            self.on("GET", "/pages/{slug}", &escaped, None).await["title"],
+            "Retries"
+        );
         assert_eq!(
             self.on("GET", "/pages/{slug}", &slug, None).await["slug"],
             "concept/retries"
         );
-        self.on("GET", "/pages/{slug}/history", &slug, None).await;
+        let history = self.on("GET", "/pages/{slug}/history", &slug, None).await;
+        assert_eq!(
+            (&history["count"], &history["next_cursor"]),
+            (&json!(1), &Value::Null)
+        );
         self.on("DELETE", "/pages/{slug}", &slug, None).await;
     }
 
@@ -347,7 +356,10 @@ impl OfProject<'_> {
     async fn rules(&mut self) {
         self.on("GET", "/rules", &[], None).await;
         let body = json!({"static_rules": "Keep to SQL.", "enabled_tools": ["claude-code"]});
-        self.on("PUT", "/rules", &[], Some(body)).await;
+        let path = PROJECT.replace("{project_id}", &self.project) + "/rules";
+        self.walk
+            .over_any(&format!("PUT {PROJECT}/rules"), &path, &body)
+            .await;
         self.on("POST", "/rules/compile", &[], Some(json!({}))).await;
         self.on("GET", "/rules/versions", &[], None).await;
         self.on("GET", "/rules/versions/{version}", &[("version", "1")], None)

@@ -1,7 +1,7 @@
 //! The operations of seed 002's organisations, invites, service keys, settings, plans and administration, used
 //! as their document shows.
 
-use pentad_identity::{KeyFamily, PlanName};
+use pentad_identity::{KeyFamily, PlanName, User};
 use serde_json::json;
 
 use crate::examples::Walk;
@@ -18,8 +18,12 @@ pub(crate) async fn walk(walk: &mut Walk) {
     invites(walk, &team).await;
     let settings = "/api/v1/orgs/{org_id}/settings";
     walk.at("GET", settings, &org, None).await;
-    let body = json!({"require_lease_epoch_on_ticket_writes": false});
-    walk.at("PUT", settings, &org, Some(body)).await;
+    let body = json!({"kb_retention_days": 90, "require_lease_epoch_on_ticket_writes": false});
+    let set = walk.at("PUT", settings, &org, Some(body)).await;
+    assert_eq!(
+        set,
+        json!({"kb_retention_days": 90, "kb_max_context_words": null, "kb_section_page_limit": null})
+    );
     service_keys(walk, &team).await;
     integrations(walk).await;
 
@@ -88,11 +92,42 @@ async fn invites(walk: &mut Walk, team: &str) {
         walk.get("/api/v1/org").await["members"].as_array().unwrap().len(),
         2
     );
-    let member = [("user_id", people[0].0.id.as_str())];
+    members(walk, team, &people[0]).await;
+}
+
+async fn members(walk: &mut Walk, team: &str, (user, key, _): &(User, String, String)) {
+    let founder = walk.key.clone();
+    let member = [("org_id", team), ("user_id", user.id.as_str())];
     let role = Some(json!({"role": "admin"}));
     walk.at("PUT", "/api/v1/org/members/{user_id}/role", &member, role)
         .await;
+    let listed = walk
+        .at("GET", "/api/v1/orgs/{org_id}/members", &member, None)
+        .await;
+    let listed = listed["members"].as_array().unwrap();
+    let of_user = listed.iter().find(|listed| listed["user_id"] == user.id.as_str());
+    assert_eq!(of_user.unwrap()["role"], "admin");
+    let role = Some(json!({"role": "member"}));
+    walk.at(
+        "PUT",
+        "/api/v1/orgs/{org_id}/members/{user_id}/role",
+        &member,
+        role,
+    )
+    .await;
+    assert_eq!(walk.get("/api/v1/orgs").await["orgs"][0]["role"], "owner");
     walk.at("DELETE", "/api/v1/org/members/{user_id}", &member, None)
+        .await;
+    let body = json!({"email": user.email, "role": "member"});
+    let again = walk
+        .at("POST", "/api/v1/orgs/{org_id}/invite", &member, Some(body))
+        .await;
+    walk.key.clone_from(key);
+    let invite = [("invite_id", again["invite_id"].as_str().unwrap())];
+    walk.at("POST", "/api/v1/org/invite/{invite_id}/accept", &invite, None)
+        .await;
+    walk.key = founder;
+    walk.at("DELETE", "/api/v1/orgs/{org_id}/members/{user_id}", &member, None)
         .await;
 }
 
@@ -152,4 +187,17 @@ async fn administration(walk: &mut Walk) {
         .at("POST", "/api/v1/admin/users/{user_id}/api-keys", &id, name)
         .await;
     assert!(minted["raw_key"].as_str().unwrap().starts_with("sk_sfs_"));
+    walk.at("PUT", "/api/v1/admin/users/{user_id}/verify", &id, None)
+        .await;
+    walk.at("DELETE", "/api/v1/admin/users/{user_id}", &id, None)
+        .await;
+    let closed = walk.at("GET", "/api/v1/admin/users/{user_id}", &id, None).await;
+    assert_eq!(
+        (
+            &closed["is_active"],
+            &closed["email_verified"],
+            &closed["api_key_count"]
+        ),
+        (&json!(false), &json!(true), &json!(0))
+    );
 }

@@ -3,7 +3,7 @@
 use pentad_identity::{KeyFamily, PlanName};
 use pentad_testkit::{Setup, TestGateway, refusal_limit};
 use reqwest::multipart::{Form, Part};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 #[tokio::test]
 async fn an_organisation_asks_as_often_as_its_plan_says_with_however_many_keys() {
@@ -47,6 +47,40 @@ async fn an_organisation_asks_as_often_as_its_plan_says_with_however_many_keys()
         .await
         .unwrap();
     assert_eq!(answer.status(), 200, "others are not affected");
+}
+
+#[tokio::test]
+async fn a_member_asks_as_often_as_the_team_may() {
+    let gateway = TestGateway::start().await;
+    let (_, founder) = gateway.tenant(KeyFamily::User, PlanName::Unlimited).await;
+    let (member, key) = gateway.tenant(KeyFamily::User, PlanName::Free).await;
+    let ask = async |key: &str, path: &str, body: Value| {
+        let answer = gateway
+            .client()
+            .post(gateway.url(path))
+            .bearer_auth(key)
+            .json(&body);
+        let answer = answer.send().await.unwrap();
+        assert!(answer.status().is_success(), "{path}: {}", answer.status());
+        answer
+    };
+    ask(&founder, "/api/v1/org", json!({"name": "Acme", "slug": "acme"})).await;
+    let invite = json!({"email": member.email, "role": "member"});
+    let invite: Value = ask(&founder, "/api/v1/org/invite", invite)
+        .await
+        .json()
+        .await
+        .unwrap();
+    let path = format!(
+        "/api/v1/org/invite/{}/accept",
+        invite["invite_id"].as_str().unwrap()
+    );
+    let alone = ask(&key, &path, Value::Null).await;
+    assert_eq!(alone.headers()["ratelimit-limit"], "10");
+    for _ in 0..20 {
+        let answer = gateway.client().get(gateway.url("/api/v1/org")).bearer_auth(&key);
+        assert_eq!(answer.send().await.unwrap().status(), 200);
+    }
 }
 
 #[tokio::test]

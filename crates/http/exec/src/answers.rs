@@ -4,7 +4,7 @@ use pentad_exec::{Execution, Session, SessionRun};
 use pentad_http_kit::Fault;
 use pentad_kernel::{ErrorKind, Timestamp};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Number, Value, json};
 use utoipa::ToSchema;
 
 /// What a run used.
@@ -121,6 +121,15 @@ pub(crate) fn timed_out(answer: &impl Serialize) -> Result<Fault, Fault> {
     Ok(Fault::new(ErrorKind::Timeout, message).with_body(body))
 }
 
+/// Seconds as they were probably written: shells compare the text.
+fn seconds(duration: std::time::Duration) -> Option<Number> {
+    if duration.subsec_nanos() == 0 {
+        Some(duration.as_secs().into())
+    } else {
+        Number::from_f64(duration.as_secs_f64())
+    }
+}
+
 /// A session.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = exec::Session, example = json!({
@@ -153,7 +162,8 @@ pub(crate) struct SessionAnswer {
     #[schema(value_type = Object)]
     data: Value,
     /// Seconds that a run may take when it does not say.
-    default_timeout: Option<f64>,
+    #[schema(value_type = Option<f64>)]
+    default_timeout: Option<Number>,
     /// Whether its programs reach the internet.
     #[serde(rename = "allowInternetAccess")]
     allow_internet: bool,
@@ -186,7 +196,7 @@ impl From<Session> for SessionAnswer {
             total_size_bytes: session.total_bytes,
             metadata: Value::Object(session.metadata),
             data: Value::Object(session.data),
-            default_timeout: session.default_timeout.map(|timeout| timeout.as_secs_f64()),
+            default_timeout: session.default_timeout.and_then(seconds),
             allow_internet: session.allow_internet,
             allow_public: session.allow_public,
             setup: session.setup.map(Value::Object),

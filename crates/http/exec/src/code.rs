@@ -15,7 +15,7 @@ use crate::sessions::session_id;
 pub(crate) struct CodeBody {
     /// The program.
     code: String,
-    /// What it is for.
+    /// What it is for; without it the last one stays.
     description: Option<String>,
 }
 
@@ -44,9 +44,9 @@ pub(crate) struct CodeAnswer {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = exec::Host)]
 pub(crate) struct HostAnswer {
-    /// The address of the port.
+    /// The address of the port, to which a path is added.
     url: String,
-    /// The address of the gateway.
+    /// The same.
     base_url: String,
     session_id: String,
     port: u16,
@@ -119,17 +119,18 @@ pub(crate) async fn host(
         .and_then(|port| u16::try_from(port).ok())
         .ok_or_else(|| Fault::invalid("port is missing: a whole number from 1 to 65535"))?;
     let session = api.exec.session(&principal.actor, &session_id(&id)?).await?;
-    let base_url = match &api.public_url {
+    let origin = match &api.public_url {
         Some(url) => url.trim_end_matches('/').to_owned(),
         None => {
             let from = request.connection_info();
             format!("{}://{}", from.scheme(), from.host())
         }
     };
+    // By the key, which belongs to this session alone: another organisation may use the same id.
+    let url = format!("{origin}/proxy/{}/{port}", session.key);
     Ok(Json(HostAnswer {
-        // By the key, which belongs to this session alone: another organisation may use the same id.
-        url: format!("{base_url}/proxy/{}/{port}/", session.key),
-        base_url,
+        base_url: url.clone(),
+        url,
         session_id: session.id.to_string(),
         port,
     }))

@@ -86,6 +86,8 @@ pub fn routes() -> SurfaceRoutes {
             relay(endpoint!(relay_put, Access::Visitor)),
             relay(endpoint!(relay_patch, Access::Visitor)),
             relay(endpoint!(relay_delete, Access::Visitor)),
+            relay(endpoint!(relay_head, Access::Visitor)),
+            relay(endpoint!(relay_options, Access::Visitor)),
         ],
     )
 }

@@ -101,7 +101,8 @@ async fn call(caller: &Caller<'_>, method: &str, params: &Value) -> Result<Value
             Ok(json!({
                 "protocolVersion": revision,
                 "capabilities": { "tools": {}, "resources": {} },
-                "serverInfo": { "name": "pentad", "title": "Pentad code execution", "version": env!("CARGO_PKG_VERSION") },
+                // The name by which clients of this surface know their server.
+                "serverInfo": { "name": "era-agent-mcp", "title": "Pentad code execution", "version": env!("CARGO_PKG_VERSION") },
                 "instructions": "Run untrusted Python, Node, TypeScript, Go and Deno programs in sandboxes. Use a session to keep files between runs.",
             }))
         }

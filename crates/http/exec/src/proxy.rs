@@ -3,7 +3,7 @@
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::web::{Data, Path, Payload};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use pentad_exec::{Error, Relayed, SessionRun, Target};
@@ -43,7 +43,7 @@ async fn relay(
     path: Path<(String, String, String)>,
     body: Payload,
 ) -> Result<HttpResponse, Fault> {
-    let (id, port, path) = path.into_inner();
+    let (id, port, _) = path.into_inner();
     let port: u16 = port
         .parse()
         .ok()
@@ -64,7 +64,7 @@ async fn relay(
         }
         Relayed::Code => {
             let body = read(body, CODE_BODY).await?;
-            let variables = variables(&request, &path, &body);
+            let variables = variables(&request, &body);
             let work = api.exec.answer_request(&target, variables);
             let run = Client::of(&request).wait_for(work).await.map_err(fault)?;
             answer(&target, run)
@@ -96,21 +96,17 @@ fn headers(request: &HttpRequest) -> impl Iterator<Item = (String, String)> {
         .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())))
 }
 
-fn variables(request: &HttpRequest, path: &str, body: &Bytes) -> Vec<(String, String)> {
+/// What stored code is told of the request: its path as it was sent, and its query with the question mark.
+fn variables(request: &HttpRequest, body: &Bytes) -> Vec<(String, String)> {
     let headers: Map<String, Value> = headers(request)
         .map(|(name, value)| (name, Value::String(value)))
         .collect();
-    let path = if path.starts_with('/') {
-        path.to_owned()
-    } else {
-        format!("/{path}")
-    };
     // A variable holds no NUL.
     [
         ("ERA_REQUEST_MODE", "proxy".to_owned()),
         ("ERA_HTTP_METHOD", request.method().to_string()),
-        ("ERA_HTTP_PATH", path),
-        ("ERA_HTTP_QUERY", request.query_string().to_owned()),
+        ("ERA_HTTP_PATH", encoded_path(request)),
+        ("ERA_HTTP_QUERY", with_query("", request.query_string())),
         ("ERA_HTTP_HEADERS", Value::Object(headers).to_string()),
         ("ERA_HTTP_BODY", String::from_utf8_lossy(body).into_owned()),
     ]
@@ -118,7 +114,8 @@ fn variables(request: &HttpRequest, path: &str, body: &Bytes) -> Vec<(String, St
     .into()
 }
 
-/// What the code printed: `{"status", "contentType", "headers", "data"}`, or else its text.
+/// What the code printed: JSON as such, of which `status`, `contentType` and `headers` say how it is answered, and
+/// anything else as text.
 fn answer(target: &Target, run: SessionRun) -> Result<HttpResponse, Fault> {
     let execution = run.execution;
     if execution.timed_out() || execution.exit_code != 0 {
@@ -135,26 +132,37 @@ fn answer(target: &Target, run: SessionRun) -> Result<HttpResponse, Fault> {
             execution.exit_code
         ))));
     }
-    let Ok(Value::Object(told)) = serde_json::from_str::<Value>(execution.stdout.text.trim()) else {
-        let mut plain = HttpResponse::Ok();
-        isolate(&mut plain);
-        return Ok(plain
-            .content_type("text/plain; charset=utf-8")
-            .body(execution.stdout.text));
-    };
-    let status = told
-        .get("status")
-        .and_then(Value::as_u64)
-        .and_then(|status| StatusCode::from_u16(u16::try_from(status).ok()?).ok())
-        .filter(|status| status.as_u16() >= 200)
-        .unwrap_or(StatusCode::OK);
+    let printed = execution.stdout.text;
+    Ok(match serde_json::from_str(printed.trim()) {
+        Ok(Value::Object(told)) => answered(&told, printed.trim()),
+        Ok(Value::Null) | Err(_) => isolated(StatusCode::OK).content_type(TEXT).body(printed),
+        Ok(_) => isolated(StatusCode::OK)
+            .content_type(JSON)
+            .body(printed.trim().to_owned()),
+    })
+}
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
+
+fn isolated(status: StatusCode) -> HttpResponseBuilder {
     let mut answer = HttpResponse::build(status);
-    for (name, value) in told
-        .get("headers")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten()
-    {
+    isolate(&mut answer);
+    answer
+}
+
+/// The answer that an object asks for. Its body is `data` where the object is an envelope, which says something
+/// about the answer beside it and nothing else; otherwise all that was `printed`.
+fn answered(told: &Map<String, Value>, printed: &str) -> HttpResponse {
+    let status = told.get("status").and_then(Value::as_u64);
+    let mut answer = isolated(
+        status
+            .and_then(|status| StatusCode::from_u16(u16::try_from(status).ok()?).ok())
+            .filter(|status| status.as_u16() >= 200)
+            .unwrap_or(StatusCode::OK),
+    );
+    let headers = told.get("headers").and_then(Value::as_object);
+    for (name, value) in headers.into_iter().flatten() {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         if let (false, Ok(name), Ok(value)) = (
             stays_behind(name),
@@ -164,18 +172,27 @@ fn answer(target: &Target, run: SessionRun) -> Result<HttpResponse, Fault> {
             answer.insert_header((name, value));
         }
     }
+    let content_type = told.get("contentType").and_then(Value::as_str);
+    let envelope = (status.is_some() || headers.is_some() || content_type.is_some())
+        && told.keys().all(|name| {
+            matches!(
+                name.as_str(),
+                "status" | "contentType" | "headers" | "data" | "body"
+            )
+        });
     let data = told.get("data").or_else(|| told.get("body"));
     let (usual, body) = match data {
-        Some(Value::String(text)) => ("text/plain; charset=utf-8", text.clone()),
-        Some(Value::Null) | None => ("text/plain; charset=utf-8", String::new()),
-        Some(other) => ("application/json", other.to_string()),
+        Some(Value::String(text)) if envelope => (TEXT, text.clone()),
+        Some(Value::Null) if envelope => (TEXT, String::new()),
+        Some(data) if envelope => (JSON, data.to_string()),
+        _ => (JSON, printed.to_owned()),
     };
-    let content_type = told.get("contentType").and_then(Value::as_str).unwrap_or(usual);
-    if let Ok(content_type) = HeaderValue::from_str(content_type) {
+    if let Ok(content_type) = HeaderValue::from_str(content_type.unwrap_or(usual)) {
         answer.insert_header(("Content-Type", content_type));
     }
+    // What the program says about its page does not count.
     isolate(&mut answer);
-    Ok(answer.body(body))
+    answer.body(body)
 }
 
 /// One operation a method: they differ in nothing else.
@@ -186,8 +203,10 @@ macro_rules! relays {
             ///
             /// While a program runs in the session, the request goes to that port of it; else the stored code runs
             /// with the request in `ERA_HTTP_METHOD`, `ERA_HTTP_PATH`, `ERA_HTTP_QUERY`, `ERA_HTTP_HEADERS` and
-            /// `ERA_HTTP_BODY`, and prints `{"status", "contentType", "headers", "data"}`. `{id}` is the key that
-            /// `/host` shows, or to its owner the session's id. `Authorization` and `Cookie` are not passed on.
+            /// `ERA_HTTP_BODY`. What it prints is the answer: JSON, or else text. `status`, `contentType` and
+            /// `headers` in a JSON object say how it is answered; when it holds nothing else but `data`, `data` is the
+            /// body. `{id}` is the key that `/host` shows, or to its owner the session's id. `Authorization` and
+            /// `Cookie` are not passed on.
             #[utoipa::path($method, path = "/proxy/{id}/{port}/{path}", tag = "exec",
                 params(("id" = String, Path, description = "The session."),
                        ("port" = u16, Path, description = "The port.", example = 3000),
@@ -221,4 +240,8 @@ relays! {
     patch relay_patch;
     /// Delete something in a session
     delete relay_delete;
+    /// Ask for the head of something in a session
+    head relay_head;
+    /// Ask what a session allows
+    options relay_options;
 }

@@ -135,8 +135,11 @@ pub(crate) async fn stream_code(
         .streaming(Box::pin(events)))
 }
 
+/// An event, whose data says its name first.
 fn event(name: &str, data: &Value) -> String {
-    format!("event: {name}\ndata: {data}\n\n")
+    let members = data.to_string();
+    let rest = members.trim_start_matches('{');
+    format!("event: {name}\ndata: {{\"type\":\"{name}\",{rest}\n\n")
 }
 
 /// An event for each line.
@@ -146,7 +149,7 @@ fn events_of(piece: &Piece) -> String {
         Piece::Stderr(text) => ("stderr", text),
     };
     text.split_inclusive('\n')
-        .map(|line| event(name, &json!({ "type": name, "content": line })))
+        .map(|line| event(name, &json!({ "content": line })))
         .collect()
 }
 
@@ -162,13 +165,9 @@ fn ended(run: &SessionRun) -> String {
     let mut text = String::new();
     if execution.timed_out() {
         let message = "the program did not end within its time";
-        text = event(
-            "error",
-            &json!({ "type": "error", "error": message, "code": "EXECUTION_TIMEOUT" }),
-        );
+        text = event("error", &json!({ "error": message, "code": "EXECUTION_TIMEOUT" }));
     }
     let done = json!({
-        "type": "done",
         "exit_code": execution.exit_code,
         "duration": format!("{:.2}s", execution.duration.as_secs_f64()),
         "execution_time_ms": millis(execution.duration),
@@ -190,7 +189,7 @@ fn failed(error: Error) -> String {
     } else {
         error.to_string()
     };
-    let error = json!({ "type": "error", "error": message, "code": code });
-    let done = json!({ "type": "done", "exit_code": null, "duration": "0.00s" });
+    let error = json!({ "error": message, "code": code });
+    let done = json!({ "exit_code": null, "duration": "0.00s" });
     event("error", &error) + &event("done", &done)
 }

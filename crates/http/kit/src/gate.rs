@@ -270,9 +270,11 @@ impl Gate {
         }
     }
 
-    /// Takes a request from the bucket of the caller's plan.
+    /// Takes a request from the caller's bucket, which is as large as the best plan that the caller has: who
+    /// joins a team asks as often as the team may.
     fn take(&self, surface: Surface, caller: &Caller) -> Result<Option<Standing>, Fault> {
-        let Some(rate) = caller.plan.requests_per_second.and_then(NonZeroU32::new) else {
+        let plan = self.identity.plans().plan(caller.effective_plan);
+        let Some(rate) = plan.requests_per_second.and_then(NonZeroU32::new) else {
             return Ok(None);
         };
         let organisation = caller.actor.organisation.as_str();
@@ -286,7 +288,7 @@ impl Gate {
             Err(limited) => {
                 let message = format!(
                     "more than the {rate} requests a second of the plan {}",
-                    caller.plan_name
+                    caller.effective_plan
                 );
                 Err(too_many(limited, &message))
             }

@@ -7,6 +7,7 @@ use pentad_identity::{Identity, PlanName, User};
 use pentad_kernel::{ErrorKind, UserId};
 use pentad_projects::Projects;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 /// A key to mint for somebody else.
@@ -140,6 +141,12 @@ pub(crate) struct UserAnswer {
     email_verified: bool,
     is_active: bool,
     created_at: String,
+    /// Sessions, without those in the trash.
+    session_count: i64,
+    /// Bytes of sessions.
+    storage_used_bytes: i64,
+    /// Keys that work.
+    api_key_count: usize,
 }
 
 fn tier(user: &User, plan: PlanName) -> String {
@@ -165,7 +172,11 @@ async fn get_user(projects: Data<Projects>, user_id: Path<String>) -> Result<Jso
     let identity = projects.identity();
     let user = user_of(identity, &user_id).await?;
     let plan = identity.effective_plan(&user.id).await?;
+    let kept = projects.possessions(&user.id).await?;
     Ok(Json(UserAnswer {
+        session_count: kept.sessions,
+        storage_used_bytes: kept.stored_bytes,
+        api_key_count: kept.keys,
         tier: tier(&user, plan),
         id: user.id.to_string(),
         email: user.email,
@@ -174,6 +185,45 @@ async fn get_user(projects: Data<Projects>, user_id: Path<String>) -> Result<Jso
         is_active: user.is_active,
         created_at: user.created_at.to_string(),
     }))
+}
+
+/// Take a user's address for proven
+#[utoipa::path(put, path = "/api/v1/admin/users/{user_id}/verify", tag = "sync",
+    params(("user_id" = String, Path, description = "The user, or the user's address.")),
+    responses((status = 200, description = "`{user_id, email_verified}`.", body = Object),
+              (status = 404, description = "There is no such user.")))]
+async fn verify_user(
+    projects: Data<Projects>,
+    principal: Principal,
+    user_id: Path<String>,
+) -> Result<Json<Value>, Fault> {
+    let user = user_of(projects.identity(), &user_id).await?;
+    projects.identity().vouch_for(&principal.actor, &user).await?;
+    Ok(Json(json!({ "user_id": user.id, "email_verified": true })))
+}
+
+/// Close a user's account
+///
+/// None of its credentials works any more; what it has stays.
+#[utoipa::path(delete, path = "/api/v1/admin/users/{user_id}", tag = "sync",
+    params(("user_id" = String, Path, description = "The user, or the user's address.")),
+    responses((status = 204, description = "It is closed."),
+              (status = 400, description = "The caller's own account."),
+              (status = 404, description = "There is no such user.")))]
+async fn deactivate_user(
+    projects: Data<Projects>,
+    principal: Principal,
+    user_id: Path<String>,
+) -> Result<HttpResponse, Fault> {
+    let user = user_of(projects.identity(), &user_id).await?;
+    if user.id == principal.actor.user {
+        return Err(Fault::new(
+            ErrorKind::Invalid,
+            "You cannot close your own account here",
+        ));
+    }
+    projects.identity().deactivate(&principal.actor, &user).await?;
+    Ok(HttpResponse::NoContent().finish())
 }
 
 /// A plan to give.
@@ -230,6 +280,8 @@ async fn set_user_tier(
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
         endpoint!(get_user, Access::Admin),
+        endpoint!(verify_user, Access::Admin),
+        endpoint!(deactivate_user, Access::Admin),
         endpoint!(set_user_tier, Access::Admin),
         endpoint!(mint_key_for_user, Access::Admin),
         endpoint!(restore_from_compilation, Access::Admin),

@@ -49,6 +49,8 @@ answer! {
         /// `VERIFIED-CLEAN` or `CHANGES_REQUESTED`.
         verdict: &'static str = round.verdict,
         raw_verdict: String = round.raw_verdict,
+        /// Whether it says that the work is verified and clean, and nothing weaker.
+        is_strict_verified_clean: bool = round.is_strict_verified_clean,
         comment_id: String = round.comment_id,
         timestamp: String = time(round.timestamp),
         findings_raised: i64 = round.findings_raised,
@@ -61,6 +63,9 @@ answer! {
         open_findings: Vec<FindingAnswer> = list(state.open_findings),
         closed_findings: Vec<FindingAnswer> = list(state.closed_findings),
         last_verdict: &'static str = state.last_verdict,
+        /// The same as it was written.
+        last_raw_verdict: String = state.last_raw_verdict,
+        last_verdict_is_strict_verified_clean: bool = state.last_verdict_is_strict_verified_clean,
         /// Open findings by severity.
         severity_counts: Map<String, Value> = state
             .severity_counts

@@ -210,12 +210,12 @@ pub(crate) struct NewEntryBody {
     entity_ref: Option<String>,
     entity_type: Option<String>,
     persona_name: Option<String>,
-    /// `human` or `agent`. A service key always writes as an agent.
+    /// `human` or `agent`. Default `human`; a service key always writes as an agent.
     author_class: Option<String>,
     /// Take the place of the live entries about the same `entity_ref`.
     #[serde(default)]
     upsert: bool,
-    /// Count as a claim whatever its form.
+    /// Accepted and without effect: an entry that is not fit to be a claim stays a note.
     #[serde(default)]
     force_claim: bool,
 }
@@ -339,18 +339,34 @@ pub(crate) struct SupersedeEntry {
 #[utoipa::path(put, path = "/api/v1/projects/{project_id}/entries/{entry_id}/supersede", tag = "sync", request_body = SupersedeEntry,
     params(("project_id" = String, Path, description = "The project.", example = "proj_0123456789abcdef"),
            ("entry_id" = i64, Path, description = "The entry.")),
-    responses((status = 200, description = "The entry.", body = EntryAnswer),
-              (status = 404, description = "There is no such project or entry."),
-              (status = 422, description = "There is no such superseding entry.")))]
+    responses((status = 200, description = "The entry and what takes its place.", body = SupersededAnswer),
+              (status = 404, description = "There is no such project, entry or superseding entry.")))]
 async fn supersede_entry(
     projects: Data<Projects>,
     principal: Principal,
     path: Path<(String, String)>,
     body: JsonBody<SupersedeEntry>,
-) -> Result<Json<EntryAnswer>, Fault> {
+) -> Result<Json<SupersededAnswer>, Fault> {
     let body = body.0;
-    let supersession = EntryChange::Supersede(body.superseding_id, body.reason);
-    change(&projects, &principal, path, supersession).await
+    let supersession = EntryChange::Supersede(body.superseding_id, body.reason.clone());
+    let entry = change(&projects, &principal, path, supersession).await?.0;
+    Ok(Json(SupersededAnswer {
+        superseded_entry_id: entry.id,
+        superseding_entry_id: body.superseding_id,
+        reason: body.reason,
+        entry,
+    }))
+}
+
+/// An entry whose place another one took.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = sync::SupersededEntry)]
+pub(crate) struct SupersededAnswer {
+    #[serde(flatten)]
+    entry: EntryAnswer,
+    superseded_entry_id: i64,
+    superseding_entry_id: i64,
+    reason: Option<String>,
 }
 
 /// A new confidence.
@@ -383,7 +399,9 @@ async fn set_entry_confidence(
     .await
 }
 
-/// Dismiss every stale or superseded knowledge entry
+/// Dismiss every superseded, and every stale and little trusted knowledge entry
+///
+/// Little trusted is one with a confidence below 0.5.
 #[utoipa::path(post, path = "/api/v1/projects/{project_id}/entries/dismiss-stale", tag = "sync",
     params(("project_id" = String, Path, description = "The project.", example = "proj_0123456789abcdef")),
     responses((status = 200, description = "`{dismissed, dismissed_count}`: how many, twice.", body = Object),
@@ -407,7 +425,7 @@ pub(crate) struct BulkPromote {
     min_length: Option<i64>,
     /// Confidence that it has at least. Default 0.8.
     min_confidence: Option<f64>,
-    /// The confidence that it has afterwards; its own when not given.
+    /// The confidence that it has afterwards, whatever it has now; its own when not given.
     set_confidence: Option<f64>,
     /// Only notes of this type.
     entry_type: Option<String>,
@@ -423,8 +441,8 @@ pub(crate) struct BulkPromote {
 pub(crate) struct BulkPromotedAnswer {
     promoted: usize,
     skipped: u64,
-    /// Why notes were skipped, with how many each reason holds for.
-    reasons: BTreeMap<String, u64>,
+    /// Every reason for which a note may be skipped, with how many it holds for.
+    reasons: BTreeMap<&'static str, u64>,
     promoted_ids: Vec<i64>,
     dry_run: bool,
     reader_notes_excluded: u64,

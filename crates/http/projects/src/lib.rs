@@ -50,8 +50,8 @@ fn endpoints() -> Vec<Endpoint> {
         projects::endpoints_by_id(),
     ];
     [
-        organisations::endpoints(),
         invites::endpoints(),
+        organisations::endpoints(),
         service_keys::endpoints(),
         integrations::endpoints(),
         admin::endpoints(),
@@ -69,10 +69,11 @@ pub fn routes() -> SurfaceRoutes {
 }
 
 /// Only text of this form is an identifier: a repository that is called like a part of a project, as
-/// `acme/tickets`, is still reached by its remote.
+/// `acme/tickets`, is still reached by its remote. The names of wiki pages contain slashes.
 fn with_project_id(endpoint: Endpoint) -> Endpoint {
     let pattern = endpoint
         .path()
-        .replacen("{project_id}", "{project_id:proj_[0-9a-f]{16}}", 1);
+        .replacen("{project_id}", "{project_id:proj_[0-9a-f]{16}}", 1)
+        .replacen("{slug}", "{slug:.*[^/]}", 1);
     endpoint.mounted_at(pattern)
 }

@@ -55,8 +55,8 @@ pub(crate) struct ProjectAnswer {
     context_document: String,
     /// Live sessions captured in it.
     session_count: i64,
-    /// Its repositories, the primary one first.
-    repos: Vec<RepositoryAnswer>,
+    /// Its repositories, the primary one first; `null` in lists.
+    repos: Option<Vec<RepositoryAnswer>>,
     /// The plan that bounds it.
     effective_tier: &'static str,
     can_edit: bool,
@@ -72,7 +72,7 @@ impl From<ProjectView> for ProjectAnswer {
             summary: view.project.into(),
             context_document: view.context_document,
             session_count: view.session_count,
-            repos: list(view.repositories),
+            repos: Some(list(view.repositories)),
             effective_tier: view.plan.name(),
             can_edit: view.level >= Level::Edit,
             can_admin: view.level >= Level::Admin,
@@ -94,7 +94,11 @@ async fn list_projects(
 ) -> Result<Json<Vec<ProjectAnswer>>, Fault> {
     let mut answers = Vec::new();
     for project in projects.list(&principal.actor).await? {
-        answers.push(projects.view(&principal.actor, &project.id).await?.into());
+        let view = projects.view(&principal.actor, &project.id).await?;
+        answers.push(ProjectAnswer {
+            repos: None,
+            ..view.into()
+        });
     }
     Ok(Json(answers))
 }

@@ -5,6 +5,7 @@ use actix_web::web::{Data, Json, Path};
 use pentad_http_kit::{Access, Endpoint, Fault, JsonBody, Principal, endpoint};
 use pentad_projects::{Projects, Repository};
 use serde::Deserialize;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use crate::wire::{answer, list, time};
@@ -19,7 +20,8 @@ answer! {
         provider_repo_id: Option<String> = None,
         is_primary: bool = repository.is_primary,
         verified: bool = false,
-        verification_method: Option<String> = None,
+        /// Nobody asked the host: its owner says so.
+        verification_method: &'static str = "owner_attested",
         added_by_user_id: String = repository.added_by,
         created_at: String = time(repository.created_at),
     }
@@ -54,9 +56,10 @@ async fn list_repositories(
 #[utoipa::path(post, path = "/api/v1/projects/{project_id}/repos", tag = "sync", request_body = LinkRepository,
     params(("project_id" = String, Path, description = "The project.", example = "proj_0123456789abcdef")),
     responses((status = 201, description = "The repository.", body = RepositoryAnswer),
+              (status = 400, description = "Not a git remote."),
               (status = 404, description = "There is no such project."),
               (status = 409, description = "It is linked already."),
-              (status = 422, description = "Not a git remote.")))]
+              (status = 422, description = "The remote is too long.")))]
 async fn link_repository(
     projects: Data<Projects>,
     principal: Principal,
@@ -73,19 +76,20 @@ async fn link_repository(
 #[utoipa::path(delete, path = "/api/v1/projects/{project_id}/repos/{repo_id}", tag = "sync",
     params(("project_id" = String, Path, description = "The project.", example = "proj_0123456789abcdef"),
            ("repo_id" = String, Path, description = "The repository.")),
-    responses((status = 204, description = "It is unlinked."),
+    responses((status = 200, description = "`{status, repo_id}`. After the primary one the project goes by the oldest that is left.", body = Object),
               (status = 404, description = "There is no such project or repository."),
-              (status = 409, description = "The primary one stays.")))]
+              (status = 409, description = "Another project goes by the oldest that is left."),
+              (status = 422, description = "The last one stays.")))]
 async fn unlink_repository(
     projects: Data<Projects>,
     principal: Principal,
     path: Path<(String, String)>,
-) -> Result<HttpResponse, Fault> {
+) -> Result<Json<Value>, Fault> {
     let (project, repository) = path.into_inner();
     projects
         .unlink_repository(&principal.actor, &project, &repository)
         .await?;
-    Ok(HttpResponse::NoContent().finish())
+    Ok(Json(json!({ "status": "unlinked", "repo_id": repository })))
 }
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {

@@ -15,9 +15,10 @@ answer! {
     ContextAnswer as sync::RetrievalContext, from |context: RetrievalContext| {
         id: String = context.id,
         project_id: String = context.project_id,
+        /// The lease of the ticket.
+        lease_epoch: Option<i64> = context.ticket_id.is_some().then_some(context.lease_epoch),
         ticket_id: Option<String> = context.ticket_id,
         persona_name: Option<String> = context.persona_name,
-        lease_epoch: i64 = context.lease_epoch,
         created_by_user_id: String = context.created_by_user_id,
         created_at: String = time(context.created_at),
         closed_at: Option<String> = optional_time(context.closed_at),
@@ -29,6 +30,8 @@ answer! {
     EventAnswer as sync::RetrievalEvent, from |event: RetrievalEvent| {
         id: i64 = event.id,
         context_id: String = event.context_id,
+        project_id: String = event.project_id,
+        caller_user_id: String = event.user_id,
         session_id: Option<String> = event.session_id,
         tool_name: String = event.tool_name,
         arguments: Value = event.arguments.0,
@@ -54,6 +57,8 @@ answer! {
 pub(crate) struct NewContextBody {
     ticket_id: Option<String>,
     persona_name: Option<String>,
+    /// The lease under which the ticket is worked on. Default its present one.
+    lease_epoch: Option<i64>,
 }
 
 /// Begin to record retrievals
@@ -62,8 +67,8 @@ pub(crate) struct NewContextBody {
 #[utoipa::path(post, path = "/api/v1/projects/{project_id}/retrieval-audit-contexts", tag = "sync", request_body = NewContextBody,
     params(("project_id" = String, Path, description = "The project.", example = "proj_0123456789abcdef")),
     responses((status = 201, description = "The context.", body = ContextAnswer),
-              (status = 404, description = "There is no such project or ticket."),
-              (status = 422, description = "There is no such persona.")))]
+              (status = 404, description = "There is no such project."),
+              (status = 422, description = "There is no such ticket or persona.")))]
 async fn create_retrieval_context(
     projects: Data<Projects>,
     principal: Principal,
@@ -76,6 +81,7 @@ async fn create_retrieval_context(
             &project_id,
             body.ticket_id.as_deref(),
             body.persona_name.as_deref(),
+            body.lease_epoch,
         )
         .await?;
     Ok(HttpResponse::Created().json(ContextAnswer::from(context)))

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use actix_web::http::StatusCode;
 use actix_web::http::header::{ETAG, IF_MATCH};
 use actix_web::web::{Data, Json, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use pentad_http_kit::{Access, Endpoint, Fault, JsonBody, Principal, endpoint};
 use pentad_projects::{
-    CompiledRules, Projects, Rules, RulesChange, RulesOutput, RulesVersion, SUPPORTED_TOOLS,
+    CompiledRules, Level, Projects, Rules, RulesChange, RulesOutput, RulesVersion, SUPPORTED_TOOLS,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -21,7 +22,7 @@ answer! {
         etag: String = rules.etag(),
         id: String = rules.id,
         project_id: String = rules.project_id,
-        /// The version that was compiled last; 0 for none.
+        /// The version that was compiled last; 1 before any was.
         version: i64 = rules.version,
         static_rules: String = rules.static_rules,
         include_knowledge: bool = rules.include_knowledge,
@@ -78,7 +79,8 @@ answer! {
         id: String = version.id,
         version: i64 = version.version,
         static_rules: String = version.static_rules,
-        compiled_outputs: Vec<OutputAnswer> = list(version.compiled_outputs.0),
+        /// By tool.
+        compiled_outputs: BTreeMap<String, OutputAnswer> = version.compiled_outputs.0.into_iter().map(|output| (output.tool.clone(), output.into())).collect(),
         compiled_at: String = time(version.compiled_at),
         compiled_by: String = version.compiled_by,
         content_hash: String = version.content_hash,
@@ -124,14 +126,15 @@ pub(crate) struct RulesChangeBody {
 
 /// Change a project's rules
 ///
-/// With `If-Match`, only if they are still those of that etag.
+/// Only if they are still those of the etag in `If-Match`; `*` stands for any.
 #[utoipa::path(put, path = "/api/v1/projects/{project_id}/rules", tag = "sync", request_body = RulesChangeBody,
     params(("project_id" = String, Path, description = "The project.", example = "proj_0123456789abcdef"),
-           ("If-Match" = Option<String>, Header, description = "The etag of the rules that the change is made to.")),
+           ("If-Match" = String, Header, description = "The etag of the rules that the change is made to.", example = "*")),
     responses((status = 200, description = "The rules, with their `ETag`.", body = RulesAnswer),
               (status = 404, description = "There is no such project."),
               (status = 409, description = "`etag_mismatch`: they were changed since."),
-              (status = 422, description = "A field is refused.")))]
+              (status = 422, description = "A field is refused; `max_tokens_exceeded`."),
+              (status = 428, description = "There is no `If-Match`.")))]
 async fn update_rules(
     projects: Data<Projects>,
     principal: Principal,
@@ -151,12 +154,17 @@ async fn update_rules(
         tool_overrides: body.tool_overrides,
         enabled_tools: body.enabled_tools,
     };
-    let if_match = request
-        .headers()
-        .get(IF_MATCH)
-        .and_then(|value| value.to_str().ok());
+    let if_match = request.headers().get(IF_MATCH);
+    let Some(if_match) = if_match.and_then(|value| value.to_str().ok()) else {
+        // Who may not change them is told that first.
+        projects.open(&principal.actor, &project_id, Level::Edit).await?;
+        return Err(
+            Fault::invalid("If-Match header required: the etag that reading the rules gave")
+                .with_status(StatusCode::PRECONDITION_REQUIRED),
+        );
+    };
     let rules = projects
-        .change_rules(&principal.actor, &project_id, if_match, change)
+        .change_rules(&principal.actor, &project_id, Some(if_match), change)
         .await?;
     Ok(with_etag(rules))
 }
@@ -171,7 +179,8 @@ pub(crate) struct CompileRulesBody {
 
 /// Compile a project's rules
 ///
-/// One file for each tool. What is different from the last version is a new one.
+/// One file for each tool. What is different from the last version is a new one; what is compiled for `tools` is
+/// for the caller alone.
 #[utoipa::path(post, path = "/api/v1/projects/{project_id}/rules/compile", tag = "sync", request_body = CompileRulesBody,
     params(("project_id" = String, Path, description = "The project.", example = "proj_0123456789abcdef")),
     responses((status = 200, description = "The files.", body = CompiledRulesAnswer),

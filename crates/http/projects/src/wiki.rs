@@ -1,12 +1,13 @@
 //! Wiki pages.
 
 use actix_web::web::{Data, Json, Path};
-use pentad_http_kit::{Access, Endpoint, Fault, JsonBody, Principal, endpoint};
+use pentad_http_kit::{Access, Endpoint, Fault, JsonBody, Principal, Query, endpoint};
 use pentad_projects::{Backlink, PageSummary, PageView, PageWrite, Projects, Regenerated, Revision};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
+use crate::parameters::integer;
 use crate::wire::{answer, list, time};
 
 answer! {
@@ -70,8 +71,10 @@ impl From<PageView> for PageAnswer {
 answer! {
     /// One write of a wiki page.
     RevisionAnswer as sync::PageRevision, from |revision: Revision| {
-        /// Counts from 1.
-        revision: i64 = revision.revision,
+        /// Counts from 1; older ones follow it as `cursor`.
+        id: i64 = revision.revision,
+        /// The same.
+        revision_number: i64 = revision.revision,
         title: String = revision.title,
         content: String = revision.content,
         word_count: i64 = revision.word_count,
@@ -80,8 +83,20 @@ answer! {
         ticket_id: Option<String> = revision.ticket_id,
         actor_type: String = revision.actor_type,
         service_key_name: Option<String> = revision.service_key_name,
-        created_at: String = time(revision.created_at),
+        revised_at: String = time(revision.created_at),
     }
+}
+
+/// Writes of a wiki page.
+#[derive(Debug, serde::Serialize, ToSchema)]
+#[schema(as = sync::PageHistory)]
+pub(crate) struct HistoryAnswer {
+    slug: String,
+    /// Newest first.
+    revisions: Vec<RevisionAnswer>,
+    count: usize,
+    /// The `cursor` of the older ones; none at the end.
+    next_cursor: Option<i64>,
 }
 
 answer! {
@@ -110,7 +125,7 @@ async fn list_pages(
 /// Read a wiki page
 #[utoipa::path(get, path = "/api/v1/projects/{project_id}/pages/{slug}", tag = "sync",
     params(("project_id" = String, Path, description = "The project.", example = "proj_0123456789abcdef"),
-           ("slug" = String, Path, description = "The page; a slash in it is written `%2F`.", example = "key-decisions")),
+           ("slug" = String, Path, description = "The page; slashes in it need no escape.", example = "key-decisions")),
     responses((status = 200, description = "The page and what links to it.", body = PageAnswer),
               (status = 404, description = "There is no such project or page.")))]
 async fn get_page(
@@ -142,7 +157,7 @@ pub(crate) struct WritePage {
 /// Create or update a wiki page
 #[utoipa::path(put, path = "/api/v1/projects/{project_id}/pages/{slug}", tag = "sync", request_body = WritePage,
     params(("project_id" = String, Path, description = "The project.", example = "proj_0123456789abcdef"),
-           ("slug" = String, Path, description = "The page; a slash in it is written `%2F`.", example = "auth-flow")),
+           ("slug" = String, Path, description = "The page; slashes in it need no escape.", example = "auth-flow")),
     responses((status = 200, description = "The page.", body = PageAnswer),
               (status = 404, description = "There is no such project."),
               (status = 422, description = "A field is refused.")))]
@@ -205,17 +220,31 @@ async fn regenerate_page(
 /// Read the history of a wiki page
 #[utoipa::path(get, path = "/api/v1/projects/{project_id}/pages/{slug}/history", tag = "sync",
     params(("project_id" = String, Path, description = "The project.", example = "proj_0123456789abcdef"),
-           ("slug" = String, Path, description = "The page.", example = "auth-flow")),
-    responses((status = 200, description = "The latest 200 writes, newest first.", body = Vec<RevisionAnswer>),
-              (status = 404, description = "There is no such project or page.")))]
+           ("slug" = String, Path, description = "The page.", example = "auth-flow"),
+           ("limit" = Option<i64>, Query, description = "At most this many: 1 to 200, default 50."),
+           ("cursor" = Option<i64>, Query, description = "Only writes before this one: the `next_cursor` of another answer.")),
+    responses((status = 200, description = "Its writes, newest first.", body = HistoryAnswer),
+              (status = 400, description = "A parameter is refused."),
+              (status = 404, description = "There is no such project.")))]
 async fn get_page_history(
     projects: Data<Projects>,
     principal: Principal,
     path: Path<(String, String)>,
-) -> Result<Json<Vec<RevisionAnswer>>, Fault> {
+    query: Query,
+) -> Result<Json<HistoryAnswer>, Fault> {
     let (project, slug) = path.into_inner();
-    let revisions = projects.page_history(&principal.actor, &project, &slug).await?;
-    Ok(Json(list(revisions)))
+    let any = i64::MIN..=i64::MAX;
+    let (before, limit) = (integer(&query, "cursor", &any)?, integer(&query, "limit", &any)?);
+    let history = projects
+        .page_history(&principal.actor, &project, &slug, before, limit.unwrap_or(50))
+        .await?;
+    let revisions: Vec<RevisionAnswer> = list(history.revisions);
+    Ok(Json(HistoryAnswer {
+        slug,
+        count: revisions.len(),
+        revisions,
+        next_cursor: history.next,
+    }))
 }
 
 /// List what links to a page or an entry
@@ -240,11 +269,12 @@ async fn list_backlinks(
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
         endpoint!(list_pages, Access::User),
+        // Before the pages, whose slugs may contain slashes.
+        endpoint!(regenerate_page, Access::User),
+        endpoint!(get_page_history, Access::User),
         endpoint!(get_page, Access::User),
         endpoint!(put_page, Access::User).body_limit("wiki_page_bytes", 4 << 20),
         endpoint!(delete_page, Access::User),
-        endpoint!(regenerate_page, Access::User),
-        endpoint!(get_page_history, Access::User),
         endpoint!(list_backlinks, Access::User),
     ]
 }

@@ -1,7 +1,7 @@
 // Key-value, SQL and object storage for programs in a sandbox.
 //
 //     const { KVStorage, D1Storage, R2Storage } = require('./era_storage.js');   // Node
-//     import './era_storage.js';                          // Deno: the same names are global then
+//     import { KVStorage, D1Storage, R2Storage } from './era_storage.js';        // Node and Deno
 //
 //     await KVStorage.set('app', 'theme', 'dark');
 //     await D1Storage.exec('app', 'CREATE TABLE IF NOT EXISTS users (name TEXT)');

@@ -38,8 +38,16 @@ use resources::*;
 /// environment variable `ERA_STORAGE_URL`.
 pub const PYTHON_MODULE: &str = include_str!("../sdk/era_storage.py");
 
-/// `era_storage.js`: the same for Node and Deno.
+/// `era_storage.js`: the same for Node.
 pub const SCRIPT_MODULE: &str = include_str!("../sdk/era_storage.js");
+
+/// `era_storage.js` for Deno, where it is an ES module.
+pub const DENO_MODULE: &str = concat!(
+    include_str!("../sdk/era_storage.js"),
+    "\nexport const { KVStorage, D1Storage, R2Storage, StorageError } = globalThis;\n\
+     export const kv = KVStorage, d1 = D1Storage, r2 = R2Storage;\n\
+     export default { KVStorage, D1Storage, R2Storage, StorageError, kv, d1, r2 };\n"
+);
 
 /// Reads what is stored.
 const READ: Access = Access::Exec(&[Scope::StorageRead]);

@@ -95,7 +95,7 @@ pub enum TeamError {
     #[error("{0} is already a member")]
     AlreadyMember(String),
     /// The address has an invite that can still be accepted.
-    #[error("{0} already has a pending invite")]
+    #[error("{0} has an active invite already")]
     InvitePending(String),
     /// There is no such invite.
     #[error("Invite not found")]
@@ -115,17 +115,20 @@ pub enum TeamError {
     /// The role is none that a member can be given.
     #[error("{0:?} is not a role: admin or member")]
     UnknownRole(String),
+    /// Ownership is not given like a role.
+    #[error("Ownership is no role to give: it takes a transfer of the organization")]
+    OwnershipIsNoRole,
     /// Nobody changes the own role.
     #[error("You cannot change your own role")]
     OwnRole,
     /// The owner's role is not changed.
-    #[error("The owner's role cannot be changed")]
+    #[error("The role of the owner cannot be changed: it takes a transfer of the organization")]
     OwnerRole,
     /// Nobody removes the own membership.
     #[error("You cannot remove yourself")]
     SelfRemoval,
     /// The owner is not removed.
-    #[error("The owner cannot be removed")]
+    #[error("The owner cannot be removed before a transfer of the organization to somebody else")]
     OwnerRemoval,
     /// There is no such service key.
     #[error("Service key not found")]
@@ -168,6 +171,7 @@ impl Classify for TeamError {
             | Self::InsufficientRole { .. }
             | Self::SeatLimit { .. }
             | Self::UpgradeRequired(_)
+            | Self::OwnerRole
             | Self::NotRecipient => ErrorKind::Forbidden,
             Self::AlreadyInOrganisation
             | Self::SlugTaken
@@ -178,8 +182,8 @@ impl Classify for TeamError {
             | Self::KeyAlreadyRevoked => ErrorKind::Conflict,
             Self::InviteOver(_)
             | Self::UnknownRole(_)
+            | Self::OwnershipIsNoRole
             | Self::OwnRole
-            | Self::OwnerRole
             | Self::SelfRemoval => ErrorKind::Invalid,
             Self::Field { .. } => ErrorKind::Unprocessable,
             Self::Account(error) => error.kind(),
@@ -188,7 +192,7 @@ impl Classify for TeamError {
 
     fn code(&self) -> Option<&'static str> {
         match self {
-            Self::InsufficientRole { .. } => Some("insufficient_role"),
+            Self::InsufficientRole { .. } | Self::NoOrganisation => Some("insufficient_role"),
             Self::SeatLimit { .. } => Some("seat_limit"),
             Self::UpgradeRequired(_) => Some("upgrade_required"),
             Self::KeyAlreadyRevoked => Some("key_already_revoked"),
@@ -201,6 +205,7 @@ impl Classify for TeamError {
             Self::InsufficientRole { current, required } => {
                 Some(json!({ "current_role": current.name(), "required_role": required.name() }))
             }
+            Self::NoOrganisation => Some(json!({ "current_role": "none" })),
             Self::SeatLimit { used, limit } => Some(json!({ "seats_used": used, "seats_limit": limit })),
             Self::UpgradeRequired(upgrade) => Some(upgrade.details()),
             _ => None,

@@ -39,13 +39,17 @@ pub(super) const COUNT: &str = "SELECT COUNT(*) FROM memberships WHERE organisat
 /// Takes the organisation's row, so that changes of its members happen one after the other.
 const LOCK: &str = "UPDATE organisations SET name = name WHERE id = $1";
 const SET_ROLE: &str = "UPDATE memberships SET role = $3 WHERE organisation_id = $1 AND user_id = $2";
+const FORGET_DEFAULT: &str = "
+    UPDATE users SET default_organisation_id = NULL WHERE id = $2 AND default_organisation_id = $1";
 const REMOVE: &str = "DELETE FROM memberships WHERE organisation_id = $1 AND user_id = $2";
 
 /// A role that a member can be given; ownership is not among them.
 pub(super) fn assignable(name: &str) -> TeamResult<Role> {
-    Role::parse(name)
-        .filter(|role| *role != Role::Owner)
-        .ok_or_else(|| TeamError::UnknownRole(name.to_owned()))
+    match Role::parse(name) {
+        Some(Role::Owner) => Err(TeamError::OwnershipIsNoRole),
+        Some(role) => Ok(role),
+        None => Err(TeamError::UnknownRole(name.to_owned())),
+    }
 }
 
 impl Organisation {
@@ -65,10 +69,17 @@ impl Identity {
     /// # Errors
     /// When the database fails.
     pub async fn team(&self, user: &UserId) -> TeamResult<Option<Membership>> {
-        let memberships = self.memberships(user).await?;
-        Ok(memberships
-            .into_iter()
-            .find(|membership| !membership.organisation.personal))
+        Ok(self.teams(user).await?.into_iter().next())
+    }
+
+    /// The organisations that the user joined or founded.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn teams(&self, user: &UserId) -> TeamResult<Vec<Membership>> {
+        let mut memberships = self.memberships(user).await?;
+        memberships.retain(|membership| !membership.organisation.personal);
+        Ok(memberships)
     }
 
     /// The members of an organisation, in the order of joining.
@@ -130,6 +141,38 @@ impl Identity {
             return Err(TeamError::InsufficientRole { current, required });
         }
         Ok(organisation)
+    }
+
+    /// The team's organisation, for a member whose role is at least this one. Others learn that it exists
+    /// and that they are none of its members.
+    ///
+    /// # Errors
+    /// [`TeamError::OrganisationNotFound`], [`TeamError::NoOrganisation`], [`TeamError::InsufficientRole`].
+    pub async fn member_of(
+        &self,
+        actor: &Actor,
+        organisation: &OrganisationId,
+        required: Role,
+    ) -> TeamResult<Membership> {
+        let organisation = self
+            .organisation(organisation)
+            .await
+            .map_err(|error| match error {
+                Error::OrganisationNotFound(_) => TeamError::OrganisationNotFound,
+                other => other.into(),
+            })?;
+        if organisation.personal {
+            return Err(TeamError::OrganisationNotFound);
+        }
+        let role = self.role_in(&organisation.id, &actor.user).await?;
+        let role = role.ok_or(TeamError::NoOrganisation)?;
+        if role < required {
+            return Err(TeamError::InsufficientRole {
+                current: role,
+                required,
+            });
+        }
+        Ok(Membership { organisation, role })
     }
 
     /// The actor's own team, when the actor's role in it is at least this one.
@@ -231,13 +274,22 @@ impl Identity {
             .ok_or(TeamError::MemberNotFound)
     }
 
-    /// Gives a member of the actor's team another role.
+    /// Gives a member of an organisation that the actor administers another role.
     ///
     /// # Errors
-    /// [`TeamError::UnknownRole`], [`TeamError::OwnRole`], [`TeamError::OwnerRole`],
-    /// [`TeamError::MemberNotFound`], [`TeamError::InsufficientRole`].
-    pub async fn set_member_role(&self, actor: &Actor, member: &UserId, role: &str) -> TeamResult<Role> {
-        let organisation = self.own_team(actor, Role::Admin).await?;
+    /// As [`Identity::member_of`]; [`TeamError::UnknownRole`], [`TeamError::OwnershipIsNoRole`], [`TeamError::OwnRole`],
+    /// [`TeamError::OwnerRole`], [`TeamError::MemberNotFound`].
+    pub async fn set_member_role(
+        &self,
+        actor: &Actor,
+        organisation: &OrganisationId,
+        member: &UserId,
+        role: &str,
+    ) -> TeamResult<Role> {
+        let organisation = self
+            .member_of(actor, organisation, Role::Admin)
+            .await?
+            .organisation;
         let role = assignable(role)?;
         if *member == actor.user {
             return Err(TeamError::OwnRole);
@@ -260,12 +312,11 @@ impl Identity {
         Ok(role)
     }
 
-    /// Ends a membership of the actor's team inside a transaction, in which the caller passes on what the
+    /// Ends a membership of a team that the actor administers inside a transaction, in which the caller passes on what the
     /// member had, to be ended with [`Identity::commit_credentials`].
     ///
     /// # Errors
-    /// [`TeamError::SelfRemoval`], [`TeamError::OwnerRemoval`], [`TeamError::MemberNotFound`],
-    /// [`TeamError::InsufficientRole`].
+    /// [`TeamError::OwnerRemoval`], [`TeamError::SelfRemoval`], [`TeamError::MemberNotFound`].
     pub async fn remove_member_in(
         &self,
         tx: &mut Tx,
@@ -273,13 +324,19 @@ impl Identity {
         organisation: &Organisation,
         member: &UserId,
     ) -> TeamResult<()> {
-        if *member == actor.user {
-            return Err(TeamError::SelfRemoval);
-        }
         if self.locked_role(tx, &organisation.id, member).await? == Role::Owner {
             return Err(TeamError::OwnerRemoval);
         }
+        if *member == actor.user {
+            return Err(TeamError::SelfRemoval);
+        }
         with_tx!(*tx, |conn| sqlx::query(REMOVE)
+            .bind(organisation.id.as_str())
+            .bind(member.as_str())
+            .execute(conn)
+            .await
+            .map(affected))?;
+        with_tx!(*tx, |conn| sqlx::query(FORGET_DEFAULT)
             .bind(organisation.id.as_str())
             .bind(member.as_str())
             .execute(conn)

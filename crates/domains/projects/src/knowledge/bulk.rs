@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use pentad_kernel::Actor;
 use pentad_store::{affected, with_tx};
 
-use super::classify::{CLAIM_CONFIDENCE, claim_failures};
+use super::change::CLAIMS;
+use super::classify::{CLAIM_CHARACTERS, CLAIM_CONFIDENCE, DUPLICATE_OVERLAP, overlap};
 use super::entry::entry_columns;
 use crate::{Entry, Error, Level, Projects, Result};
 
@@ -14,9 +15,9 @@ use crate::{Entry, Error, Level, Projects, Result};
 pub struct BulkPromotion {
     /// Characters that a note has at least.
     pub min_length: i64,
-    /// Confidence that it has at least.
+    /// Confidence that it has at least, unless one is set.
     pub min_confidence: f64,
-    /// The confidence that it has afterwards; `None` keeps its own.
+    /// The confidence that it has at least afterwards; `None` keeps its own.
     pub set_confidence: Option<f64>,
     /// Only notes of this type.
     pub entry_type: Option<String>,
@@ -29,7 +30,7 @@ pub struct BulkPromotion {
 impl Default for BulkPromotion {
     fn default() -> Self {
         Self {
-            min_length: 50,
+            min_length: i64::try_from(CLAIM_CHARACTERS).unwrap_or(i64::MAX),
             min_confidence: CLAIM_CONFIDENCE,
             set_confidence: None,
             entry_type: None,
@@ -46,18 +47,28 @@ pub struct BulkPromoted {
     pub promoted: Vec<i64>,
     /// How many did not.
     pub skipped: u64,
-    /// Why not, with how many notes each reason holds for.
-    pub reasons: BTreeMap<String, u64>,
+    /// Why not, with how many notes: every reason there is, each note under the first that holds.
+    pub reasons: BTreeMap<&'static str, u64>,
     /// Notes that were left out for who wrote them.
     pub reader_notes_excluded: u64,
 }
+
+/// Why a note does not become a claim, in the order in which they are asked.
+const SKIP_REASONS: [&str; 7] = [
+    "already_claim",
+    "dismissed",
+    "superseded",
+    "wrong_type",
+    "too_short",
+    "low_confidence",
+    "duplicate",
+];
 
 const NOTES: &str = concat!(
     "SELECT ",
     entry_columns!(),
     " FROM knowledge_entries
-      WHERE project_id = $1 AND claim_class = 'note' AND NOT dismissed AND freshness_class <> 'superseded'
-      ORDER BY id"
+      WHERE project_id = $1 AND claim_class = 'note' ORDER BY id"
 );
 const PROMOTE: &str = "
     UPDATE knowledge_entries SET claim_class = 'claim', confidence = $2, promoted_at = $3, promoted_by = $4
@@ -82,14 +93,22 @@ impl Projects {
             .bind(project)
             .fetch_all(conn)
             .await)?;
-        let chosen = choose(&notes, promotion);
+        let claims: Vec<String> = with_tx!(tx, |conn| sqlx::query_scalar(CLAIMS)
+            .bind(project)
+            .fetch_all(conn)
+            .await)?;
+        let chosen = choose(&notes, claims, promotion);
         if promotion.dry_run {
             return Ok(chosen);
         }
         for note in notes.iter().filter(|note| chosen.promoted.contains(&note.id)) {
             with_tx!(tx, |conn| sqlx::query(PROMOTE)
                 .bind(note.id)
-                .bind(promotion.set_confidence.unwrap_or(note.confidence))
+                .bind(
+                    promotion
+                        .set_confidence
+                        .map_or(note.confidence, |set| set.max(note.confidence))
+                )
                 .bind(self.now().as_micros())
                 .bind(actor.user.as_str())
                 .execute(conn)
@@ -117,40 +136,45 @@ fn check(promotion: &BulkPromotion) -> Result<()> {
     Ok(())
 }
 
-fn choose(notes: &[Entry], promotion: &BulkPromotion) -> BulkPromoted {
-    let mut chosen = BulkPromoted::default();
-    let wanted = |note: &&Entry| {
-        let entry_type = promotion.entry_type.as_ref();
-        entry_type.is_none_or(|entry_type| *entry_type == note.entry_type)
+/// Which notes become claims: a pure function. A note that does counts at once as one that others repeat.
+fn choose(notes: &[Entry], mut claims: Vec<String>, promotion: &BulkPromotion) -> BulkPromoted {
+    let mut chosen = BulkPromoted {
+        reasons: SKIP_REASONS.into_iter().map(|reason| (reason, 0)).collect(),
+        ..BulkPromoted::default()
     };
-    for note in notes.iter().filter(wanted) {
+    for note in notes {
         if !note.by_editor && !promotion.include_reader_notes {
             chosen.reader_notes_excluded += 1;
-            continue;
-        }
-        let characters = i64::try_from(note.content.chars().count()).unwrap_or(i64::MAX);
-        let mut reasons = Vec::new();
-        if characters < promotion.min_length {
-            reasons.push(format!("it has fewer than {} characters", promotion.min_length));
-        }
-        if note.confidence < promotion.min_confidence {
-            reasons.push(format!("its confidence is below {}", promotion.min_confidence));
-        }
-        // Length and confidence are judged by the promotion; that it says something specific, by the rule.
-        let specific = claim_failures(&note.content, 1.0, 0, true);
-        reasons.extend(
-            specific
-                .into_iter()
-                .filter(|reason| !reason.contains("characters")),
-        );
-        if reasons.is_empty() {
-            chosen.promoted.push(note.id);
-        } else {
+        } else if let Some(reason) = reason_to_skip(note, &claims, promotion) {
             chosen.skipped += 1;
-            for reason in reasons {
-                *chosen.reasons.entry(reason).or_default() += 1;
-            }
+            *chosen.reasons.entry(reason).or_default() += 1;
+        } else {
+            chosen.promoted.push(note.id);
+            claims.push(note.content.clone());
         }
     }
     chosen
+}
+
+fn reason_to_skip(note: &Entry, claims: &[String], promotion: &BulkPromotion) -> Option<&'static str> {
+    let wanted = promotion.entry_type.as_ref();
+    let characters = i64::try_from(note.content.chars().count()).unwrap_or(i64::MAX);
+    if note.dismissed {
+        Some("dismissed")
+    } else if note.superseded_by.is_some() || note.freshness_class == "superseded" {
+        Some("superseded")
+    } else if wanted.is_some_and(|wanted| *wanted != note.entry_type) {
+        Some("wrong_type")
+    } else if characters < promotion.min_length {
+        Some("too_short")
+    } else if promotion.set_confidence.is_none() && note.confidence < promotion.min_confidence {
+        Some("low_confidence")
+    } else if claims
+        .iter()
+        .any(|claim| overlap(claim, &note.content) > DUPLICATE_OVERLAP)
+    {
+        Some("duplicate")
+    } else {
+        None
+    }
 }

@@ -3,7 +3,7 @@
 use pentad_kernel::Actor;
 use pentad_store::{Tx, affected, with_tx};
 
-use super::classify::claim_failures;
+use super::classify::{CLAIM_CHARACTERS, CLAIM_CONFIDENCE, DUPLICATE_OVERLAP, overlap};
 use crate::{Entry, EntryChange, Error, Level, Projects, Result, checked_optional};
 
 const DISMISS: &str = "
@@ -25,7 +25,12 @@ const SUPERSEDE: &str = "
 const CONFIDENCE: &str = "UPDATE knowledge_entries SET confidence = $3 WHERE id = $1 AND project_id = $2";
 const DISMISS_STALE: &str = "
     UPDATE knowledge_entries SET dismissed = TRUE, dismissed_at = $2, dismissed_by = $3, dismissed_reason = 'stale'
-    WHERE project_id = $1 AND NOT dismissed AND freshness_class IN ('stale', 'superseded')";
+    WHERE project_id = $1 AND NOT dismissed AND (freshness_class = 'superseded'
+        OR (freshness_class = 'stale' AND confidence < 0.5))";
+/// The newest claims, with which a further one is compared.
+pub(super) const CLAIMS: &str = "
+    SELECT content FROM knowledge_entries
+    WHERE project_id = $1 AND claim_class = 'claim' AND NOT dismissed ORDER BY id DESC LIMIT 50";
 const LINK: &str = "
     INSERT INTO knowledge_links (project_id, source_type, source_id, target_type, target_id, link_type,
                                  confidence, created_at)
@@ -98,9 +103,12 @@ impl Projects {
                 if by == id {
                     return Err(Error::field("superseding_id", "an entry cannot supersede itself"));
                 }
-                self.find_entry(project, by)
-                    .await
-                    .map_err(|_| Error::field("superseding_id", "no such entry in this project"))?;
+                self.find_entry(project, by).await.map_err(|error| match error {
+                    Error::NotFound { .. } => Error::NotFound {
+                        kind: "Superseding entry",
+                    },
+                    other => other,
+                })?;
                 with_tx!(tx, |conn| sqlx::query(SUPERSEDE)
                     .bind(id)
                     .bind(project)
@@ -139,10 +147,32 @@ impl Projects {
         if entry.dismissed {
             return Err(Error::field("entry", "a dismissed entry cannot be promoted"));
         }
-        // Whoever promotes vouches for it: neither confidence nor the session's count speaks against it.
-        let failures = claim_failures(&entry.content, 1.0, 0, true);
-        if entry.claim_class != "claim" && !failures.is_empty() {
-            return Err(Error::field("content", failures.join("; ")));
+        if entry.claim_class == "claim" {
+            return Err(Error::WrongState("the entry is a claim already".to_owned()));
+        }
+        // Whoever promotes vouches for what it says: it need not name anything specific any more.
+        let mut failures = Vec::new();
+        if entry.confidence < CLAIM_CONFIDENCE {
+            let confidence = entry.confidence;
+            failures.push(format!(
+                "its confidence {confidence:.2} is below {CLAIM_CONFIDENCE}"
+            ));
+        }
+        if entry.content.chars().count() < CLAIM_CHARACTERS {
+            failures.push(format!("it has fewer than {CLAIM_CHARACTERS} characters"));
+        }
+        let claims: Vec<String> = with_tx!(*tx, |conn| sqlx::query_scalar(CLAIMS)
+            .bind(&entry.project_id)
+            .fetch_all(conn)
+            .await)?;
+        if claims
+            .iter()
+            .any(|claim| overlap(claim, &entry.content) > DUPLICATE_OVERLAP)
+        {
+            failures.push("a claim says the same".to_owned());
+        }
+        if !failures.is_empty() {
+            return Err(Error::field("entry", failures.join("; ")));
         }
         let promoted = with_tx!(*tx, |conn| sqlx::query(PROMOTE)
             .bind(entry.id)
@@ -158,7 +188,8 @@ impl Projects {
         Ok(())
     }
 
-    /// Puts every stale or superseded entry aside. Gives how many.
+    /// Puts every superseded entry aside, and every stale one of a confidence below one half: what was sure once
+    /// loses confidence by itself first. Gives how many.
     ///
     /// # Errors
     /// As [`Projects::open`] for editing.

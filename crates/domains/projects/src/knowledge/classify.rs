@@ -55,8 +55,10 @@ pub(crate) fn section_of(entry_type: &str) -> Option<Section> {
 /// Claims that one session may contribute; what it says beyond them stays a note.
 pub(crate) const CLAIMS_PER_SESSION: i64 = 5;
 pub(crate) const CLAIM_CONFIDENCE: f64 = 0.8;
-const CLAIM_CHARACTERS: usize = 50;
+pub(crate) const CLAIM_CHARACTERS: usize = 50;
 const CLAIM_WORDS: usize = 15;
+/// How much of the smaller vocabulary two entries share at most that do not say the same.
+pub(crate) const DUPLICATE_OVERLAP: f64 = 0.85;
 
 /// Why an entry does not count as a claim; empty when it does.
 pub(crate) fn claim_failures(

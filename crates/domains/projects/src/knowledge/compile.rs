@@ -227,6 +227,10 @@ impl Projects {
             .await)?;
         let plan = plan(&mut entries, project.kb_retention_days, now);
         self.carry_out(&mut tx, &project.id, &plan, now).await?;
+        let notes = entries
+            .iter()
+            .filter(|entry| entry.claim_class == "note" && entry.compiled_at.is_none())
+            .count();
         let claims = claims_of(entries);
         let freshness_updated = i64::try_from(plan.freshness.len()).unwrap_or(i64::MAX);
         if claims.is_empty() && cause != CompileCause::Rebuilt {
@@ -237,6 +241,7 @@ impl Projects {
                 before,
                 cause,
                 freshness_updated,
+                noop_reason(notes),
                 now,
             ));
         }
@@ -555,12 +560,26 @@ fn manifest(claims: &[Claim], merged: &Merged, phrased: Option<(String, Vec<Phra
     manifest
 }
 
+/// Why nothing was compiled, and what would help.
+fn noop_reason(notes: usize) -> String {
+    if notes == 0 {
+        return "no claims are waiting to be compiled".to_owned();
+    }
+    let plural = if notes == 1 { "" } else { "s" };
+    format!(
+        "no claims are waiting to be compiled; {notes} note{plural} would have to be promoted first: give them a \
+         confidence of 0.8 with PUT entries/{{id}}/confidence, then PUT entries/{{id}}/promote or POST \
+         entries/bulk-promote"
+    )
+}
+
 fn nothing_to_do(
     actor: &Actor,
     project: &Project,
     document: String,
     cause: CompileCause,
     freshness_updated: i64,
+    noop_reason: String,
     now: Timestamp,
 ) -> Compiled {
     Compiled {
@@ -577,7 +596,7 @@ fn nothing_to_do(
             source_manifest: Json(json!({ "entries": [], "present": [], "dropped": [] })),
             compiled_at: At(now),
         },
-        noop_reason: Some("no claims are waiting to be compiled".to_owned()),
+        noop_reason: Some(noop_reason),
         freshness_updated,
     }
 }

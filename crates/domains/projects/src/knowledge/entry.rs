@@ -4,7 +4,7 @@ use pentad_identity::Feature;
 use pentad_kernel::{Actor, Timestamp};
 use pentad_store::{affected, with_tx};
 
-use super::classify::{claim_failures, overlap, section_of};
+use super::classify::{DUPLICATE_OVERLAP, claim_failures, overlap, section_of};
 use crate::author::Author;
 use crate::{At, Error, Level, Projects, Result, checked_optional, checked_text};
 
@@ -126,11 +126,11 @@ pub struct NewEntry {
     pub entity_type: Option<String>,
     /// See [`Entry::persona_name`].
     pub persona_name: Option<String>,
-    /// See [`Entry::author_class`]. A service key always writes as an agent.
+    /// See [`Entry::author_class`]; `None` for `human`. A service key always writes as an agent.
     pub author_class: Option<String>,
     /// Takes the place of the live entries about the same entity.
     pub upsert: bool,
-    /// Counts as a claim whatever its form, if its writer may change the project.
+    /// Wants to count as a claim: the tip of one that does not says then what it lacks.
     pub force_claim: bool,
 }
 
@@ -164,7 +164,6 @@ pub enum EntryChange {
 
 const CONTENT_LEAST: usize = 20;
 const READER_CONFIDENCE: f64 = 0.7;
-const DUPLICATE_OVERLAP: f64 = 0.85;
 
 const ADDED_SINCE: &str =
     "SELECT COUNT(*) FROM knowledge_entries WHERE project_id = $1 AND user_id = $2 AND created_at > $3";
@@ -261,7 +260,7 @@ impl Projects {
                 .await)?
         };
         let failures = claim_failures(&checked.content, checked.confidence, session_claims, by_editor);
-        let is_claim = failures.is_empty() || (new.force_claim && by_editor);
+        let is_claim = failures.is_empty();
         let author = Author::from(actor);
         let entry: Entry = with_tx!(tx, |conn| sqlx::query_as(INSERT)
             .bind(project)
@@ -290,18 +289,12 @@ impl Projects {
         };
         tx.commit().await?;
         Ok(AddedEntry {
-            classification_reason: if failures.is_empty() {
+            classification_reason: if is_claim {
                 "claim: confident, specific and long enough".to_owned()
-            } else if is_claim {
-                format!("claim: forced, although {}", failures.join("; "))
             } else {
                 format!("note: {}", failures.join("; "))
             },
-            tip: (!is_claim).then(|| {
-                "claims compile into the context document: be specific, give a confidence of 0.8 or more, \
-                 or promote the entry"
-                    .to_owned()
-            }),
+            tip: (!is_claim).then(|| tip(new.force_claim, &failures)),
             entry,
             upserted_from,
         })
@@ -373,8 +366,7 @@ impl Projects {
             Some("human") => "human",
             Some("agent") => "agent",
             Some(_) => return Err(Error::field("author_class", "human or agent")),
-            None if by_hand => "human",
-            None => "agent",
+            None => "human",
         };
         Ok(Checked {
             content: content.to_owned(),
@@ -383,5 +375,16 @@ impl Projects {
             confidence,
             author_class,
         })
+    }
+}
+
+/// What would make a claim of a note.
+fn tip(forced: bool, failures: &[String]) -> String {
+    if forced {
+        format!("force_claim does not help while {}", failures.join("; "))
+    } else {
+        "claims compile into the context document: be specific, give a confidence of 0.8 or more, or promote the \
+         entry"
+            .to_owned()
     }
 }

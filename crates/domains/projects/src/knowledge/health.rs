@@ -10,9 +10,9 @@ use crate::{At, Level, Projects, Result, word_count};
 pub struct Health {
     /// Entries of every kind.
     pub total_entries: i64,
-    /// Neither compiled nor dismissed.
+    /// Claims that the next compilation takes.
     pub pending_entries: i64,
-    /// Notes among them.
+    /// Notes, which wait for somebody to promote them.
     pub uncompiled_notes: i64,
     /// Evidence that the next compilation promotes.
     pub auto_promotable_evidence: i64,
@@ -43,7 +43,6 @@ pub struct Health {
 #[derive(sqlx::FromRow)]
 struct Counts {
     total: i64,
-    pending: i64,
     notes: i64,
     promotable: i64,
     compiled: i64,
@@ -56,7 +55,6 @@ struct Counts {
 
 const COUNTS: &str = "
     SELECT COUNT(*) AS total,
-        CAST(COALESCE(SUM(CASE WHEN compiled_at IS NULL AND NOT dismissed THEN 1 ELSE 0 END), 0) AS BIGINT) AS pending,
         CAST(COALESCE(SUM(CASE WHEN compiled_at IS NULL AND NOT dismissed AND claim_class = 'note' THEN 1 ELSE 0 END), 0) AS BIGINT) AS notes,
         CAST(COALESCE(SUM(CASE WHEN NOT dismissed AND claim_class = 'evidence' AND by_editor AND confidence >= 0.5 AND LENGTH(content) >= 30 THEN 1 ELSE 0 END), 0) AS BIGINT) AS promotable,
         CAST(COALESCE(SUM(CASE WHEN compiled_at IS NOT NULL THEN 1 ELSE 0 END), 0) AS BIGINT) AS compiled,
@@ -89,7 +87,7 @@ impl Projects {
         let section_count = document.lines().filter(|line| line.starts_with("## ")).count();
         Ok(Health {
             total_entries: counts.total,
-            pending_entries: counts.pending,
+            pending_entries: counts.claims,
             uncompiled_notes: counts.notes,
             auto_promotable_evidence: counts.promotable,
             compiled_entries: counts.compiled,

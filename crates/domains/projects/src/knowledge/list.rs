@@ -6,7 +6,7 @@ use sqlx::QueryBuilder;
 
 use super::classify::section_of;
 use super::entry::entry_columns;
-use crate::{Entry, Error, Level, Projects, Result};
+use crate::{At, Entry, Error, Level, Projects, Result};
 
 /// In which order entries are listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -150,19 +150,20 @@ impl Projects {
     pub async fn entries(&self, actor: &Actor, project: &str, filter: &EntryFilter) -> Result<Vec<Entry>> {
         self.open(actor, project, Level::Read).await?;
         let pattern = check(filter)?;
-        let entries: Vec<Entry> = with_reader!(self.db, |conn| {
+        let mut entries: Vec<Entry> = with_reader!(self.db, |conn| {
             let mut builder = QueryBuilder::new(concat!("SELECT ", entry_columns!()));
             filtered!(builder, project.to_owned(), filter, pattern.clone());
             builder.build_query_as().fetch_all(conn).await
         })?;
         if filter.search.is_some() && actor.allows(Scope::KnowledgeWrite) && !entries.is_empty() {
-            self.note_retrieval(&entries, filter.used_in_answer).await?;
+            self.note_retrieval(&mut entries, filter.used_in_answer).await?;
         }
         Ok(entries)
     }
 
-    async fn note_retrieval(&self, entries: &[Entry], used_in_answer: bool) -> Result<()> {
-        let now = self.now().as_micros();
+    async fn note_retrieval(&self, entries: &mut [Entry], used_in_answer: bool) -> Result<()> {
+        let at = self.now();
+        let now = at.as_micros();
         with_writer!(self.db, |conn| {
             let mut builder = QueryBuilder::new("UPDATE knowledge_entries SET ");
             if used_in_answer {
@@ -174,12 +175,20 @@ impl Projects {
             }
             builder.push(" WHERE id IN (");
             let mut list = builder.separated(", ");
-            for entry in entries {
+            for entry in entries.iter() {
                 list.push_bind(entry.id);
             }
             builder.push(")");
             builder.build().execute(conn).await.map(affected)
         })?;
+        for entry in entries {
+            if used_in_answer {
+                entry.used_in_answer_count += 1;
+                entry.last_relevant_at = At(at);
+            } else {
+                entry.retrieved_count += 1;
+            }
+        }
         Ok(())
     }
 
@@ -227,7 +236,7 @@ fn check(filter: &EntryFilter) -> Result<Option<String>> {
     )?;
     one_of("author_class", &filter.author_class, &["human", "agent"])?;
     one_of("source_filter", &filter.source, &["manual", "session"])?;
-    let Some(term) = &filter.search else {
+    let Some(term) = filter.search.as_deref().map(str::trim) else {
         return Ok(None);
     };
     if term.chars().count() < 3 {

@@ -14,6 +14,10 @@ const COMPILED: &str = "
     SELECT id, entry_type, content, confidence, created_at FROM knowledge_entries
     WHERE project_id = $1 AND compiled_at IS NOT NULL AND NOT dismissed AND freshness_class <> 'superseded'
     ORDER BY id";
+const LIVE: &str = "
+    SELECT id, entry_type, content, confidence, created_at FROM knowledge_entries
+    WHERE project_id = $1 AND claim_class = 'claim' AND NOT dismissed AND freshness_class IN ('current', 'aging')
+    ORDER BY id";
 const UNLINK: &str = "
     DELETE FROM knowledge_links
     WHERE project_id = $1 AND target_type = 'page' AND target_id = $2 AND link_type = 'contributes'";
@@ -50,8 +54,17 @@ pub(crate) fn render(title: &str, claims: &[&Claim], limit: usize) -> String {
 }
 
 impl Projects {
+    /// The claims that hold, compiled or not.
+    pub(crate) async fn live_claims(&self, tx: &mut Tx, project: &str) -> Result<Vec<Claim>> {
+        self.claims(tx, project, LIVE).await
+    }
+
     pub(crate) async fn compiled_claims(&self, tx: &mut Tx, project: &str) -> Result<Vec<Claim>> {
-        let rows: Vec<ClaimRow> = with_tx!(*tx, |conn| sqlx::query_as(COMPILED)
+        self.claims(tx, project, COMPILED).await
+    }
+
+    async fn claims(&self, tx: &mut Tx, project: &str, sql: &'static str) -> Result<Vec<Claim>> {
+        let rows: Vec<ClaimRow> = with_tx!(*tx, |conn| sqlx::query_as(sql)
             .bind(project)
             .fetch_all(conn)
             .await)?;

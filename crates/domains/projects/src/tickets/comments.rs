@@ -34,7 +34,7 @@ pub struct Comment {
 /// What is to be said.
 #[derive(Clone, Debug, Default)]
 pub struct NewComment {
-    /// 1 to 10,000 characters.
+    /// 1 to 10,000 characters; white space around it is not kept.
     pub content: String,
     /// See [`Comment::author_persona`]; never `system`.
     pub author_persona: Option<String>,
@@ -104,11 +104,11 @@ impl Projects {
         let granted = self
             .open_for(actor, project, Level::Read, Feature::AgentTickets)
             .await?;
-        let characters = new.content.chars().count();
-        if new.content.trim().is_empty() || characters > CHARACTERS {
+        let content = new.content.trim();
+        if content.is_empty() || content.chars().count() > CHARACTERS {
             return Err(Error::field("content", format!("1 to {CHARACTERS} characters")));
         }
-        crate::checked_text("content", &new.content)?;
+        crate::checked_text("content", content)?;
         checked_optional("author_persona", new.author_persona.as_deref(), 50)?;
         checked_optional("session_id", new.session_id.as_deref(), 64)?;
         if new
@@ -133,7 +133,7 @@ impl Projects {
         let said = Said {
             ticket,
             persona: new.author_persona.as_deref(),
-            content: &new.content,
+            content,
             session: new.session_id.as_deref(),
             source: "api",
             by_editor: granted.level >= Level::Edit,
@@ -170,7 +170,7 @@ impl Projects {
     /// The comments after a cursor, oldest first.
     ///
     /// # Errors
-    /// As [`Projects::open`]; [`Error::NotFound`].
+    /// As [`Projects::open_for`]; [`Error::NotFound`].
     pub async fn comments(
         &self,
         actor: &Actor,
@@ -179,7 +179,8 @@ impl Projects {
         after: Option<CommentCursor>,
         limit: i64,
     ) -> Result<Vec<Comment>> {
-        self.open(actor, project, Level::Read).await?;
+        self.open_for(actor, project, Level::Read, Feature::AgentTickets)
+            .await?;
         self.find_ticket(project, ticket).await?;
         self.comments_after(ticket, after, limit).await
     }
@@ -221,7 +222,7 @@ impl Projects {
     /// The latest `limit` comments of a ticket, oldest first.
     ///
     /// # Errors
-    /// As [`Projects::open`].
+    /// As [`Projects::open_for`].
     pub async fn recent_comments(
         &self,
         actor: &Actor,
@@ -229,7 +230,8 @@ impl Projects {
         ticket: &str,
         limit: i64,
     ) -> Result<Vec<Comment>> {
-        self.open(actor, project, Level::Read).await?;
+        self.open_for(actor, project, Level::Read, Feature::AgentTickets)
+            .await?;
         self.find_ticket(project, ticket).await?;
         self.latest_comments(ticket, limit).await
     }
@@ -237,9 +239,10 @@ impl Projects {
     /// How the ticket's review stands, read from its first 500 comments; `None` without a review.
     ///
     /// # Errors
-    /// As [`Projects::open`]; [`Error::NotFound`].
+    /// As [`Projects::open_for`]; [`Error::NotFound`].
     pub async fn review(&self, actor: &Actor, project: &str, ticket: &str) -> Result<Option<ReviewState>> {
-        self.open(actor, project, Level::Read).await?;
+        self.open_for(actor, project, Level::Read, Feature::AgentTickets)
+            .await?;
         self.find_ticket(project, ticket).await?;
         let comments = self.comments_after(ticket, None, REVIEWED).await?;
         Ok(review_state(&comments))

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::model::Kind;
 use crate::{Comment, Entry, Persona, Ticket};
 
 /// Characters that a token has, roughly.
@@ -11,7 +12,7 @@ const CHARACTERS_PER_TOKEN: usize = 4;
 fn token_budget(tool: &str) -> usize {
     match tool {
         "claude-code" | "bedrock" => 16_000,
-        "cursor" | "cline" | "windsurf" | "copilot" | "copilot-cli" => 4_000,
+        "cursor" | "cline" | "windsurf" | "roo-code" | "kilo-code" | "copilot" | "copilot-cli" => 4_000,
         _ => 8_000,
     }
 }
@@ -21,6 +22,10 @@ fn token_budget(tool: &str) -> usize {
 pub(crate) struct Parts<'a> {
     pub(crate) persona: Option<&'a Persona>,
     pub(crate) ticket: Option<&'a Ticket>,
+    /// The issue that the ticket is a part of.
+    pub(crate) parent: Option<&'a Ticket>,
+    /// The tasks that an issue was split into.
+    pub(crate) children: &'a [Ticket],
     pub(crate) claims: &'a [Entry],
     /// Finished tickets that this one depended on.
     pub(crate) finished: &'a [Ticket],
@@ -28,11 +33,15 @@ pub(crate) struct Parts<'a> {
     pub(crate) comments: &'a [Comment],
 }
 
-/// The context in Markdown, cut to what the tool takes.
+/// What stands at the end of a context that was cut.
+const CUT: &str = "\n\n[...truncated to fit tool token limit]";
+
+/// The context in Markdown, cut to what the tool takes. Its headings are those of seed 002's server: agents
+/// are prompted with them.
 pub(crate) fn compile(parts: Parts<'_>, tool: &str) -> String {
     let mut text = String::new();
     if let Some(persona) = parts.persona {
-        let _ = writeln!(text, "# Persona: {}\n\nRole: {}\n", persona.name, persona.role);
+        let _ = writeln!(text, "# You are {} — {}\n", persona.name, persona.role);
         if !persona.specializations.0.is_empty() {
             let _ = writeln!(
                 text,
@@ -45,47 +54,76 @@ pub(crate) fn compile(parts: Parts<'_>, tool: &str) -> String {
         }
     }
     if let Some(ticket) = parts.ticket {
+        if !text.is_empty() {
+            text.push_str("---\n\n");
+        }
+        of_ticket(&mut text, ticket, &parts);
+    }
+    let limit = token_budget(tool) * CHARACTERS_PER_TOKEN;
+    match text.char_indices().nth(limit) {
+        Some((end, _)) => format!("{}{CUT}", text[..end].trim_end()),
+        None => text,
+    }
+}
+
+fn of_ticket(text: &mut String, ticket: &Ticket, parts: &Parts<'_>) {
+    let _ = writeln!(
+        text,
+        "# Current Ticket: {}\nId: {}\nKind: {}\nPriority: {}\nStatus: {}",
+        ticket.title, ticket.id, ticket.kind, ticket.priority, ticket.status
+    );
+    if let Some(parent) = parts.parent {
         let _ = writeln!(
             text,
-            "# Ticket {}: {}\n\nPriority: {}\n",
-            ticket.id, ticket.title, ticket.priority
+            "Parent Issue: {} — {} (status: {})",
+            parent.id, parent.title, parent.status
         );
-        if !ticket.description.trim().is_empty() {
-            let _ = writeln!(text, "{}\n", ticket.description.trim());
-        }
-        list(&mut text, "Acceptance criteria", &ticket.acceptance_criteria.0);
-        list(&mut text, "Files", &ticket.file_refs.0);
     }
+    text.push('\n');
+    if ticket.kind == Kind::Issue {
+        let tasks: Vec<String> = parts
+            .children
+            .iter()
+            .map(|task| format!("{} [{}] {}", task.id, task.status, task.title))
+            .collect();
+        list(text, &format!("Child Tasks ({})", tasks.len()), &tasks);
+    }
+    if !ticket.description.trim().is_empty() {
+        let _ = writeln!(text, "## Description\n\n{}\n", ticket.description.trim());
+    }
+    let criteria: Vec<String> = ticket
+        .acceptance_criteria
+        .0
+        .iter()
+        .map(|criterion| format!("[ ] {criterion}"))
+        .collect();
+    list(text, "Acceptance Criteria", &criteria);
+    list(text, "Files to Review/Modify", &ticket.file_refs.0);
     let claims: Vec<String> = parts
         .claims
         .iter()
-        .map(|entry| format!("[KB {}, {}] {}", entry.id, entry.entry_type, entry.content))
+        .map(|entry| format!("[{}] {} (KB {})", entry.entry_type, entry.content, entry.id))
         .collect();
-    list(&mut text, "What is known", &claims);
-    let finished: Vec<String> = parts
-        .finished
-        .iter()
-        .filter_map(|ticket| {
-            let notes = ticket.completion_notes.as_deref()?;
-            Some(format!("{} ({}): {notes}", ticket.title, ticket.id))
-        })
-        .collect();
-    list(&mut text, "Finished before", &finished);
+    list(text, "Relevant Project Knowledge", &claims);
+    for finished in parts.finished {
+        if let Some(notes) = &finished.completion_notes {
+            let _ = writeln!(
+                text,
+                "## From completed dependency #{} ({})\n\n{notes}\n",
+                finished.id, finished.title
+            );
+        }
+    }
     let comments: Vec<String> = parts
         .comments
         .iter()
         .map(|comment| {
             let who = comment.author_persona.as_deref().unwrap_or("user");
             let when = comment.created_at.timestamp().truncated_to_second();
-            format!("{when} {who}: {}", comment.content)
+            format!("**{who}** ({when}): {}", comment.content)
         })
         .collect();
-    list(&mut text, "Recent comments", &comments);
-    let limit = token_budget(tool) * CHARACTERS_PER_TOKEN;
-    match text.char_indices().nth(limit) {
-        Some((end, _)) => text[..end].to_owned(),
-        None => text,
-    }
+    list(text, "Recent Comments", &comments);
 }
 
 fn list(text: &mut String, heading: &str, items: &[String]) {

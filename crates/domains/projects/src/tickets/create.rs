@@ -71,7 +71,8 @@ const INSERT: &str = concat!(
 );
 
 impl Projects {
-    /// Makes a ticket. One that an agent or a reader of the project makes is `suggested`, any other `open`.
+    /// Makes a ticket. A task that an agent makes and whatever a reader of the project makes is `suggested`,
+    /// any other `open`. Whom it is for is written as the persona of that name writes it.
     ///
     /// # Errors
     /// As [`Projects::open_for`]; [`Error::Field`], [`Error::Senseless`]; [`Error::AdminRequired`] for an
@@ -85,14 +86,16 @@ impl Projects {
         if kind == Kind::Issue && granted.level < Level::Admin {
             return Err(Error::AdminRequired);
         }
-        let status = if new.by_agent || granted.level < Level::Edit {
+        let by_agent = new.by_agent && kind == Kind::Task;
+        let status = if by_agent || granted.level < Level::Edit {
             Status::Suggested
         } else {
             Status::Open
         };
         let depends_on = without_repetitions(&new.depends_on);
+        let assigned_to = self.assignee(project, new.assigned_to.as_deref()).await?;
         let mut tx = self.db.begin().await?;
-        if new.by_agent || new.parent.is_some() || !depends_on.is_empty() {
+        if by_agent || new.parent.is_some() || !depends_on.is_empty() {
             self.take_turn(&mut tx, project).await?;
             self.check_surroundings(&mut tx, project, &new).await?;
         }
@@ -103,7 +106,7 @@ impl Projects {
             .bind(&title)
             .bind(&new.description)
             .bind(new.priority.unwrap_or(Priority::Medium).name())
-            .bind(&new.assigned_to)
+            .bind(&assigned_to)
             .bind(author.user)
             .bind(&new.session_id)
             .bind(&new.persona)
@@ -131,6 +134,16 @@ impl Projects {
             dependents: Vec::new(),
             children: Vec::new(),
         })
+    }
+
+    /// The name of the persona that a ticket is for, as the persona writes it; a name that no persona has yet
+    /// stays as it is.
+    pub(super) async fn assignee(&self, project: &str, name: Option<&str>) -> Result<Option<String>> {
+        let Some(name) = name else { return Ok(None) };
+        let persona = self.find_persona(project, name, false).await?;
+        Ok(Some(
+            persona.map_or_else(|| name.to_owned(), |persona| persona.name),
+        ))
     }
 
     fn check_new(&self, new: &NewTicket, kind: Kind) -> Result<String> {
@@ -168,7 +181,7 @@ impl Projects {
     }
 
     async fn check_surroundings(&self, tx: &mut Tx, project: &str, new: &NewTicket) -> Result<()> {
-        if let (true, Some(session)) = (new.by_agent, &new.session_id) {
+        if let (true, Some(session)) = (new.by_agent && new.kind != Some(Kind::Issue), &new.session_id) {
             let made: i64 = with_tx!(*tx, |conn| sqlx::query_scalar(OF_SESSION)
                 .bind(project)
                 .bind(session)

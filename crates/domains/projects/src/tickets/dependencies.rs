@@ -70,7 +70,7 @@ impl Projects {
                 .await)?;
             if known.is_none() {
                 return Err(Error::Senseless(format!(
-                    "depends_on: no ticket {target} in this project"
+                    "depends_on: {target} is an unknown or cross-project ticket"
                 )));
             }
         }

@@ -86,7 +86,7 @@ impl Projects {
         actor: &Actor,
         project: &str,
         ticket: &str,
-        change: TicketChange,
+        mut change: TicketChange,
     ) -> Result<TicketView> {
         let granted = self
             .open_for(actor, project, Level::Read, Feature::AgentTickets)
@@ -97,6 +97,9 @@ impl Projects {
             ));
         }
         self.check_change(&change)?;
+        if let Some(assignee) = &mut change.assigned_to {
+            *assignee = self.assignee(project, assignee.as_deref()).await?;
+        }
         let mut tx = self.db.begin().await?;
         self.take_turn(&mut tx, project).await?;
         let known = self.held_ticket(&mut tx, project, ticket).await?;
@@ -228,7 +231,8 @@ impl Projects {
         project: &str,
         ticket: &str,
     ) -> Result<Vec<(String, String, String)>> {
-        self.open(actor, project, Level::Read).await?;
+        self.open_for(actor, project, Level::Read, Feature::AgentTickets)
+            .await?;
         self.find_ticket(project, ticket).await?;
         Ok(with_reader!(self.db, |conn| sqlx::query_as(EDITS)
             .bind(ticket)

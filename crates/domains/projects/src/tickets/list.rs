@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use pentad_identity::Feature;
 use pentad_kernel::Actor;
 use pentad_store::with_reader;
 use sqlx::QueryBuilder;
@@ -35,14 +36,15 @@ impl Projects {
     /// The tickets that the filter wants, newest first.
     ///
     /// # Errors
-    /// As [`Projects::open`].
+    /// As [`Projects::open_for`].
     pub async fn tickets(
         &self,
         actor: &Actor,
         project: &str,
         filter: &TicketFilter,
     ) -> Result<Vec<TicketView>> {
-        self.open(actor, project, Level::Read).await?;
+        self.open_for(actor, project, Level::Read, Feature::AgentTickets)
+            .await?;
         let tickets: Vec<Ticket> = with_reader!(self.db, |conn| {
             let mut builder = QueryBuilder::new(concat!(
                 "SELECT ",
@@ -98,9 +100,10 @@ impl Projects {
     /// One ticket.
     ///
     /// # Errors
-    /// As [`Projects::open`]; [`Error::NotFound`].
+    /// As [`Projects::open_for`]; [`Error::NotFound`].
     pub async fn ticket(&self, actor: &Actor, project: &str, id: &str) -> Result<TicketView> {
-        self.open(actor, project, Level::Read).await?;
+        self.open_for(actor, project, Level::Read, Feature::AgentTickets)
+            .await?;
         let ticket = self.find_ticket(project, id).await?;
         self.view_ticket(ticket).await
     }

@@ -95,6 +95,11 @@ const FINISHED: &str = concat!(
     " FROM tickets WHERE id IN (SELECT depends_on_id FROM ticket_dependencies WHERE ticket_id = $1)
       AND status IN ('done', 'closed') ORDER BY resolved_at, id"
 );
+const CHILDREN: &str = concat!(
+    "SELECT ",
+    ticket_columns!(),
+    " FROM tickets WHERE parent_ticket_id = $1 ORDER BY created_at, id LIMIT 100"
+);
 
 impl Projects {
     /// Starts work on an open ticket: its lease rises, and whoever worked on it before writes no more.
@@ -165,7 +170,7 @@ impl Projects {
     async fn assigned_persona(&self, project: &str, name: &str) -> Result<Persona> {
         self.find_persona(project, name, false).await?.ok_or_else(|| {
             Error::Senseless(format!(
-                "the persona {name:?} that the ticket is for is not active"
+                "no active persona {name:?} in this project, which the ticket is assigned to"
             ))
         })
     }
@@ -181,11 +186,15 @@ impl Projects {
         let mut claims: Vec<Entry> = Vec::new();
         let mut finished: Vec<Ticket> = Vec::new();
         let mut comments: Vec<Comment> = Vec::new();
+        let mut parent: Option<Ticket> = None;
+        let mut children: Vec<Ticket> = Vec::new();
         if let Some(ticket) = ticket {
             for reference in &ticket.context_refs.0 {
                 let digits = reference.trim_start_matches(|c: char| !c.is_ascii_digit());
                 if let Ok(id) = digits.parse()
                     && let Ok(entry) = self.find_entry(project, id).await
+                    && entry.claim_class == "claim"
+                    && entry.superseded_by.is_none()
                     && !entry.dismissed
                 {
                     claims.push(entry);
@@ -196,11 +205,22 @@ impl Projects {
                 .fetch_all(conn)
                 .await)?;
             comments = self.latest_comments(&ticket.id, TOLD_COMMENTS).await?;
+            if let Some(issue) = &ticket.parent_ticket_id {
+                parent = self.find_ticket(project, issue).await.ok();
+            }
+            if ticket.kind == Kind::Issue {
+                children = with_reader!(self.db, |conn| sqlx::query_as(CHILDREN)
+                    .bind(&ticket.id)
+                    .fetch_all(conn)
+                    .await)?;
+            }
         }
         Ok(compile(
             Parts {
                 persona,
                 ticket,
+                parent: parent.as_ref(),
+                children: &children,
                 claims: &claims,
                 finished: &finished,
                 comments: &comments,
@@ -304,9 +324,9 @@ impl Projects {
         let now = self.now().as_micros();
         for mut dependent in waiting {
             let content = format!(
-                "{} ({}) is done: {}",
-                resolved.title,
+                "Dependency #{} ({}) completed:\n\n{}",
                 resolved.id,
+                resolved.title,
                 resolved.completion_notes.as_deref().unwrap_or("no notes")
             );
             self.insert_comment(tx, actor, &Said::by_system(&dependent.id, &content))
@@ -347,7 +367,7 @@ impl Projects {
         let known = self.find_ticket(project, ticket).await?;
         if known.kind == Kind::Task {
             return Err(Error::Senseless(
-                "only issues are closed; a task is completed and resolved".to_owned(),
+                "close is for Issues only (kind='issue'): a task is completed and resolved".to_owned(),
             ));
         }
         self.move_ticket(known, Status::Closed).await
@@ -485,7 +505,7 @@ impl Projects {
         if lease_epoch.is_none() && self.lease_required_in(organisation).await? {
             return Err(Error::field(
                 "lease_epoch",
-                "this organization wants the lease epoch on every write to a ticket",
+                "required: the organization has set require_lease_epoch_on_ticket_writes",
             ));
         }
         Ok(())

@@ -48,7 +48,7 @@ impl Projects {
         let page = self.find_page(project, slug).await?;
         if !page.summary.auto_generated {
             return Err(Error::Senseless(
-                "only generated pages can be regenerated; people write this one".to_owned(),
+                "only auto-generated pages can be regenerated; people write this one".to_owned(),
             ));
         }
         let document = self.context(project).await?;

@@ -8,5 +8,5 @@ mod write;
 pub(crate) use generated::GeneratedPage;
 pub use generated::Regenerated;
 pub use links::Backlink;
-pub use page::{Page, PageSummary, PageView, Revision};
+pub use page::{History, Page, PageSummary, PageView, Revision};
 pub use write::PageWrite;

@@ -57,6 +57,15 @@ pub struct PageView {
     pub backlinks: Vec<Backlink>,
 }
 
+/// Writes of a page, newest first.
+#[derive(Clone, Debug)]
+pub struct History {
+    /// The writes.
+    pub revisions: Vec<Revision>,
+    /// Where the older ones go on: before this revision.
+    pub next: Option<i64>,
+}
+
 /// One write of a page.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct Revision {
@@ -115,7 +124,7 @@ const DELETE_LINKS: &str = "
 const REVISIONS: &str = "
     SELECT revision, title, content, word_count, user_id, persona_name, ticket_id, actor_type,
            service_key_name, created_at
-    FROM wiki_revisions WHERE page_id = $1 ORDER BY revision DESC LIMIT 200";
+    FROM wiki_revisions WHERE page_id = $1 AND revision < $2 ORDER BY revision DESC LIMIT $3";
 
 impl Projects {
     /// The pages of a project, by slug.
@@ -166,17 +175,41 @@ impl Projects {
         title.ok_or(Error::NotFound { kind: "Page" })
     }
 
-    /// The latest 200 writes of a page, newest first.
+    /// The latest writes of a page before a revision, none of one that is not there; `limit` is bent to 1 to
+    /// 200.
     ///
     /// # Errors
-    /// As [`Projects::open`]; [`Error::NotFound`].
-    pub async fn page_history(&self, actor: &Actor, project: &str, slug: &str) -> Result<Vec<Revision>> {
+    /// As [`Projects::open`].
+    pub async fn page_history(
+        &self,
+        actor: &Actor,
+        project: &str,
+        slug: &str,
+        before: Option<i64>,
+        limit: i64,
+    ) -> Result<History> {
         self.open(actor, project, Level::Read).await?;
-        let page = self.find_page(project, slug).await?;
-        Ok(with_reader!(self.db, |conn| sqlx::query_as(REVISIONS)
+        let page = match self.find_page(project, slug).await {
+            Ok(page) => page,
+            Err(Error::NotFound { .. }) => {
+                return Ok(History {
+                    revisions: Vec::new(),
+                    next: None,
+                });
+            }
+            Err(error) => return Err(error),
+        };
+        let limit = limit.clamp(1, 200);
+        let mut revisions: Vec<Revision> = with_reader!(self.db, |conn| sqlx::query_as(REVISIONS)
             .bind(&page.summary.id)
+            .bind(before.unwrap_or(i64::MAX))
+            .bind(limit + 1)
             .fetch_all(conn)
-            .await)?)
+            .await)?;
+        let more = revisions.len() as i64 > limit;
+        revisions.truncate(limit as usize);
+        let next = revisions.last().map(|oldest| oldest.revision).filter(|_| more);
+        Ok(History { revisions, next })
     }
 
     /// Deletes a page.

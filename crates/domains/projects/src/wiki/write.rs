@@ -120,7 +120,7 @@ impl Projects {
         if works_on.is_none() {
             return Err(Error::field(
                 "ticket_id",
-                "no ticket of this project that you made, resolved or are working on",
+                "unknown, of another project, or not owned by you: you made, resolved or work on it",
             ));
         }
         Ok(())
@@ -219,11 +219,14 @@ pub(super) fn check_slug(slug: &str) -> Result<()> {
 }
 
 fn title_of(slug: &str) -> String {
-    let name = slug.rsplit('/').next().unwrap_or(slug).replace(['-', '_'], " ");
-    let mut letters = name.chars();
-    letters
-        .next()
-        .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+    let name = slug.rsplit('/').next().unwrap_or(slug);
+    let words = name.split(['-', '_']).map(|word| {
+        let mut letters = word.chars();
+        letters
+            .next()
+            .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -242,6 +245,6 @@ mod tests {
 
     #[test]
     fn a_title_is_made_from_the_last_part_of_the_slug() {
-        assert_eq!(title_of("concept/deep-dive"), "Deep dive");
+        assert_eq!(title_of("concept/deep-dive"), "Deep Dive");
     }
 }

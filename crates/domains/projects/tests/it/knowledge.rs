@@ -130,7 +130,11 @@ both_engines! {
         projects.add_entry(&ada, &project, note("short, but twenty characters", 0.7)).await.unwrap();
         let wanted = BulkPromotion { min_confidence: 0.6, set_confidence: Some(0.9), ..BulkPromotion::default() };
         let tried = projects.bulk_promote(&ada, &project, &wanted).await.unwrap();
-        assert_eq!((tried.promoted.len(), tried.skipped, tried.reasons.len()), (1, 2, 3), "{tried:?}");
+        // What is set holds for all of them, so only the length is left to refuse one.
+        assert_eq!((tried.promoted.len(), tried.skipped, tried.reasons["too_short"]), (2, 1, 1), "{tried:?}");
+        let cautious = BulkPromotion { set_confidence: None, ..wanted.clone() };
+        let few = projects.bulk_promote(&ada, &project, &cautious).await.unwrap();
+        assert_eq!((few.promoted.len(), few.reasons["low_confidence"]), (1, 1), "{few:?}");
         assert_eq!(projects.health(&ada, &project).await.unwrap().uncompiled_notes, 3);
         let done = projects.bulk_promote(&ada, &project, &BulkPromotion { dry_run: false, ..wanted.clone() }).await.unwrap();
         assert_eq!(done, tried);
@@ -270,14 +274,16 @@ both_engines! {
         let projects = &house.projects;
         let write = |content: &str| PageWrite { content: content.to_owned(), ..PageWrite::default() };
         let auth = projects.write_page(&ada, &project, "auth-flow", write("see [[concept/deep|more]]")).await.unwrap().page;
-        assert_eq!(auth.summary.title, "Auth flow");
+        assert_eq!(auth.summary.title, "Auth Flow");
         let deep = projects.write_page(&ada, &project, "concept/deep", write("nested")).await.unwrap();
         assert_eq!(deep.backlinks.len(), 1);
         assert_eq!((deep.backlinks[0].source_id.as_str(), deep.backlinks[0].link_type.as_str()), (auth.summary.id.as_str(), "mentions"));
         projects.write_page(&ada, &project, "auth-flow", write("no link")).await.unwrap();
         assert!(projects.page(&ada, &project, "concept/deep").await.unwrap().backlinks.is_empty());
-        let history = projects.page_history(&ada, &project, "auth-flow").await.unwrap();
-        assert_eq!(history.iter().map(|revision| revision.revision).collect::<Vec<_>>(), [2, 1]);
+        let newest = projects.page_history(&ada, &project, "auth-flow", None, 1).await.unwrap();
+        assert_eq!((newest.revisions[0].revision, newest.next), (2, Some(2)));
+        let oldest = projects.page_history(&ada, &project, "auth-flow", newest.next, 1).await.unwrap();
+        assert_eq!((oldest.revisions[0].revision, oldest.next), (1, None));
         let error = projects.regenerate_page(&ada, &project, "auth-flow").await.unwrap_err();
         assert!(matches!(error, Error::Senseless(_)), "{error:?}");
         projects.delete_page(&ada, &project, "auth-flow").await.unwrap();

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use pentad_identity::{NewServiceKey, PlanName, Role, TeamError};
-use pentad_projects::{Error, Level, NewPersona, NewProject, PersonaChange, RulesChange};
+use pentad_identity::{KeyFamily, NewKey, NewServiceKey, PlanName, Role, TeamError};
+use pentad_projects::{Error, Level, NewPersona, NewProject, PersonaChange, ProjectDefaults, RulesChange};
 use pentad_store::{Db, both_engines};
 
 use crate::House;
@@ -63,12 +63,66 @@ both_engines! {
         house.identity.accept_invite(&grace, &invite.id).await.unwrap();
         let new = NewProject { name: "G".to_owned(), git_remote: "acme/g".to_owned(), organisation: Some(team.id.clone()) };
         let project = house.projects.create(&grace, new).await.unwrap();
-        assert!(matches!(house.projects.remove_member(&ada, &ada.user).await, Err(Error::Team(TeamError::SelfRemoval))));
-        let removed = house.projects.remove_member(&ada, &grace.user).await.unwrap();
+        house.identity.set_default_organisation(&grace.user, Some(&team.id)).await.unwrap();
+        let outsider = house.person("mallory").await;
+        for (remover, expected) in [(&outsider, "insufficient_role"), (&grace, "insufficient_role")] {
+            let refused = house.projects.remove_member(remover, &team.id, &grace.user).await.unwrap_err();
+            assert_eq!(pentad_kernel::Classify::code(&refused), Some(expected));
+        }
+        assert!(matches!(house.projects.remove_member(&ada, &team.id, &ada.user).await, Err(Error::Team(TeamError::OwnerRemoval))));
+        house.identity.set_member_role(&ada, &team.id, &grace.user, "admin").await.unwrap();
+        assert!(matches!(house.identity.set_member_role(&grace, &team.id, &ada.user, "member").await, Err(TeamError::OwnerRole)));
+        assert!(matches!(house.identity.set_member_role(&ada, &team.id, &grace.user, "owner").await, Err(TeamError::OwnershipIsNoRole)));
+        assert!(matches!(house.projects.remove_member(&grace, &team.id, &grace.user).await, Err(Error::Team(TeamError::SelfRemoval))));
+        let removed = house.projects.remove_member(&ada, &team.id, &grace.user).await.unwrap();
+        assert_eq!(house.identity.profile(&grace.user).await.unwrap().default_organisation, None);
         assert_eq!(removed.projects_transferred, 1);
         assert_eq!(house.projects.project(&project.id).await.unwrap().owner_id, ada.user.as_str());
         assert!(matches!(house.projects.open(&grace, &project.id, Level::Read).await, Err(Error::NoAccess)));
         house.identity.invite(&ada, &team.id, &grace.email, "member").await.unwrap();
+    }
+
+    async fn a_closed_account_opens_nothing(db: Db) {
+        let house = House::new(db);
+        let (ada, grace) = (house.person("ada").await, house.person("grace").await);
+        let identity = &house.identity;
+        let user = identity.user(&grace.user).await.unwrap();
+        let minted = identity.mint_key(&user.home_organisation, &user.id, NewKey::of(KeyFamily::User)).await.unwrap();
+        assert_eq!(house.projects.possessions(&user.id).await.unwrap().keys, 2);
+        identity.vouch_for(&ada, &user).await.unwrap();
+        assert!(identity.user(&user.id).await.unwrap().email_verified);
+        assert!(identity.authenticate(minted.secret()).await.is_ok());
+        identity.deactivate(&ada, &user).await.unwrap();
+        assert!(identity.authenticate(minted.secret()).await.is_err());
+        assert!(!identity.user(&user.id).await.unwrap().is_active);
+        assert_eq!(house.projects.possessions(&user.id).await.unwrap().keys, 0);
+    }
+
+    async fn new_projects_begin_with_what_their_organisation_decided(db: Db) {
+        let house = House::new(db);
+        let (ada, grace) = (house.person("ada").await, house.person("grace").await);
+        let team = house.identity.found_team(&ada, "Acme", "acme").await.unwrap().id;
+        let projects = &house.projects;
+        let defaults = ProjectDefaults { kb_retention_days: Some(90), kb_max_context_words: Some(4000), kb_section_page_limit: None };
+        let set = projects.set_team_settings(&ada, &team, Some(true), defaults).await.unwrap();
+        assert_eq!((set.require_lease_epoch, set.defaults), (true, defaults));
+        let new = NewProject { name: "G".to_owned(), git_remote: "acme/g".to_owned(), organisation: Some(team.clone()) };
+        let made = projects.create(&ada, new).await.unwrap();
+        assert_eq!((made.kb_retention_days, made.kb_max_context_words, made.kb_section_page_limit), (90, 4000, 30));
+        assert_eq!(projects.project(&made.id).await.unwrap(), made);
+        assert_eq!(house.project(&ada, "acme/mine").await.kb_retention_days, 180);
+        // The defaults are given together; what is said of tickets stays until it is said again.
+        let less = ProjectDefaults { kb_section_page_limit: Some(200), ..ProjectDefaults::default() };
+        projects.set_team_settings(&ada, &team, None, less).await.unwrap();
+        let now = projects.team_settings(&ada, &team).await.unwrap();
+        assert_eq!((now.require_lease_epoch, now.defaults), (true, less));
+        let much = ProjectDefaults { kb_retention_days: Some(731), ..less };
+        assert!(matches!(projects.set_team_settings(&ada, &team, None, much).await, Err(Error::Senseless(_))));
+        assert!(projects.team_settings(&grace, &team).await.is_err());
+        let invite = house.identity.invite(&ada, &team, &grace.email, "member").await.unwrap();
+        house.identity.accept_invite(&grace, &invite.id).await.unwrap();
+        assert_eq!(projects.team_settings(&grace, &team).await.unwrap(), now);
+        assert!(projects.set_team_settings(&grace, &team, None, less).await.is_err());
     }
 
     async fn a_service_key_reaches_the_listed_projects_of_its_organisation(db: Db) {
@@ -160,7 +214,7 @@ both_engines! {
         let project = house.project(&ada, "acme/widgets").await.id;
         let projects = &house.projects;
         let etag = projects.rules(&ada, &project).await.unwrap().etag();
-        let change = RulesChange { static_rules: Some("Write tests first.".to_owned()), ..RulesChange::default() };
+        let change = RulesChange { static_rules: Some("Write tests first.".to_owned()), enabled_tools: Some(vec!["codex".to_owned()]), ..RulesChange::default() };
         let changed = projects.change_rules(&ada, &project, Some(&etag), change.clone()).await.unwrap();
         assert_ne!(changed.etag(), etag);
         assert!(matches!(projects.change_rules(&ada, &project, Some(&etag), change).await, Err(Error::EtagMismatch { .. })));
@@ -169,5 +223,31 @@ both_engines! {
         let second = projects.compile_rules(&ada, &project, None).await.unwrap();
         assert_eq!((second.version, second.created_new_version), (1, false));
         assert_eq!(second.outputs, first.outputs);
+        // Trying another tool leaves no version behind.
+        let tried = projects.compile_rules(&ada, &project, Some(vec!["cursor".to_owned()])).await.unwrap();
+        assert_eq!((tried.outputs.len(), tried.created_new_version), (1, false));
+    }
+
+    async fn a_project_goes_by_the_oldest_repository_left_and_keeps_one(db: Db) {
+        let house = House::new(db);
+        let ada = house.person("ada").await;
+        let project = house.project(&ada, "acme/widgets").await.id;
+        let projects = &house.projects;
+        let primary = projects.list_repositories(&ada, &project).await.unwrap().remove(0);
+        let refused = projects.unlink_repository(&ada, &project, &primary.id).await.unwrap_err();
+        assert!(matches!(refused, Error::LastRepository), "{refused:?}");
+        house.clock.advance(Duration::from_secs(1));
+        let second = projects.link_repository(&ada, &project, "https://github.com/acme/gadgets.git", false).await.unwrap();
+        assert!(matches!(projects.link_repository(&ada, &project, "acme/gadgets", false).await, Err(Error::RepositoryLinked { .. })));
+        assert!(matches!(projects.link_repository(&ada, &project, "", false).await, Err(Error::Senseless(_))));
+        house.clock.advance(Duration::from_secs(1));
+        let third = projects.link_repository(&ada, &project, "acme/tools", true).await.unwrap();
+        projects.unlink_repository(&ada, &project, &third.id).await.unwrap();
+        let view = projects.view(&ada, &project).await.unwrap();
+        assert_eq!((view.project.git_remote.as_str(), view.repositories.len()), ("acme/widgets", 2));
+        projects.unlink_repository(&ada, &project, &primary.id).await.unwrap();
+        let view = projects.view(&ada, &project).await.unwrap();
+        assert_eq!((view.project.git_remote.as_str(), view.repositories[0].id.as_str()), ("acme/gadgets", second.id.as_str()));
+        assert!(view.repositories[0].is_primary);
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use pentad_projects::{
-    Completion, Error, Kind, NewComment, NewTicket, Priority, StartOptions, Status, TicketChange,
+    Completion, Error, Kind, NewComment, NewRetrievalEvent, NewTicket, Priority, StartOptions, Status,
+    TicketChange,
 };
 use pentad_store::{Db, both_engines};
 use proptest::prelude::*;
@@ -359,6 +360,32 @@ both_engines! {
         let nothing = TicketChange { lease_epoch: Some(0), ..TicketChange::default() };
         let error = projects.edit_ticket(&ada, &project, &ticket, nothing).await.unwrap_err();
         assert!(matches!(error, Error::Senseless(_)), "{error:?}");
+    }
+
+    async fn retrievals_belong_to_whoever_works_and_to_the_project(db: Db) {
+        let house = House::new(db);
+        let (ada, eve) = (house.person("ada").await, house.person("eve").await);
+        let project = house.project(&ada, "acme/widgets").await.id;
+        let projects = &house.projects;
+        let ticket = projects.create_ticket(&ada, &project, NewTicket::titled("t")).await.unwrap().ticket.id;
+        let unknown = projects.open_retrieval_context(&ada, &project, Some("tk_0"), None, None).await.unwrap_err();
+        assert!(matches!(unknown, Error::Field { field: "ticket_id", .. }), "{unknown:?}");
+        let context = projects.open_retrieval_context(&ada, &project, Some(&ticket), None, Some(7)).await.unwrap();
+        assert_eq!((context.ticket_id.as_deref(), context.lease_epoch), (Some(ticket.as_str()), 7));
+        let huge = NewRetrievalEvent {
+            context_id: context.id.clone(), tool_name: "search".to_owned(), source: "mcp".to_owned(),
+            arguments: serde_json::json!({ "q": "x".repeat(20_000) }), ..NewRetrievalEvent::default()
+        };
+        let kept = projects.record_retrieval(&ada, &project, huge).await.unwrap();
+        assert_eq!((kept.project_id.as_str(), kept.user_id.as_str()), (project.as_str(), ada.user.as_str()));
+        assert_eq!(kept.arguments.0, serde_json::json!({ "_truncated": true, "_original_bytes": 20_008 }));
+        assert_eq!(kept.returned_refs.0, serde_json::json!({}));
+        assert_eq!(projects.retrieval_log(&ada, &context.id).await.unwrap().events, [kept]);
+        assert!(matches!(projects.retrieval_log(&eve, &context.id).await, Err(Error::NotFound { .. })));
+        for (user, of, own) in [(&ada, project.as_str(), true), (&eve, &project, false), (&ada, "proj_0", false)] {
+            assert_eq!(projects.records_retrievals(&user.user, of, &context.id).await.unwrap(), own);
+        }
+        assert!(!projects.records_retrievals(&ada.user, &project, "ra_0").await.unwrap());
     }
 
     async fn two_edits_at_once_never_close_a_cycle(db: Db) {

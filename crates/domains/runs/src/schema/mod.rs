@@ -1,8 +1,9 @@
 //! The documented form of every record, and the check against it.
 //!
-//! The tables in [`records`] say what schema version 0.1 of the bundle format says, with three
+//! The tables in [`records`] say what schema version 0.1 of the bundle format says, with four
 //! relaxations: unknown members are kept, a reasoning record may lack its `step_index` (the SDK omits it
-//! for the run), and a step's action may lack its `type` (or the rule that looks for that could never fire).
+//! for the run), a step's action may lack its `type` (or the rule that looks for that could never fire), and an
+//! outcome's verdict may be empty (the SDK sends that for a step that has none).
 
 pub(crate) mod records;
 

@@ -445,8 +445,9 @@ pub(crate) static REASONING: Shape = Object(&[
 ]);
 
 static OUTCOME_SCOPE: Shape = OneOf(&["step", "session"]);
+// `status` is required by the schema; see the module's last relaxation.
 static OUTCOME_VERDICT: Shape = Object(&[
-    required("status", &VERDICT_STATUS),
+    optional("status", &VERDICT_STATUS),
     optional("reason", &Text),
     optional("score", &SHARE),
 ]);

@@ -90,6 +90,69 @@ both_engines! {
         assert_eq!(costs("streamed").await, r#"{"tokens_in": 3, "total_usd": 2.0}"#);
     }
 
+    async fn records_of_one_second_stand_as_the_client_signed_them(db: Db) {
+        let runs = start(db);
+        let thought = |step: &str, text: &str| {
+            json(&format!(r#"{{"format":"adapter_inferred"{step},"text":"{text}","ts":"2026-05-19T00:00:00Z"}}"#))
+        };
+        let ended = |step: u64, verdict: &str| {
+            json(&format!(
+                r#"{{"scope":"step","run_id":"run","step_index":{step},"step_id":"s","finalized_at":"2026-05-19T00:00:00Z","verdict":{verdict}}}"#
+            ))
+        };
+        let event = |detail: u64| {
+            json(&format!(
+                r#"{{"ts":"2026-05-19T00:00:00Z","layer":"planner","kind":"info","summary":"try","detail":{{"n":{detail}}}}}"#
+            ))
+        };
+        let thoughts = [thought("", "plan"), thought(r#","step_index":1"#, "z"), thought(r#","step_index":0"#, "a")];
+        // A step without a verdict has an empty one.
+        let outcomes = [ended(3, "{}"), ended(0, r#"{"status":"passed"}"#), ended(2, "{}")];
+        let events = [event(2), event(10), event(1)];
+        let lines = |records: &[Json]| records.iter().map(|record| record.to_line() + "\n").collect::<String>();
+        let list: Json = [("outcomes".to_owned(), Json::Array(outcomes.to_vec()))].into_iter().collect();
+        let files = [
+            ("events/reasoning.jsonl", lines(&thoughts)),
+            ("events/run.jsonl", lines(&events)),
+            ("outcomes.json", list.to_file()),
+        ];
+        let mut submissions = Vec::new();
+        for (thought, (outcome, event)) in thoughts.iter().zip(outcomes.iter().zip(&events)).rev() {
+            submissions.push(Submission::reasoning(id("run"), thought.clone()).unwrap());
+            submissions.push(Submission::outcome(id("run"), outcome.clone()).unwrap());
+            let batch = json(&format!(r#"{{"events":[{}]}}"#, event.to_line()));
+            submissions.push(Submission::events(id("run"), &batch, None, &Limits::default()).unwrap());
+        }
+        // The thoughts come in the order of the file's end, so that neither arrival nor usage gives it.
+        submissions.swap(0, 3);
+        for submission in submissions {
+            runs.ingest(&actor("acme"), submission).await.unwrap();
+        }
+        let content = async |path: &str| {
+            let file = runs.file(&actor("acme"), &id("run"), path).await.unwrap();
+            String::from_utf8(file.content.to_vec()).unwrap()
+        };
+        for (path, signed) in &files {
+            assert_ne!(&content(path).await, signed, "{path}: nothing is signed yet");
+        }
+        let signatures: Json = files
+            .iter()
+            .map(|(path, content)| ((*path).to_owned(), Json::from(pentad_kernel::secret::sha256_hex(content).as_str())))
+            .collect();
+        let manifest = json(&format!(
+            r#"{{"schema_version":"0.1","bundle_format":"augur-bundle","run_id":"run","debug_session_id":"dbg_1","client":{{"name":"t"}},
+                "capture_mode":"full","created_at":"2026-05-19T00:00:01Z","trace":"trace.json","step_count":0,
+                "paths":{{"steps":"steps/","screenshots":"screenshots/","events":"events/","logs":"logs/"}},"signatures":{}}}"#,
+            signatures.to_line()
+        ));
+        runs.ingest(&actor("acme"), Submission::manifest(manifest).unwrap()).await.unwrap();
+        for (path, signed) in &files {
+            assert_eq!(&content(path).await, signed, "{path}");
+        }
+        let report = runs.integrity(&actor("acme"), &id("run")).await.unwrap();
+        assert_eq!(report.verdict(), "verified");
+    }
+
     async fn a_log_keeps_its_head_up_to_the_bound(db: Db) {
         let runs = start(db);
         let text = "0123456789abcde\n".repeat(40_000);

@@ -6,6 +6,7 @@ mod forge;
 mod handoff_model;
 mod handoffs;
 mod judge;
+mod provenance;
 mod races;
 mod sessions;
 mod uploads;

@@ -26,8 +26,16 @@ const STACK: usize = 256 << 20;
 const MEMORY: u64 = 2 << 30;
 const SECONDS: u64 = 10;
 
+/// JavaScript made of one file.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct JavaScript {
+    pub(crate) code: String,
+    /// The form in which it can be required, when it is an ES module.
+    pub(crate) commonjs: Option<String>,
+}
+
 /// JavaScript, or the message of a syntax error.
-pub(crate) type Transpiled = std::result::Result<String, String>;
+pub(crate) type Transpiled = std::result::Result<JavaScript, String>;
 
 /// Runs `work` with a stack that any number of short sources, one after the other, cannot exhaust.
 pub(crate) fn with_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T> {
@@ -57,9 +65,13 @@ pub(crate) fn transpile(name: &str, source: &str) -> Transpiled {
 }
 
 fn in_process(name: &str, source: &str) -> Transpiled {
-    pentad_transpile::transpile(name, source)
-        .map(|made| made.code)
-        .map_err(|error| error.to_string())
+    let code = pentad_transpile::transpile(name, source)
+        .map_err(|error| error.to_string())?
+        .code;
+    Ok(JavaScript {
+        commonjs: pentad_transpile::commonjs(&code),
+        code,
+    })
 }
 
 /// `None` when the process did not survive it.
@@ -81,12 +93,30 @@ fn in_another_process(name: &str, source: &str) -> io::Result<Option<Transpiled>
     if !output.status.success() {
         return Ok(None);
     }
-    let text = String::from_utf8_lossy(&output.stdout);
-    Ok(match (text.strip_prefix('+'), text.strip_prefix('-')) {
-        (Some(code), _) => Some(Ok(code.to_owned())),
-        (_, Some(message)) => Some(Err(message.to_owned())),
-        _ => None,
-    })
+    Ok(read(&String::from_utf8_lossy(&output.stdout)))
+}
+
+/// What such a process writes: a syntax error after `-`; after `+` and its length the code, and what can be required.
+fn written(transpiled: &Transpiled) -> String {
+    match transpiled {
+        Ok(made) => {
+            let commonjs = made.commonjs.as_deref().unwrap_or_default();
+            format!("+{}\n{}{commonjs}", made.code.len(), made.code)
+        }
+        Err(message) => format!("-{message}"),
+    }
+}
+
+fn read(text: &str) -> Option<Transpiled> {
+    if let Some(message) = text.strip_prefix('-') {
+        return Some(Err(message.to_owned()));
+    }
+    let (length, text) = text.strip_prefix('+')?.split_once('\n')?;
+    let (code, commonjs) = text.split_at_checked(length.parse().ok()?)?;
+    Some(Ok(JavaScript {
+        code: code.to_owned(),
+        commonjs: (!commonjs.is_empty()).then(|| commonjs.to_owned()),
+    }))
 }
 
 /// The life of a process that transpiles. Its exit code.
@@ -113,16 +143,11 @@ pub(crate) fn serve(name: &OsStr) -> i32 {
     let Ok(transpiled) = with_deep_stack(|| in_process(&name, &source)) else {
         return 70;
     };
-    let (sign, text) = match &transpiled {
-        Ok(code) => ("+", code),
-        Err(message) => ("-", message),
-    };
     let mut output = io::stdout().lock();
-    let written = output
-        .write_all(sign.as_bytes())
-        .and_then(|()| output.write_all(text.as_bytes()))
+    let done = output
+        .write_all(written(&transpiled).as_bytes())
         .and_then(|()| output.flush());
-    if written.is_ok() { 0 } else { 70 }
+    if done.is_ok() { 0 } else { 70 }
 }
 
 #[cfg(test)]
@@ -206,7 +231,11 @@ mod tests {
 
     #[test]
     fn both_ways_say_the_same() {
-        for body in ["enum Level { Low = 1 }\n", "const x: = 3\n"] {
+        for body in [
+            "enum Level { Low = 1 }\n",
+            "export const ü = 'é';\n",
+            "const x: = 3\n",
+        ] {
             let long = format!("{body}{}", "let y: number = 1;\n".repeat(1000));
             let elsewhere = in_another_process("main.ts", &long).expect("a process");
             let here = with_deep_stack(|| in_process("main.ts", &long)).expect("a thread");

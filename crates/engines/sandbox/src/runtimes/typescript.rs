@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use super::transpiler::{Transpiled, transpile, with_deep_stack};
+use super::transpiler::{JavaScript, transpile, with_deep_stack};
 use crate::error::Result;
 use crate::spec::{InputContent, Workspace};
 
@@ -12,13 +12,44 @@ use crate::spec::{InputContent, Workspace};
 const MOST_FILES: usize = 2000;
 const MOST_BYTES: u64 = 1 << 20;
 
-/// The program itself, and JavaScript by path for every TypeScript file outside `node_modules`. A file in error
-/// throws its error when it is imported.
-pub(crate) fn program(code: &str, workspace: &Workspace) -> Result<(Transpiled, BTreeMap<String, String>)> {
-    with_deep_stack(|| (transpile("main.ts", code), modules(workspace)))
+/// The name of the program itself.
+const MAIN: &str = "main.ts";
+
+/// JavaScript made for a run.
+pub(crate) struct Made {
+    /// The program itself.
+    pub(crate) main: JavaScript,
+    /// By path, every TypeScript file outside `node_modules`. A file in error throws its error when it is imported.
+    pub(crate) modules: BTreeMap<String, String>,
+    /// By path, those that are modules in the form in which they can be required, when anything requires.
+    pub(crate) commonjs: BTreeMap<String, String>,
 }
 
-fn modules(workspace: &Workspace) -> BTreeMap<String, String> {
+/// What is made of a program and its workspace, or the message of a syntax error in the program.
+pub(crate) fn program(code: &str, workspace: &Workspace) -> Result<std::result::Result<Made, String>> {
+    with_deep_stack(|| {
+        let mut made = Made {
+            main: transpile(MAIN, code)?,
+            modules: BTreeMap::new(),
+            commonjs: BTreeMap::new(),
+        };
+        let requires = |code: &str| code.contains("require") || code.contains("import(");
+        let mut any = requires(&made.main.code);
+        for (path, javascript) in modules(workspace) {
+            any |= requires(&javascript.code);
+            if let Some(commonjs) = javascript.commonjs {
+                made.commonjs.insert(path.clone(), commonjs);
+            }
+            made.modules.insert(path, javascript.code);
+        }
+        if !any {
+            made.commonjs.clear();
+        }
+        Ok(made)
+    })
+}
+
+fn modules(workspace: &Workspace) -> BTreeMap<String, JavaScript> {
     let mut made = BTreeMap::new();
     if let Some(base) = &workspace.base {
         from_base(base, &mut made);
@@ -35,7 +66,7 @@ fn modules(workspace: &Workspace) -> BTreeMap<String, String> {
     made
 }
 
-fn from_base(base: &Path, made: &mut BTreeMap<String, String>) {
+fn from_base(base: &Path, made: &mut BTreeMap<String, JavaScript>) {
     let mut pending = vec![String::new()];
     let mut seen = 0;
     while let Some(prefix) = pending.pop() {
@@ -72,11 +103,9 @@ fn is_typescript(path: &str) -> bool {
         && !path.ends_with(".d.ts")
 }
 
-fn transpiled(path: &str, source: &str) -> String {
-    match transpile(path, source) {
-        Ok(code) => code,
-        Err(message) => {
-            format!("throw new SyntaxError({});", serde_json::Value::from(message))
-        }
-    }
+fn transpiled(path: &str, source: &str) -> JavaScript {
+    transpile(path, source).unwrap_or_else(|message| JavaScript {
+        code: format!("throw new SyntaxError({});", serde_json::Value::from(message)),
+        commonjs: None,
+    })
 }

@@ -71,6 +71,10 @@ fn python() {
     let check = |code, stdout| check(&bench, Language::Python, code, stdout);
     check("print('é 漢字 🦀')", "é 漢字 🦀\n");
     check(
+        "\u{feff}print('after a byte order mark')",
+        "after a byte order mark\n",
+    );
+    check(
         "print(__name__, __file__)\nimport sys; print(sys.argv, sys.path[0])",
         "__main__ main.py\n['main.py'] /workspace\n",
     );
@@ -250,6 +254,15 @@ fn typescript() {
             assert!(outcome.changes.is_empty());
         }
     }
+    for code in [
+        "const { f } = require('./util');\nconsole.log(f(41))",
+        "const { f } = require('./util.js') as any;\nconsole.log(f(41))",
+        "import('./util').then(({ f }) => console.log(f(41)))",
+    ] {
+        if let Some(outcome) = run(&bench, with_files(Language::TypeScript, code, &files)) {
+            assert_eq!(outcome.stdout.text, "42\n", "{code}\n{}", outcome.stderr.text);
+        }
+    }
     if let Some(outcome) = run(
         &bench,
         with_files(Language::TypeScript, "import './deep/bad'", &files),
@@ -280,6 +293,122 @@ fn typescript() {
             outcome.stderr.text.contains("main.ts:5"),
             "lines of the source: {}",
             outcome.stderr.text
+        );
+    }
+}
+
+/// A project of modules, begun by requiring its entry: imports of all kinds, cycles, values that change.
+#[test]
+fn typescript_projects_can_be_required() {
+    let Some(bench) = executor("typescript") else {
+        return;
+    };
+    let files = [
+        (
+            "index.ts",
+            "import total, { count, add, type Unit } from './lib/counter';\nimport * as shapes from './lib/shapes.js';\n\
+             import settings from '../workspace/config.json';\nimport { basename } from 'node:path';\n\
+             import fs from 'fs';\nimport plain, { word } from './plain';\n\
+             const require = 1, __dirname = 2;\nadd(2);\nadd(3);\n\
+             export const unit: Unit = 'm';\nexport default function () { return 'made'; }\n\
+             console.log(count, total(), new shapes.Square(2).area(), shapes.default.name, settings.name,\n\
+             \x20 basename(import.meta.url), typeof fs.readFileSync, plain.word + word, { count }.count, require + __dirname, this);",
+        ),
+        (
+            "lib/counter.ts",
+            "import { describe } from './shapes';\nexport type Unit = string;\nexport let count = 0;\n\
+             export const add = (n: number): void => { count += n; };\nexport default () => describe(count);",
+        ),
+        (
+            "lib/shapes.ts",
+            "import { count } from './counter';\nexport abstract class Shape { abstract area(): number; }\n\
+             export class Square extends Shape { constructor(private side: number) { super(); } area() { return this.side ** 2; } }\n\
+             export function describe(n: number): string { return `${n}/${count}`; }\nexport default class Default {}\nexport * from './more';",
+        ),
+        ("lib/more.ts", "export enum Level { Low = 1 }"),
+        ("plain.js", "exports.word = 'w';"),
+        ("config.json", "{\"name\": \"n\"}"),
+    ];
+    let code = "const made = require('./index.ts');\nconsole.log(made.default(), made.unit, require('./lib/shapes').Level.Low)";
+    if let Some(outcome) = run(&bench, with_files(Language::TypeScript, code, &files)) {
+        assert_eq!(
+            outcome.stdout.text, "5 5/5 4 Default n index.ts function ww 5 3 undefined\nmade m 1\n",
+            "{}",
+            outcome.stderr.text
+        );
+    }
+    // An error names the line of the source.
+    let files = [(
+        "bad.ts",
+        "import { sep } from 'path';\ninterface A {\n  x: 1\n}\nthrow new Error(sep as string);",
+    )];
+    let job = with_files(Language::TypeScript, "require('./bad')", &files);
+    if let Some(outcome) = run(&bench, job) {
+        assert!(
+            outcome.stderr.text.contains("bad.ts:5"),
+            "{}",
+            outcome.stderr.text
+        );
+    }
+}
+
+/// Projects have a main file, too; it is not the program that requires it.
+#[test]
+fn a_project_may_have_a_file_of_the_programs_name() {
+    for (name, language, file, codes) in [
+        (
+            "node",
+            Language::Node,
+            "main.js",
+            ["require('./main.js')", "import './main.js'"],
+        ),
+        (
+            "typescript",
+            Language::TypeScript,
+            "main.ts",
+            ["require('./main')", "import './main.ts'"],
+        ),
+        (
+            "python",
+            Language::Python,
+            "main.py",
+            ["import main", "exec(open('main.py').read())"],
+        ),
+        (
+            "deno",
+            Language::Deno,
+            "main.ts",
+            ["import './main.ts'", "await import('./main.ts')"],
+        ),
+        (
+            "deno",
+            Language::Deno,
+            "main.ts",
+            ["deno run main.ts", "/usr/local/bin/deno run --allow-read main.ts"],
+        ),
+    ] {
+        let Some(bench) = executor(name) else { continue };
+        let text = if language == Language::Python {
+            "print('mine')"
+        } else {
+            "console.log('mine')"
+        };
+        for code in codes {
+            if let Some(outcome) = run(&bench, with_files(language, code, &[(file, text)])) {
+                assert_eq!(outcome.stdout.text, "mine\n", "{code}: {}", outcome.stderr.text);
+                assert!(outcome.changes.is_empty(), "{:?}", outcome.changes);
+            }
+        }
+    }
+    let Some(bench) = executor("python") else { return };
+    let code = "import subprocess, sys\nsubprocess.run([sys.executable, 'main.py'])";
+    let files = [("main.py", "import other\nprint(other.x)"), ("other.py", "x = 7")];
+    if let Some(outcome) = run(&bench, with_files(Language::Python, code, &files)) {
+        assert_eq!(outcome.stdout.text, "7\n", "{}", outcome.stderr.text);
+        assert!(
+            outcome.changes.is_empty(),
+            "no bytecode beside it: {:?}",
+            outcome.changes
         );
     }
 }

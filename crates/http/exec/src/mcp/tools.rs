@@ -8,7 +8,7 @@ use pentad_exec::{
     Env, Error, Execute, FileBody, NewSession, RunRequest, SessionId, SessionSettings, TighterLimits,
 };
 use pentad_kernel::{Classify as _, ErrorKind, Scope};
-use pentad_sandbox::Language;
+use pentad_sandbox::{InputFile, Language, WorkspacePath};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Number, Value, json};
@@ -44,13 +44,15 @@ pub(super) fn list() -> Vec<Value> {
     let timeout = json!({ "type": "number", "description": "Seconds that it may take. Default 30." });
     let session = text("The session's id.");
     let env = json!({ "type": "object", "additionalProperties": { "type": "string" } });
+    let files = json!({ "type": "object", "additionalProperties": { "type": "string" },
+                        "description": "Texts that the program finds as files, by path." });
     let tool = |name: &str, description: &str, properties: Value, required: &[&str]| {
         json!({
             "name": name, "description": description,
             "inputSchema": { "type": "object", "properties": properties, "required": required },
         })
     };
-    let one_shot = json!({ "code": code, "timeout": timeout, "env": env });
+    let one_shot = json!({ "code": code, "timeout": timeout, "env": env, "files": files });
     let mut tools: Vec<Value> = LANGUAGES
         .iter()
         .map(|(name, language, _)| {
@@ -63,10 +65,12 @@ pub(super) fn list() -> Vec<Value> {
             json!({ "command": text("The command."), "timeout": timeout }), &["command"]),
         tool("era_execute_code", "Run a program once in any language.",
             json!({ "language": text("python, node, typescript, go or deno."), "code": code, "timeout": timeout,
-                    "env": env }), &["language", "code"]),
+                    "env": env, "files": files }), &["language", "code"]),
         tool("era_create_session", "Make a session, whose files stay between runs.",
             json!({ "language": text("python, node, typescript, go or deno."), "session_id": session,
-                    "persistent": { "type": "boolean" }, "data": { "type": "object" } }), &["language"]),
+                    "persistent": { "type": "boolean" }, "data": { "type": "object" },
+                    "default_timeout": { "type": "number" }, "allowInternetAccess": { "type": "boolean" },
+                    "allowPublicAccess": { "type": "boolean" } }), &["language"]),
         tool("era_run_in_session", "Run a program in a session.",
             json!({ "session_id": session, "code": code, "timeout": timeout, "env": env }), &["session_id", "code"]),
         tool("era_list_sessions", "List the sessions.", json!({}), &[]),
@@ -95,7 +99,9 @@ struct Run {
     #[serde(default)]
     command: String,
     timeout: Option<Number>,
+    #[serde(alias = "envs")]
     env: Option<BTreeMap<String, String>>,
+    files: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Deserialize)]
@@ -103,6 +109,7 @@ struct RunIn {
     session_id: String,
     code: Option<String>,
     timeout: Option<Number>,
+    #[serde(alias = "envs")]
     env: Option<BTreeMap<String, String>>,
 }
 
@@ -112,6 +119,11 @@ struct Create {
     session_id: Option<String>,
     persistent: Option<bool>,
     data: Option<JsonObject>,
+    default_timeout: Option<Number>,
+    #[serde(rename = "allowInternetAccess")]
+    allow_internet: Option<bool>,
+    #[serde(rename = "allowPublicAccess")]
+    allow_public: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -177,7 +189,7 @@ pub(super) async fn call(caller: &Caller<'_>, params: &Value) -> Result<Value, R
     let arguments = params.get("arguments").cloned().unwrap_or_else(|| json!({}));
     match use_tool(caller, name, &arguments).await {
         Ok((result, failed)) => Ok(json!({
-            "content": [{ "type": "text", "text": spoken(&result) }],
+            "content": [{ "type": "text", "text": spoken(name, &result) }],
             "structuredContent": result,
             "isError": failed,
         })),
@@ -189,11 +201,14 @@ pub(super) async fn call(caller: &Caller<'_>, params: &Value) -> Result<Value, R
     }
 }
 
-/// A result as text: what a program wrote, or the JSON.
-fn spoken(result: &Value) -> String {
+/// A result as text: what a program wrote, or the JSON, in front of which a new session says its id.
+fn spoken(tool: &str, result: &Value) -> String {
     let text = |name: &str| result.get(name).and_then(Value::as_str).unwrap_or_default();
     let Some(code) = result.get("exit_code").and_then(Value::as_i64) else {
-        return result.to_string();
+        return match tool {
+            "era_create_session" => format!("Session ID: {}\n{result}", text("id")),
+            _ => result.to_string(),
+        };
     };
     let mut spoken = text("stdout").to_owned();
     if !text("stderr").is_empty() {
@@ -247,6 +262,12 @@ async fn use_tool(caller: &Caller<'_>, name: &str, arguments: &Value) -> Result<
                     id: asked.session_id.as_deref().map(SessionId::parse).transpose()?,
                     persistent: asked.persistent.unwrap_or(true),
                     data: asked.data.unwrap_or_default().0,
+                    settings: SessionSettings {
+                        default_timeout: seconds(asked.default_timeout.as_ref())?,
+                        allow_internet: asked.allow_internet,
+                        allow_public: asked.allow_public,
+                        metadata: None,
+                    },
                     ..NewSession::of(language)
                 };
                 json!(SessionAnswer::from(exec.create(actor, new).await?))
@@ -298,7 +319,15 @@ async fn run_once(caller: &Caller<'_>, language: Language, run: Run) -> Result<(
         code: run.code,
         timeout: seconds(run.timeout.as_ref())?,
         env: Env::new(run.env.unwrap_or_default())?,
-        files: Vec::new(),
+        files: run
+            .files
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(path, text)| {
+                let path = WorkspacePath::parse(&path).map_err(Error::from)?;
+                Ok(InputFile::new(path, text.into_bytes()))
+            })
+            .collect::<Result<_, Failure>>()?,
         stdin: Vec::new(),
         limits: TighterLimits::default(),
     };

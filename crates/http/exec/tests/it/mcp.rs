@@ -35,6 +35,7 @@ async fn an_agent_finds_its_way() {
     };
     let hello = call(&client, "initialize", json!({"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}})).await;
     assert_eq!(hello["result"]["protocolVersion"], "2025-06-18");
+    assert_eq!(hello["result"]["serverInfo"]["name"], "era-agent-mcp");
     let newest = call(&client, "initialize", json!({"protocolVersion": "1999-01-01"})).await;
     assert_eq!(newest["result"]["protocolVersion"], "2025-11-25");
     let noted = client
@@ -69,12 +70,34 @@ async fn an_agent_finds_its_way() {
     )
     .await;
     assert_eq!(slow["structuredContent"]["killed_by"], "timeout");
-    tool(
+    let ran = tool(
         &client,
-        "era_create_session",
-        json!({"language": "python", "session_id": "s"}),
+        "era_execute_code",
+        json!({"language": "python", "code": "import os\nprint(open('a/b').read(), os.environ['A'])",
+               "files": {"a/b": "file"}, "envs": {"A": "variable"}}),
     )
     .await;
+    assert_eq!(ran["content"][0]["text"], "file variable\n");
+    let made = tool(
+        &client,
+        "era_create_session",
+        json!({"language": "python", "session_id": "s", "default_timeout": 7, "allowInternetAccess": true}),
+    )
+    .await;
+    let told = made["content"][0]["text"].as_str().unwrap();
+    assert!(
+        told.starts_with("Session ID: s\n") && told.contains(r#""id":"s""#),
+        "{told}"
+    );
+    let session = &made["structuredContent"];
+    assert_eq!(
+        (
+            &session["default_timeout"],
+            &session["allowInternetAccess"],
+            &session["allowPublicAccess"]
+        ),
+        (&json!(7), &json!(true), &json!(false))
+    );
     tool(
         &client,
         "era_upload_file",

@@ -30,6 +30,8 @@ async fn stored_code_answers_requests() {
         .unwrap()
         .to_owned();
     assert_eq!((&host["session_id"], &host["port"]), (&json!("s"), &json!(3000)));
+    assert_eq!(host["base_url"], host["url"]);
+    assert!(path.ends_with("/3000"), "clients add their path to it: {path}");
     let none = anonymous(&client, Method::GET, &path, "").await;
     assert_eq!((none.status, none.code()), (400, "NO_CODE"));
     let code = "import json, os\ne = os.environ\nprint(json.dumps({'status': 201, 'contentType': 'application/json',\n\
@@ -43,7 +45,7 @@ async fn stored_code_answers_requests() {
             Some(&json!({ "code": code })),
         )
         .await;
-    let answer = anonymous(&client, Method::POST, &format!("{path}a/b?c=d"), "hello").await;
+    let answer = anonymous(&client, Method::POST, &format!("{path}/a/b?c=d"), "hello").await;
     assert_eq!(answer.status, 201, "{}", answer.json);
     let told = &answer.json;
     assert_eq!(
@@ -57,7 +59,7 @@ async fn stored_code_answers_requests() {
         (
             &json!("POST"),
             &json!("/a/b"),
-            &json!("c=d"),
+            &json!("?c=d"),
             &json!("hello"),
             &json!("proxy")
         )
@@ -88,6 +90,107 @@ async fn stored_code_answers_requests() {
     let closed = client.get("/proxy/s/3000/x").await;
     assert_eq!((closed.status, closed.code()), (403, "PUBLIC_ACCESS_DISABLED"));
     assert_eq!(anonymous(&client, Method::GET, &path, "").await.status, 404);
+}
+
+#[tokio::test]
+async fn what_stored_code_prints_is_the_answer() {
+    let Some(client) = Client::start().await else {
+        return;
+    };
+    client
+        .session_with(&json!({"language": "python", "session_id": "s", "allowPublicAccess": true}))
+        .await;
+    // The code prints what it is sent, so that the printed and the answered stand side by side here.
+    let code = json!({"code": "import os\nprint(os.environ['ERA_HTTP_BODY'])"});
+    client
+        .send(Method::PUT, "/api/sessions/s/code", Some(&code))
+        .await;
+    let (json, text) = ("application/json", "text/plain; charset=utf-8");
+    for (printed, status, content_type, body) in [
+        (
+            r#"{"message": "hi", "n": 1}"#,
+            200,
+            json,
+            r#"{"message": "hi", "n": 1}"#,
+        ),
+        (r#"{"status": "online"}"#, 200, json, r#"{"status": "online"}"#),
+        (
+            r#"{"status": 404, "error": "no"}"#,
+            404,
+            json,
+            r#"{"status": 404, "error": "no"}"#,
+        ),
+        (r#"{"data": [1, 2]}"#, 200, json, r#"{"data": [1, 2]}"#),
+        (
+            r#"{"status": "done", "data": {"a": 1}}"#,
+            200,
+            json,
+            r#"{"status": "done", "data": {"a": 1}}"#,
+        ),
+        (r#"{"status": 201, "data": {"a": 1}}"#, 201, json, r#"{"a":1}"#),
+        (
+            r#"{"contentType": "text/html", "data": "<p>"}"#,
+            200,
+            "text/html",
+            "<p>",
+        ),
+        (r#"{"status": 200, "data": "hi"}"#, 200, text, "hi"),
+        ("[1, 2]", 200, json, "[1, 2]"),
+        ("hello\nyou", 200, text, "hello\nyou\n"),
+    ] {
+        let answer = anonymous_to(&client, Method::POST, printed).await;
+        assert_eq!(
+            (
+                answer.status,
+                answer.headers["content-type"].to_str().unwrap(),
+                &answer.bytes[..]
+            ),
+            (status, content_type, body.as_bytes()),
+            "{printed}"
+        );
+        assert!(
+            answer.headers["content-security-policy"]
+                .to_str()
+                .unwrap()
+                .starts_with("sandbox")
+        );
+    }
+    let printed = r#"{"headers": {"Access-Control-Allow-Origin": "*"}, "ok": true}"#;
+    let preflight = anonymous_to(&client, Method::OPTIONS, printed).await;
+    assert_eq!(
+        (
+            preflight.status,
+            &preflight.headers["access-control-allow-origin"]
+        ),
+        (200, &"*".parse().unwrap())
+    );
+    let head = anonymous_to(&client, Method::HEAD, r#"{"status": 410}"#).await;
+    assert_eq!((head.status, head.bytes.len()), (410, 0));
+    // Without a path, and with one that needs its encoding.
+    let code = json!({"code": "import os\nprint(os.environ['ERA_HTTP_PATH'], '|', os.environ['ERA_HTTP_QUERY'], '|')"});
+    client
+        .send(Method::PUT, "/api/sessions/s/code", Some(&code))
+        .await;
+    for (path, told) in [
+        ("", "/ |  |\n"),
+        ("/", "/ |  |\n"),
+        ("/a%20b/?x=%2F", "/a%20b/ | ?x=%2F |\n"),
+    ] {
+        let answer = client.get(&format!("/proxy/s/8000{path}")).await;
+        assert_eq!(String::from_utf8_lossy(&answer.bytes), told, "{path}");
+    }
+}
+
+/// A request of a stranger to the stored code of the session `s`.
+async fn anonymous_to(client: &Client, method: Method, body: &'static str) -> Answer {
+    let host = client.get("/api/sessions/s/host?port=8000").await.json;
+    let path = host["url"]
+        .as_str()
+        .unwrap()
+        .strip_prefix(&client.gateway.base())
+        .unwrap()
+        .to_owned();
+    anonymous(client, method, &format!("{path}/x"), body).await
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ both_databases! {
             ("id", json!("prod:user:1")), ("session_id", json!("prod:user:1")), ("language", json!("python")),
             ("persistent", json!(true)), ("last_run_at", json!("")), ("file_count", json!(0)),
             ("total_size_bytes", json!(0)), ("metadata", json!({"v": 1})), ("data", json!({"user": "d"})),
-            ("default_timeout", json!(5.0)), ("allowInternetAccess", json!(false)),
+            ("default_timeout", json!(5)), ("allowInternetAccess", json!(false)),
         ] {
             assert_eq!(made.json[name], value, "{name}");
         }
@@ -26,8 +26,10 @@ both_databases! {
             .patch("/api/sessions/prod:user:1", &json!({"default_timeout": 120, "allowPublicAccess": true}))
             .await;
         assert_eq!(changed.json["success"], true);
-        assert_eq!(changed.json["metadata"]["default_timeout"], 120.0);
+        assert_eq!(changed.json["metadata"]["default_timeout"], 120);
         assert_eq!(changed.json["metadata"]["metadata"], json!({"v": 1}));
+        let half = client.patch("/api/sessions/prod:user:1", &json!({"default_timeout": 2.5})).await;
+        assert_eq!(half.json["metadata"]["default_timeout"], 2.5);
         let listed = client.get("/api/sessions").await.json;
         assert_eq!((&listed["count"], &listed["total"]), (&json!(1), &json!(1)));
         assert_eq!(client.get("/api/sessions/prod:user:1").await.json["files"], json!([]));
@@ -95,6 +97,23 @@ both_databases! {
         }
         assert_eq!(client.paths("s").await, [""; 0]);
         assert_eq!(client.get("/api/sessions/s/files/.session_data.json").await.status, 404);
+    }
+
+    async fn stored_code_keeps_its_description_until_there_is_another(client) {
+        client.session("s").await;
+        let code = "/api/sessions/s/code";
+        for (body, description) in [
+            (json!({"code": "1"}), json!(null)),
+            (json!({"code": "2", "description": "greets"}), json!("greets")),
+            (json!({"code": "333"}), json!("greets")),
+            (json!({"code": "4", "description": "new"}), json!("new")),
+        ] {
+            let stored = client.send(reqwest::Method::PUT, code, Some(&body)).await;
+            assert_eq!((stored.status, &stored.json["success"]), (200, &json!(true)));
+            let told = client.get(code).await.json;
+            assert_eq!((&told["code"], &told["description"]), (&body["code"], &description));
+            assert_eq!(told["code_length"], body["code"].as_str().unwrap().len());
+        }
     }
 
     async fn a_copy_shares_nothing_with_its_source(client) {

@@ -19,9 +19,24 @@ both_databases! {
         // One-shot programs too, in every language that has a module.
         let node = "const { KVStorage } = require('./era_storage.js');\nKVStorage.get('app', 'k').then(console.log)";
         assert_eq!(client.execute("node", node).await.stdout(), "v1\n");
-        let deno = client.execute("deno", "import './era_storage.js';\nconsole.log(await KVStorage.get('app', 'k'))").await;
-        if deno.status != 503 {
-            assert_eq!(deno.stdout(), "v1\n", "{}", deno.json);
+        let named = "import { KVStorage } from './era_storage.js';\nconsole.log(await KVStorage.get('app', 'k'))";
+        let whole = "import storage from './era_storage.js';\nconsole.log(await storage.kv.get('app', 'k'))";
+        let global = "import './era_storage.js';\nconsole.log(await KVStorage.get('app', 'k'))";
+        for (language, code) in [
+            ("node", named), ("node", whole), ("typescript", named), ("typescript", whole),
+            ("deno", named), ("deno", whole), ("deno", global),
+        ] {
+            let run = client.execute(language, code).await;
+            if run.status != 503 {
+                assert_eq!(run.stdout(), "v1\n", "{language} {code} {}", run.json);
+            }
+        }
+        // Also in a project whose files are modules.
+        client.session_with(&json!({"language": "node", "session_id": "modules"})).await;
+        client.put_bytes("/api/sessions/modules/files/package.json", r#"{"type": "module"}"#).await;
+        for code in [named, node] {
+            let run = client.run("modules", code).await;
+            assert_eq!(run.stdout(), "v1\n", "{code} {}", run.json);
         }
         // The same routes by hand, and none but them.
         let code = "import os, urllib.request, urllib.error\nfor path in ('/api/storage/kv/app/k', '/api/sessions', '/api/execute', '/health', '/api/v1/auth/me', '/metrics'):\n\

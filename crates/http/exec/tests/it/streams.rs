@@ -29,8 +29,15 @@ async fn events(
         while let Some(end) = bytes.windows(2).position(|two| two == b"\n\n") {
             let frame = String::from_utf8(bytes.drain(..end + 2).collect()).expect("events are UTF-8");
             if let Some((name, data)) = frame.trim_end().split_once('\n') {
-                let data = serde_json::from_str(data.strip_prefix("data: ").unwrap()).unwrap();
-                events.push((name.strip_prefix("event: ").unwrap().to_owned(), data));
+                let (name, data) = (
+                    name.strip_prefix("event: ").unwrap(),
+                    data.strip_prefix("data: ").unwrap(),
+                );
+                assert!(
+                    data.starts_with(&format!("{{\"type\":\"{name}\",")),
+                    "shells read the beginning: {data}"
+                );
+                events.push((name.to_owned(), serde_json::from_str(data).unwrap()));
             }
         }
         if enough(&events) {

@@ -36,7 +36,9 @@
   Object.assign(process.env, message.env);
   process.chdir(here);
   if (message.language === 'typescript') process.setSourceMapsEnabled(true);
-  const main = `${here}/main.${message.language === 'typescript' ? 'ts' : 'js'}`;
+  // A project may have a file of that name, which is another one.
+  const named = `main.${message.language === 'typescript' ? 'ts' : 'js'}`;
+  const main = `${here}/${fs.existsSync(`${here}/${named}`) ? '.' : ''}${named}`;
   process.argv.splice(1, Infinity, main);
   process.execArgv.length = 0;
   // An orderly end without the slow part: exit handlers have run when this is reached. After an uncaught
@@ -67,8 +69,10 @@
     return source !== file && isFile(source) ? source : undefined;
   };
   const modules = new Map();
+  const stored = () => { const found = Module.createRequire(main)(storage); return { ...found, default: found }; };
+  const storage = `${here}/era_storage.js`, storageUrl = pathToFileURL(storage).href;
   const wrapped = async (specifier) => {
-    const namespace = await nativeImport(specifier);
+    const namespace = specifier === storageUrl ? stored() : await nativeImport(specifier);
     const names = Object.keys(namespace);
     return new vm.SyntheticModule(names, function () {
       for (const name of names) this.setExport(name, namespace[name]);
@@ -97,11 +101,25 @@
     }
     return modules.get(key);
   };
-  // Uploaded TypeScript that is plain CommonJS after translation can be required.
-  Module._extensions['.ts'] = Module._extensions['.cts'] = (module, file) => module._compile(read(file), file);
+  // Uploaded TypeScript can be required: modules in their form as CommonJS, and `./x.js` means `./x.ts` too.
+  const required = (module, file) => module._compile(message.commonjs[path.relative(here, file)] ?? read(file), file);
+  for (const ending of ['.ts', '.mts', '.cts', '.tsx']) Module._extensions[ending] = required;
+  if (message.language === 'typescript') {
+    const resolveFilename = Module._resolveFilename;
+    Module._resolveFilename = function (request, ...rest) {
+      try { return resolveFilename.call(this, request, ...rest); } catch (error) {
+        const source = /^\.{0,2}\//.test(request) && request.replace(/\.([mc]?)js$/, '.$1ts');
+        if (!source || source === request || error.code !== 'MODULE_NOT_FOUND') throw error;
+        return resolveFilename.call(this, source, ...rest);
+      }
+    };
+  }
+  // CommonJS, also where the package.json of a project says that its files are modules.
+  const extension = Module._extensions['.js'];
+  Module._extensions['.js'] = (module, file) => (file === storage ? module._compile(read(file), file) : extension(module, file));
 
-  const source = message.code;
-  if (!isModule(source, main)) {
+  if (!isModule(message.code, main)) {
+    const source = message.script ?? message.code;
     const module = new Module(main, null);
     module.filename = main;
     module.paths = Module._nodeModulePaths(here);
@@ -111,7 +129,7 @@
     module.loaded = true;
     return;
   }
-  const module = own(main, source);
+  const module = own(main, message.code);
   modules.set(main, module);
   module.link(resolve).then(() => module.evaluate()).catch((error) => {
     process.nextTick(() => { throw error; });

@@ -22,7 +22,11 @@ def _boot():
     for variable in variables:
         name, _, value = variable.partition(b"=")
         os.environb[name] = value
-    source = source.decode()
+    # Nor do interpreters that the program starts leave files beside the modules of the workspace. They inherit
+    # what the program itself does not see.
+    if "PYTHONDONTWRITEBYTECODE" not in os.environ:
+        os.putenv("PYTHONDONTWRITEBYTECODE", "1")
+    source = source.decode("utf-8-sig")
     os.chdir("/workspace")
     sys.argv[:] = ["main.py"]
     sys.path.insert(0, "/workspace")
