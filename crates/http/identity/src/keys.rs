@@ -102,6 +102,8 @@ async fn list_keys(gate: Data<Gate>, principal: Principal) -> Result<Json<Vec<Ke
 }
 
 /// Delete a user API key
+///
+/// One that was deleted already stays so.
 #[utoipa::path(delete, path = "/api/v1/auth/keys/{key_id}", tag = "auth",
     params(("key_id" = String, Path, description = "The key.")),
     responses((status = 204, description = "The key works no more."),
@@ -113,8 +115,8 @@ async fn delete_key(
 ) -> Result<HttpResponse, Fault> {
     let key = own_key(&gate.identity, &principal.actor, &key_id).await?;
     match gate.identity.delete_key(&key.id).await {
-        Ok(()) => Ok(HttpResponse::NoContent().finish()),
-        Err(pentad_identity::Error::KeyNotFound(_)) => Err(Fault::not_found("API key not found")),
+        // It was the caller's: whoever deletes it again has what they want.
+        Ok(()) | Err(pentad_identity::Error::KeyNotFound(_)) => Ok(HttpResponse::NoContent().finish()),
         Err(error) => Err(error.into()),
     }
 }
