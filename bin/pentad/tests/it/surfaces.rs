@@ -226,6 +226,11 @@ impl Asker {
             json!({"expires_in_hours": 24, "password": "swordfish"}),
         )
         .await;
+        let folder = self
+            .write("POST", "/api/v1/bookmarks/folders", json!({"name": "To read"}))
+            .await;
+        let bookmark = json!({"folder_id": folder["id"], "session_id": SYNCED});
+        self.write("POST", "/api/v1/bookmarks", bookmark).await;
         self.write("PUT", "/api/v1/sync/settings", json!({"mode": "selective"}))
             .await;
         self.write("POST", &format!("/api/v1/sync/watch/{SYNCED}"), json!({}))
@@ -290,8 +295,11 @@ impl Asker {
             json!({"persona_name": "reviewer", "trigger_source": "ci"}),
         )
         .await;
-        self.write("PUT", &of("rules"), json!({"static_rules": "Small commits."}))
-            .await;
+        let rules = self
+            .request(Method::PUT, &of("rules"))
+            .header("if-match", "*")
+            .json(&json!({"static_rules": "Small commits."}));
+        self.sent("PUT rules", rules).await;
     }
 
     async fn fill_exec(&self) {
@@ -451,6 +459,7 @@ impl Asker {
         let entries = ids(&of_project("entries").await, "id");
         let tickets = ids(&of_project("tickets").await, "id");
         let agent_runs = ids(&of_project("agent-runs").await, "id");
+        let folders = ids(&self.read("/api/v1/bookmarks/folders").await["folders"], "id");
         let handoffs = ids(&self.read("/api/v1/handoffs/sent").await["handoffs"], "id");
         let files = ids(
             &json!(
@@ -481,6 +490,7 @@ impl Asker {
             ("/api/storage/r2/{namespace}", one("files")),
             ("/api/storage/r2/{namespace}/{key}", one("today.txt")),
             ("/api/v1/admin/users/{user_id}", one(&user)),
+            ("/api/v1/bookmarks/folders/{folder_id}", folders),
             ("/api/v1/handoffs/{id}", handoffs),
             ("/api/v1/orgs/{org_id}", one(&organisation)),
             ("/api/v1/projects/{project_id}", one(&project)),
