@@ -1,10 +1,11 @@
 """The original server of seed 002, from its package: a schema, then uvicorn with one worker.
 
-peer.py PORT                 serve; SFS_* in the environment configure it
-peer.py promote EMAIL        give an account every feature
+original.py PORT              serve; SFS_* in the environment configure it
+original.py promote EMAIL    give an account every feature
 """
 
 import asyncio
+import contextlib
 import os
 import sys
 
@@ -32,7 +33,9 @@ def prepare():
     folder = os.path.join(os.path.dirname(sessionfs.server.db.__file__), "migrations")
     config.set_main_option("script_location", folder)
     config.set_main_option("sqlalchemy.url", os.environ["SFS_DATABASE_URL"])
-    command.upgrade(config, "head")
+    # They tell what they did, which is none of the benchmark's output.
+    with contextlib.redirect_stdout(sys.stderr):
+        command.upgrade(config, "head")
 
 
 async def promote(email):
