@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix_web::middleware::from_fn;
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{App, HttpResponse, HttpServer};
-use pentad_http_kit::edge;
+use pentad_http_kit::{edge, mount};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::background::Background;
@@ -104,11 +104,7 @@ fn configure(deps: &Deps, documents: &[Document], published: &Data<Published>, c
         identity: deps.gate.identity.clone(),
     }));
     let others = [gateway_routes(), pentad_http_viewer::routes()];
-    for routes in surfaces_within(deps.runs.limits(), deps.storage.limits())
-        .into_iter()
-        .chain(others)
-    {
-        routes.mount(&gate, config);
-    }
+    let surfaces = surfaces_within(deps.runs.limits(), deps.storage.limits());
+    mount(surfaces.into_iter().chain(others), &gate, config);
     pages::mount(documents, published, config);
 }

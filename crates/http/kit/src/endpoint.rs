@@ -1,17 +1,13 @@
 //! Operations: handler, document and access in one place.
 
 use std::fmt;
-use std::rc::Rc;
 
+use actix_web::Route;
 use actix_web::http::Method;
-use actix_web::middleware::from_fn;
-use actix_web::web::{Data, ServiceConfig};
-use actix_web::{Route, web};
 use utoipa::openapi::path::{HttpMethod, Operation};
 use utoipa::openapi::{RefOr, Schema};
 
-use crate::gate::{Admission, Policy, guard};
-use crate::{Access, BodyLimit, Gate, Surface};
+use crate::{Access, BodyLimit, Surface};
 
 /// One operation of a surface. Made by [`endpoint!`](crate::endpoint).
 #[derive(Clone)]
@@ -19,17 +15,17 @@ pub struct Endpoint {
     pub(crate) path: String,
     pub(crate) method: Method,
     pub(crate) access: Access,
-    body_limit: BodyLimit,
+    pub(crate) body_limit: BodyLimit,
     pub(crate) shared: bool,
     pub(crate) also: &'static [Surface],
-    tail: bool,
+    pub(crate) tail: bool,
     pub(crate) number: bool,
-    surface_by_path: bool,
+    pub(crate) surface_by_path: bool,
     pattern: Option<String>,
     pub(crate) documented: bool,
     pub(crate) operation: Operation,
     pub(crate) schemas: Vec<(String, RefOr<Schema>)>,
-    route: fn() -> Route,
+    pub(crate) route: fn() -> Route,
 }
 
 impl fmt::Debug for Endpoint {
@@ -146,7 +142,7 @@ impl Endpoint {
         self.access
     }
 
-    fn pattern(&self) -> String {
+    pub(crate) fn pattern(&self) -> String {
         if let Some(pattern) = &self.pattern {
             return pattern.clone();
         }
@@ -186,55 +182,6 @@ impl SurfaceRoutes {
     /// The operations.
     pub fn endpoints(&self) -> &[Endpoint] {
         &self.endpoints
-    }
-
-    /// Mounts the operations, each behind its guard, with and without a trailing slash.
-    pub fn mount(self, gate: &Data<Gate>, config: &mut ServiceConfig) {
-        self.mount_behind(&Admission::Gate(gate.clone()), config);
-    }
-
-    /// Mounts the operations for a server that talks to programs in sandboxes: beside each connection lies the
-    /// [`crate::Program`] that made it, whose scopes count as those of a key do.
-    pub fn mount_for_programs(self, config: &mut ServiceConfig) {
-        self.mount_behind(&Admission::Programs, config);
-    }
-
-    fn mount_behind(self, admission: &Admission, config: &mut ServiceConfig) {
-        let mut resources: Vec<(String, Vec<Endpoint>)> = Vec::new();
-        for endpoint in self.endpoints.into_iter().filter(|endpoint| !endpoint.shared) {
-            let pattern = endpoint.pattern();
-            match resources.iter_mut().find(|(known, _)| *known == pattern) {
-                Some((_, methods)) => methods.push(endpoint),
-                None => resources.push((pattern, vec![endpoint])),
-            }
-        }
-        for (pattern, methods) in resources {
-            let policies: Rc<[(Method, Policy)]> = methods
-                .iter()
-                .map(|endpoint| {
-                    let policy = Policy {
-                        surface: (!endpoint.surface_by_path).then_some(self.surface),
-                        access: endpoint.access,
-                        body_limit: endpoint.body_limit,
-                    };
-                    (endpoint.method.clone(), policy)
-                })
-                .collect();
-            let tail = methods.iter().any(|endpoint| endpoint.tail);
-            let patterns = if tail || pattern.ends_with('/') {
-                vec![pattern]
-            } else {
-                vec![pattern.clone(), pattern + "/"]
-            };
-            let admission = admission.clone();
-            let mut resource = web::resource(patterns);
-            for endpoint in methods {
-                resource = resource.route((endpoint.route)().method(endpoint.method));
-            }
-            config.service(resource.wrap(from_fn(move |request, next| {
-                guard(Rc::clone(&policies), admission.clone(), request, next)
-            })));
-        }
     }
 }
 

@@ -78,7 +78,7 @@ impl Policy {
 }
 
 /// Somebody's program in a sandbox, known by its connection alone: what whoever listens for programs puts beside
-/// each of their connections, for [`crate::SurfaceRoutes::mount_for_programs`].
+/// each of their connections, for [`crate::mount_for_programs`].
 #[derive(Clone, Debug)]
 pub struct Program(Arc<Caller>);
 

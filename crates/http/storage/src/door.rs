@@ -13,7 +13,7 @@ use actix_web::middleware::from_fn;
 use actix_web::rt::net::TcpStream;
 use actix_web::web::{Data, to};
 use actix_web::{App, HttpResponse};
-use pentad_http_kit::{Program, Surface, SurfaceRoutes, edge};
+use pentad_http_kit::{Program, Surface, SurfaceRoutes, edge, mount_for_programs};
 use pentad_kernel::Actor;
 use pentad_storage::Storage;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -79,7 +79,8 @@ async fn serve(storage: Storage, mut arrivals: UnboundedReceiver<Arrival>) {
     let app = App::new()
         .app_data(storage)
         .configure(|config| {
-            SurfaceRoutes::new(Surface::Exec, crate::of_storage(&limits)).mount_for_programs(config);
+            let surface = SurfaceRoutes::new(Surface::Exec, crate::of_storage(&limits));
+            mount_for_programs(surface, config);
         })
         .default_service(to(HttpResponse::NotFound))
         .wrap(from_fn(edge));
