@@ -236,27 +236,27 @@ async fn edit_session(
 async fn current_user(
     request: HttpRequest,
     gate: Data<Gate>,
-    runs: Data<pentad_http_runs::Api>,
     principal: Principal,
-) -> Result<HttpResponse, Fault> {
-    let in_browser = principal.actor.kind == ActorKind::WebSession;
-    if in_browser {
+) -> Result<Json<Myself>, Fault> {
+    if principal.actor.kind == ActorKind::WebSession {
         meant_for(&request, Surface::Ingest);
     }
-    // The two profiles have no name in common, so that one answer holds both.
-    let mut answer = json_object(&pentad_http_identity::me(&gate.identity, &principal).await?)?;
-    answer.extend(json_object(
-        &pentad_http_runs::who_am_i(&runs, &principal).await?,
-    )?);
-    Ok(HttpResponse::Ok().json(answer))
+    let account = pentad_http_identity::account(&gate.identity, &principal).await?;
+    Ok(Json(Myself {
+        signed_in: pentad_http_runs::who_am_i(&account),
+        profile: pentad_http_identity::me(&principal, account),
+    }))
 }
 
-fn json_object(answer: &impl serde::Serialize) -> Result<serde_json::Map<String, serde_json::Value>, Fault> {
-    match serde_json::to_value(answer) {
-        Ok(serde_json::Value::Object(object)) => Ok(object),
-        _ => Err(Fault::internal("a profile is no JSON object")),
-    }
+/// The two profiles, which have no name in common, so that one answer holds both.
+#[derive(Debug, serde::Serialize)]
+struct Myself {
+    #[serde(flatten)]
+    profile: Me,
+    #[serde(flatten)]
+    signed_in: serde_json::Value,
 }
+
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
         endpoint!(open_session, Access::Credential).serving(SESSIONS),

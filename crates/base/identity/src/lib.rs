@@ -60,7 +60,7 @@ pub use limiter::{Limited, Limiter, Standing};
 pub use meters::Meter;
 pub use organisations::{Membership, Organisation, Role, valid_slug};
 pub use plan::{Feature, Plan, PlanName, PlanTable};
-pub use profile::{Account, Profile};
+pub use profile::{Account, Profile, Tenant};
 pub use team::{INVITE_LIFETIME, Invite, InviteForMe, Member, NewServiceKey, TeamError, TeamResult, Upgrade};
 pub use users::User;
 pub use web_sessions::{SESSION_LIFETIME, WebSession};

@@ -5,7 +5,7 @@ use pentad_kernel::{OrganisationId, Timestamp, UserId};
 use pentad_store::{affected, with_reader, with_writer};
 
 use crate::users::UserRow;
-use crate::{Error, Identity, Result, Role, User};
+use crate::{Error, Identity, Organisation, Result, Role, User};
 
 /// What is known of a user beside the account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,6 +33,31 @@ pub struct Account {
     pub profile: Profile,
     /// The organisation that the user joined first, beside the personal one: its name, and the role in it.
     pub team: Option<(OrganisationId, String, Role)>,
+    /// The organisation that came with the user.
+    pub home: Tenant,
+    /// The organisation that the user acts in.
+    pub here: Tenant,
+}
+
+/// How an organisation is called, which seed 004 calls a tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tenant {
+    /// Its identifier.
+    pub id: OrganisationId,
+    /// The name it has in addresses.
+    pub slug: String,
+    /// The name people read.
+    pub name: String,
+}
+
+impl From<Organisation> for Tenant {
+    fn from(organisation: Organisation) -> Self {
+        Self {
+            id: organisation.id,
+            slug: organisation.slug,
+            name: organisation.name,
+        }
+    }
 }
 
 #[derive(sqlx::FromRow)]
@@ -44,6 +69,10 @@ struct AccountRow {
     team_id: Option<String>,
     team_name: Option<String>,
     role: Option<String>,
+    home_slug: String,
+    home_name: String,
+    here_slug: String,
+    here_name: String,
 }
 
 #[derive(sqlx::FromRow)]
@@ -61,8 +90,11 @@ const ACCOUNT: &str = "
     SELECT users.id, email, display_name, password_hash, is_admin, is_active, email_verified,
            home_organisation_id, users.created_at, client_version, client_platform, client_device, last_sync_at,
            default_organisation_id, capture_health, role, organisations.id AS team_id,
-           organisations.name AS team_name
+           organisations.name AS team_name, home.slug AS home_slug, home.name AS home_name,
+           here.slug AS here_slug, here.name AS here_name
     FROM users
+    JOIN organisations AS home ON home.id = home_organisation_id
+    JOIN organisations AS here ON here.id = $2
     LEFT JOIN memberships ON memberships.user_id = users.id
         AND memberships.organisation_id IN (SELECT id FROM organisations WHERE NOT personal)
     LEFT JOIN organisations ON organisations.id = memberships.organisation_id
@@ -101,19 +133,31 @@ impl Identity {
         Ok(row.into())
     }
 
-    /// The user with everything that the user is shown of the own account.
+    /// A user who acts in an organisation, with everything that the user is shown of the own account.
     ///
     /// # Errors
-    /// [`Error::UserNotFound`].
-    pub async fn account(&self, user: &UserId) -> Result<Account> {
+    /// [`Error::UserNotFound`], also when one of the organisations is gone.
+    pub async fn account(&self, user: &UserId, here: &OrganisationId) -> Result<Account> {
         let row: Option<AccountRow> = with_reader!(self.db, |conn| sqlx::query_as(ACCOUNT)
             .bind(user.as_str())
+            .bind(here.as_str())
             .fetch_optional(conn)
             .await)?;
         let row = row.ok_or_else(|| Error::UserNotFound(user.to_string()))?;
         let role = row.role.as_deref().and_then(Role::parse);
+        let user = User::from(row.user);
         Ok(Account {
-            user: row.user.into(),
+            home: Tenant {
+                id: user.home_organisation.clone(),
+                slug: row.home_slug,
+                name: row.home_name,
+            },
+            here: Tenant {
+                id: here.clone(),
+                slug: row.here_slug,
+                name: row.here_name,
+            },
+            user,
             profile: row.profile.into(),
             team: match (row.team_id, row.team_name, role) {
                 (Some(id), Some(name), Some(role)) => Some((OrganisationId::new(id), name, role)),

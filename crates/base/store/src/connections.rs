@@ -30,6 +30,8 @@ pub struct Connections(Arc<Shared>);
 
 struct Shared {
     options: SqliteConnectOptions,
+    /// Whether statements on them change what is stored.
+    writes: bool,
     most: u32,
     wait: Duration,
     permits: Arc<Semaphore>,
@@ -47,11 +49,30 @@ impl fmt::Debug for Connections {
 }
 
 impl Connections {
-    /// Opens the first connection; up to `most` are opened as they are needed, for which a call waits so long.
-    pub(crate) async fn open(options: SqliteConnectOptions, most: u32, wait: Duration) -> sqlx::Result<Self> {
+    /// Opens the one connection that may write. Who does not get it in that time is told so.
+    pub(crate) async fn writer(options: SqliteConnectOptions, wait: Duration) -> sqlx::Result<Self> {
+        Self::open(options, true, 1, wait).await
+    }
+
+    /// Opens the first connection for reading; up to `most` are opened as they are needed.
+    pub(crate) async fn readers(
+        options: SqliteConnectOptions,
+        most: u32,
+        wait: Duration,
+    ) -> sqlx::Result<Self> {
+        Self::open(options, false, most, wait).await
+    }
+
+    async fn open(
+        options: SqliteConnectOptions,
+        writes: bool,
+        most: u32,
+        wait: Duration,
+    ) -> sqlx::Result<Self> {
         let first = options.connect().await?;
         Ok(Self(Arc::new(Shared {
             options,
+            writes,
             most,
             wait,
             permits: Arc::new(Semaphore::new(most as usize)),
@@ -267,7 +288,14 @@ impl<'c> Executor<'c> for &'_ Connections {
         let connections = self.clone();
         Box::pin(async move {
             let mut connection = connections.acquire().await?;
-            let row = (&mut *connection).fetch_optional(query).await;
+            // sqlx leaves a statement at its first row. One that writes is committed by that, but only the end of
+            // the statement tells whether it was.
+            let row = if connections.0.writes {
+                let steps = together((&mut *connection).fetch_many(query)).await;
+                steps.map(|steps| steps.into_iter().find_map(Either::right))
+            } else {
+                (&mut *connection).fetch_optional(query).await
+            };
             connection.keep_if_sound(row)
         })
     }
@@ -310,7 +338,7 @@ mod tests {
             .filename(directory.path().join("test.db"))
             .create_if_missing(true)
             .journal_mode(sqlx::sqlite::SqliteJournalMode::Wal);
-        let connections = Connections::open(options, most, Duration::from_millis(50))
+        let connections = Connections::open(options, true, most, Duration::from_millis(50))
             .await
             .unwrap();
         (&connections)
@@ -358,6 +386,25 @@ mod tests {
         ));
         drop(held);
         connections.acquire().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_row_of_a_statement_that_could_not_be_committed_is_a_failure() {
+        let (_directory, connections) = open(1).await;
+        (&connections)
+            .execute(
+                "CREATE TABLE parts (whole INTEGER REFERENCES wholes (id) DEFERRABLE INITIALLY DEFERRED)",
+            )
+            .await
+            .unwrap();
+        (&connections)
+            .execute("CREATE TABLE wholes (id INTEGER PRIMARY KEY)")
+            .await
+            .unwrap();
+        let inserted: sqlx::Result<i64> = sqlx::query_scalar("INSERT INTO parts VALUES (1) RETURNING whole")
+            .fetch_one(&connections)
+            .await;
+        assert!(matches!(inserted, Err(sqlx::Error::Database(_))), "{inserted:?}");
     }
 
     #[tokio::test]

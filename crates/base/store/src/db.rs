@@ -178,8 +178,8 @@ impl Db {
             .pragma("secure_delete", "on")
             .disable_statement_logging();
         // The writer comes first: it creates the file and turns WAL on, which readers cannot.
-        let writer = Connections::open(connect.clone(), 1, options.acquire_timeout).await?;
-        let readers = Connections::open(
+        let writer = Connections::writer(connect.clone(), options.acquire_timeout).await?;
+        let readers = Connections::readers(
             connect.read_only(true),
             options.connections,
             options.acquire_timeout,
@@ -314,11 +314,7 @@ impl Db {
                 of("readers", sqlite.readers.used_and_idle()),
                 of("writer", sqlite.writer.used_and_idle()),
             ],
-            Self::Postgres(postgres) => {
-                let pool = postgres.pool();
-                let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
-                vec![of("all", (pool.size().saturating_sub(idle), idle))]
-            }
+            Self::Postgres(postgres) => vec![of("all", postgres.used_and_idle())],
         }
     }
 

@@ -100,7 +100,7 @@ macro_rules! with_writer {
 macro_rules! with_postgres {
     ($held:expr, |$conn:ident| $body:expr) => {{
         let held = &mut *$held;
-        let limit = held.answer_timeout();
+        let limit = held.ask();
         let outcome = $crate::within(limit, async {
             let $conn = &mut **held;
             ($body).map_err($crate::Error::from)

@@ -2,14 +2,15 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnection, PgPool};
 use sqlx::{Executor as _, Row as _};
 use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::{Error, Result, with_postgres};
@@ -21,10 +22,12 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// A pool of connections.
 ///
-/// Three things it does that the pool alone does not. A statement that gets no answer ends after a time:
+/// Four things it does that the pool of sqlx alone does not. A statement that gets no answer ends after a time:
 /// the server's own limit is of no use when the server cannot be heard. Connections are opened and given
-/// back by the runtime on which the pool was made, and outlive the threads that use them. And when one of
-/// them turns out to be dead, the idle ones are looked at before anybody is given them.
+/// back by the runtime on which the pool was made, and outlive the threads that use them. When one of
+/// them turns out to be dead, the idle ones are looked at before anybody is given them. And a connection whose last
+/// statement was answered is handed on as it is: asked for a sign of life, as sqlx does, it would make two
+/// round trips of each.
 #[derive(Clone)]
 pub struct Postgres(Arc<Shared>);
 
@@ -32,8 +35,24 @@ struct Shared {
     pool: PgPool,
     home: Handle,
     answer_timeout: Duration,
+    /// As many as there may be connections; who holds one may take an idle connection or open another.
+    permits: Arc<Semaphore>,
+    /// Those that are known to be sound, the last used at the end.
+    idle: Mutex<Vec<PoolConnection<sqlx::Postgres>>>,
     /// Whether the idle connections are being looked at.
     looking: AtomicBool,
+}
+
+impl Shared {
+    fn idle(&self) -> MutexGuard<'_, Vec<PoolConnection<sqlx::Postgres>>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives a connection back by the pool's own way, which asks it for a sign of life.
+    async fn examine(connection: &mut PoolConnection<sqlx::Postgres>) {
+        // The pool's way has no bound of its own.
+        let _ = timeout(SIGN_OF_LIFE, connection.return_to_pool()).await;
+    }
 }
 
 impl fmt::Debug for Postgres {
@@ -47,10 +66,13 @@ impl fmt::Debug for Postgres {
 
 impl Postgres {
     pub(crate) fn new(pool: PgPool, statement_timeout: Duration) -> Self {
+        let most = pool.options().get_max_connections() as usize;
         Self(Arc::new(Shared {
             pool,
             home: Handle::current(),
             answer_timeout: statement_timeout + GRACE,
+            permits: Arc::new(Semaphore::new(most)),
+            idle: Mutex::default(),
             looking: AtomicBool::new(false),
         }))
     }
@@ -65,21 +87,41 @@ impl Postgres {
     /// # Errors
     /// [`Error::Unavailable`] when none is free in time, or the server cannot be reached.
     pub async fn connection(&self) -> Result<PostgresConnection> {
-        if let Some(idle) = self.0.pool.try_acquire() {
-            return Ok(self.hold(idle));
-        }
-        let pool = self.0.pool.clone();
-        let acquired = self.0.home.spawn(async move { pool.acquire().await }).await;
-        let acquired = acquired.map_err(|_| Error::Unavailable(sqlx::Error::WorkerCrashed))?;
-        Ok(self.hold(acquired?))
+        let shared = &self.0;
+        let permit = match Arc::clone(&shared.permits).try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) => {
+                let free = Arc::clone(&shared.permits).acquire_owned();
+                let waited = timeout(shared.pool.options().get_acquire_timeout(), free).await;
+                waited
+                    .map_err(|_| sqlx::Error::PoolTimedOut)?
+                    .map_err(|_| sqlx::Error::PoolClosed)?
+            }
+        };
+        let idle = shared.idle().pop().or_else(|| shared.pool.try_acquire());
+        let connection = match idle {
+            Some(connection) => connection,
+            None => {
+                let pool = shared.pool.clone();
+                let acquired = shared.home.spawn(async move { pool.acquire().await }).await;
+                acquired.map_err(|_| Error::Unavailable(sqlx::Error::WorkerCrashed))??
+            }
+        };
+        Ok(PostgresConnection {
+            postgres: self.clone(),
+            lent: Some((connection, permit)),
+            state: State::Sound,
+        })
     }
 
-    fn hold(&self, connection: PoolConnection<sqlx::Postgres>) -> PostgresConnection {
-        PostgresConnection {
-            postgres: self.clone(),
-            inner: Some(connection),
-            broken: false,
-        }
+    /// How many connections are in use, and how many wait for work.
+    pub(crate) fn used_and_idle(&self) -> (u32, u32) {
+        let shared = &self.0;
+        let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let free = count(shared.permits.available_permits());
+        let most = shared.pool.options().get_max_connections();
+        let idle = count(shared.idle().len() + shared.pool.num_idle());
+        (most.saturating_sub(free), idle)
     }
 
     /// Starts a transaction. A connection that died unseen is no failure: another one is taken.
@@ -113,6 +155,11 @@ impl Postgres {
     }
 
     pub(crate) async fn close(&self) {
+        self.0.permits.close();
+        let idle = std::mem::take(&mut *self.0.idle());
+        for mut connection in idle {
+            Shared::examine(&mut connection).await;
+        }
         // A connection that is not given back holds nobody up.
         let _ = timeout(SIGN_OF_LIFE, self.0.pool.close()).await;
     }
@@ -124,13 +171,11 @@ impl Postgres {
         }
         let shared = Arc::clone(&self.0);
         drop(self.0.home.spawn(async move {
-            let idle: Vec<_> = (0..shared.pool.num_idle())
-                .map_while(|_| shared.pool.try_acquire())
-                .collect();
-            // Giving a connection back asks it for a sign of life.
+            let mut idle = std::mem::take(&mut *shared.idle());
+            idle.extend((0..shared.pool.num_idle()).map_while(|_| shared.pool.try_acquire()));
             let asked: Vec<_> = idle
                 .into_iter()
-                .map(|mut connection| tokio::spawn(timeout(SIGN_OF_LIFE, connection.return_to_pool())))
+                .map(|mut connection| tokio::spawn(async move { Shared::examine(&mut connection).await }))
                 .collect();
             for answered in asked {
                 let _ = answered.await;
@@ -140,18 +185,29 @@ impl Postgres {
     }
 }
 
+/// What is known of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Everything that was asked was answered.
+    Sound,
+    /// It waits for an answer. Where nobody waits with it any more, the answer may be long in coming.
+    Asked,
+    /// What it is in the middle of is not known.
+    Broken,
+}
+
 /// A connection for one statement or transaction, given back when it is dropped.
 pub struct PostgresConnection {
     postgres: Postgres,
-    inner: Option<PoolConnection<sqlx::Postgres>>,
-    /// Whether what it is in the middle of is not known.
-    broken: bool,
+    /// Until it is dropped. What lets another be used is given back after it.
+    lent: Option<(PoolConnection<sqlx::Postgres>, OwnedSemaphorePermit)>,
+    state: State,
 }
 
 impl fmt::Debug for PostgresConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PostgresConnection")
-            .field("broken", &self.broken)
+            .field("state", &self.state)
             .finish_non_exhaustive()
     }
 }
@@ -160,21 +216,24 @@ impl Deref for PostgresConnection {
     type Target = PgConnection;
 
     fn deref(&self) -> &PgConnection {
-        self.inner.as_deref().expect("it is there until it is dropped")
+        &self.lent.as_ref().expect(LENT).0
     }
 }
 
 impl DerefMut for PostgresConnection {
     fn deref_mut(&mut self) -> &mut PgConnection {
-        self.inner
-            .as_deref_mut()
-            .expect("it is there until it is dropped")
+        &mut self.lent.as_mut().expect(LENT).0
     }
 }
 
+const LENT: &str = "a connection is lent until it is dropped";
+
 impl PostgresConnection {
-    /// How long an answer is waited for.
-    pub fn answer_timeout(&self) -> Duration {
+    /// Says that a statement follows, whose outcome goes to [`judge`](Self::judge), and how long to wait for it.
+    pub fn ask(&mut self) -> Duration {
+        if self.state == State::Sound {
+            self.state = State::Asked;
+        }
         self.postgres.0.answer_timeout
     }
 
@@ -184,29 +243,35 @@ impl PostgresConnection {
     /// The error that it is given.
     pub fn judge<T>(&mut self, outcome: Result<T>) -> Result<T> {
         if matches!(outcome, Err(Error::Unavailable(_))) {
-            self.broken = true;
+            self.state = State::Broken;
             self.postgres.look_at_idle();
+        } else if self.state == State::Asked {
+            self.state = State::Sound;
         }
         outcome
     }
 
-    const fn trust(&mut self, sound: bool) {
-        self.broken = !sound;
+    const fn set(&mut self, state: State) {
+        self.state = state;
     }
 }
 
 impl Drop for PostgresConnection {
     fn drop(&mut self) {
-        let Some(mut connection) = self.inner.take() else {
+        let Some((mut connection, permit)) = self.lent.take() else {
             return;
         };
-        if self.broken {
-            drop(connection.detach());
-            return;
+        let shared = &self.postgres.0;
+        match self.state {
+            State::Sound if !shared.permits.is_closed() => shared.idle().push(connection),
+            State::Sound | State::Asked => {
+                drop(shared.home.spawn(async move {
+                    Shared::examine(&mut connection).await;
+                    drop(permit);
+                }));
+            }
+            State::Broken => drop(connection.detach()),
         }
-        // The pool's own way back has no bound, and goes by the runtime of whoever drops.
-        let back = connection.return_to_pool();
-        drop(self.postgres.0.home.spawn(timeout(SIGN_OF_LIFE, back)));
     }
 }
 
@@ -232,9 +297,9 @@ impl DerefMut for Transaction {
 }
 
 impl Transaction {
-    /// As [`PostgresConnection::answer_timeout`].
-    pub fn answer_timeout(&self) -> Duration {
-        self.connection.answer_timeout()
+    /// As [`PostgresConnection::ask`].
+    pub fn ask(&mut self) -> Duration {
+        self.connection.ask()
     }
 
     /// As [`PostgresConnection::judge`].
@@ -254,21 +319,23 @@ impl Transaction {
 
 impl Drop for Transaction {
     fn drop(&mut self) {
-        let home = self.connection.postgres.0.home.clone();
-        let Some(inner) = self.connection.inner.take() else {
+        let Some(lent) = self.connection.lent.take() else {
             return;
         };
         let mut connection = PostgresConnection {
             postgres: self.connection.postgres.clone(),
-            inner: Some(inner),
-            broken: self.connection.broken,
+            lent: Some(lent),
+            state: self.connection.state,
         };
-        if self.open && !connection.broken {
+        if self.open && connection.state != State::Broken {
+            let home = connection.postgres.0.home.clone();
             drop(home.spawn(async move {
                 // It is not used again unless the end is reached: the runtime may stop in between.
-                connection.trust(false);
+                connection.set(State::Broken);
                 let rolled_back = timeout(SIGN_OF_LIFE, connection.execute("ROLLBACK")).await;
-                connection.trust(matches!(rolled_back, Ok(Ok(_))));
+                if matches!(rolled_back, Ok(Ok(_))) {
+                    connection.set(State::Sound);
+                }
             }));
         }
     }

@@ -112,7 +112,7 @@ impl Sqlite {
             .filename(file)
             .read_only(true)
             .immutable(true);
-        let frozen = Connections::open(connect, 1, LONGEST_READ).await?;
+        let frozen = Connections::readers(connect, 1, LONGEST_READ).await?;
         let found: String = sqlx::query_scalar("PRAGMA quick_check(1)")
             .fetch_one(&frozen)
             .await?;

@@ -2,7 +2,7 @@
 
 use pentad_identity::Feature;
 use pentad_kernel::{Actor, id};
-use pentad_store::{affected, with_reader, with_writer};
+use pentad_store::{Tx, affected, with_reader, with_tx, with_writer};
 
 use crate::author::Author;
 use crate::{At, Error, Level, Projects, Result, Texts, checked_line};
@@ -135,6 +135,21 @@ impl Projects {
             .bind(project)
             .bind(name.to_lowercase())
             .bind(with_inactive)
+            .fetch_optional(conn)
+            .await)?)
+    }
+
+    /// The same inside a transaction, for an active persona.
+    pub(crate) async fn find_persona_in(
+        &self,
+        tx: &mut Tx,
+        project: &str,
+        name: &str,
+    ) -> Result<Option<Persona>> {
+        Ok(with_tx!(*tx, |conn| sqlx::query_as(BY_NAME)
+            .bind(project)
+            .bind(name.to_lowercase())
+            .bind(false)
             .fetch_optional(conn)
             .await)?)
     }

@@ -191,11 +191,11 @@ fn tier_of(plan: PlanName) -> &'static str {
     }
 }
 
-/// The profile of the caller: `GET /api/v1/auth/me` for a person.
+/// The account of the caller, who has to be a person.
 ///
 /// # Errors
 /// A fault with the code `service_key_not_allowed` for a service key.
-pub async fn me(identity: &Identity, caller: &Caller) -> Result<Me, Fault> {
+pub async fn account(identity: &Identity, caller: &Caller) -> Result<Account, Fault> {
     let actor = &caller.actor;
     if actor.is_service_key() {
         return Err(
@@ -204,12 +204,19 @@ pub async fn me(identity: &Identity, caller: &Caller) -> Result<Me, Fault> {
                 .with_details(json!({"service_key_name": actor.key_name})),
         );
     }
-    let Account { user, profile, team } = identity.account(&actor.user).await?;
+    Ok(identity.account(&actor.user, &actor.organisation).await?)
+}
+
+/// The profile of the caller: `GET /api/v1/auth/me` for a person.
+pub fn me(caller: &Caller, account: Account) -> Me {
+    let Account {
+        user, profile, team, ..
+    } = account;
     let (org_id, org_name, org_role) = match team {
         Some((id, name, role)) => (Some(id.to_string()), Some(name), Some(role.name())),
         None => (None, None, None),
     };
-    Ok(Me {
+    Me {
         user_id: user.id.to_string(),
         email: user.email,
         display_name: user.display_name,
@@ -234,14 +241,15 @@ pub async fn me(identity: &Identity, caller: &Caller) -> Result<Me, Fault> {
             .capture_health
             .and_then(|text| serde_json::from_str(&text).ok()),
         represented_personas: Vec::new(),
-    })
+    }
 }
 
 /// Current user profile
 #[utoipa::path(get, path = "/api/v1/auth/me", tag = "auth",
     responses((status = 200, description = "The profile.", body = Me)))]
 async fn current_user(gate: Data<Gate>, principal: Principal) -> Result<Json<Me>, Fault> {
-    me(&gate.identity, &principal).await.map(Json)
+    let account = account(&gate.identity, &principal).await?;
+    Ok(Json(me(&principal, account)))
 }
 
 #[derive(Debug, Deserialize, ToSchema)]

@@ -16,7 +16,7 @@ mod keys;
 
 use pentad_http_kit::{Surface, SurfaceRoutes};
 
-pub use accounts::{Me, SignUps, me};
+pub use accounts::{Me, SignUps, account, me};
 
 /// The operations of accounts and keys.
 pub fn routes() -> SurfaceRoutes {

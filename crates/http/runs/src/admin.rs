@@ -134,5 +134,5 @@ pub(crate) async fn impersonate(
     let slug = slug.map(|_| here.slug.clone());
     Ok(HttpResponse::Ok()
         .cookie(override_cookie(&api, slug.as_deref()))
-        .json(me_body(&user, &home, &here)))
+        .json(me_body(&user, &home.into(), &here.into())))
 }

@@ -7,7 +7,7 @@ use actix_web::cookie::{Cookie, SameSite};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use pentad_http_kit::{Fault, Principal};
-use pentad_identity::{Organisation, SESSION_LIFETIME, User};
+use pentad_identity::{Account, SESSION_LIFETIME, Tenant, User};
 use pentad_kernel::{ActorKind, ErrorKind};
 use pentad_runs::{Error, Json};
 use secrecy::SecretString;
@@ -61,12 +61,12 @@ fn session_lifetime() -> CookieDuration {
     CookieDuration::seconds(i64::try_from(SESSION_LIFETIME.as_secs()).unwrap_or(i64::MAX))
 }
 
-fn tenant(organisation: &Organisation) -> Value {
-    json!({ "id": organisation.id.as_str(), "slug": organisation.slug, "name": organisation.name })
+fn tenant(tenant: &Tenant) -> Value {
+    json!({ "id": tenant.id.as_str(), "slug": tenant.slug, "name": tenant.name })
 }
 
 /// Who is signed in, where they are at home and where they are now.
-pub(crate) fn me_body(user: &User, home: &Organisation, here: &Organisation) -> Value {
+pub(crate) fn me_body(user: &User, home: &Tenant, here: &Tenant) -> Value {
     json!({
         "user": {
             "id": user.id.as_str(),
@@ -82,14 +82,8 @@ pub(crate) fn me_body(user: &User, home: &Organisation, here: &Organisation) -> 
 
 /// The four members by which seed 004 answers `GET /api/v1/auth/me`: `user`, `tenant`, `home_tenant` and
 /// `impersonating`. The gateway adds the profile of seed 002.
-///
-/// # Errors
-/// When the account or its organisation is gone.
-pub async fn who_am_i(api: &Api, principal: &Principal) -> Result<Value, Fault> {
-    let user = api.identity.user(&principal.actor.user).await?;
-    let home = api.identity.organisation(&user.home_organisation).await?;
-    let here = api.identity.organisation(&principal.actor.organisation).await?;
-    Ok(me_body(&user, &home, &here))
+pub fn who_am_i(account: &Account) -> Value {
+    me_body(&account.user, &account.home, &account.here)
 }
 
 /// Sign in
@@ -125,7 +119,7 @@ pub(crate) async fn login(api: Data<Api>, request: HttpRequest, body: Body) -> R
         .await?
         .ok_or_else(|| Fault::new(ErrorKind::Unauthenticated, "Invalid email or password"))?;
     let session = api.identity.start_web_session(&user.id).await?;
-    let home = api.identity.organisation(&user.home_organisation).await?;
+    let home = api.identity.organisation(&user.home_organisation).await?.into();
     Ok(HttpResponse::Ok()
         .cookie(cookie(&api, SESSION, session.token(), session_lifetime()))
         .cookie(cleared(&api, OVERRIDE))
@@ -151,7 +145,9 @@ pub(crate) async fn logout(api: Data<Api>, request: HttpRequest) -> Result<HttpR
 #[utoipa::path(get, path = "/api/v1/auth/me", tag = "runs",
     responses((status = 200, description = "The user, the tenant at home and the one looked at.", body = Object)))]
 pub(crate) async fn me(api: Data<Api>, principal: Principal) -> Result<HttpResponse, Fault> {
-    Ok(HttpResponse::Ok().json(who_am_i(&api, &principal).await?))
+    let actor = &principal.actor;
+    let account = api.identity.account(&actor.user, &actor.organisation).await?;
+    Ok(HttpResponse::Ok().json(who_am_i(&account)))
 }
 
 /// Writes down what an administrator does while looking at another tenant.

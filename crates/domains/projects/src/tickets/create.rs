@@ -2,7 +2,7 @@
 
 use pentad_identity::Feature;
 use pentad_kernel::{Actor, id};
-use pentad_store::{Tx, with_tx};
+use pentad_store::{Tx, with_tx, with_writer};
 
 use super::dependencies::without_repetitions;
 use super::model::{Kind, Priority, Status, Ticket, ticket_columns};
@@ -94,40 +94,49 @@ impl Projects {
         };
         let depends_on = without_repetitions(&new.depends_on);
         let assigned_to = self.assignee(project, new.assigned_to.as_deref()).await?;
-        let mut tx = self.db.begin().await?;
-        if by_agent || new.parent.is_some() || !depends_on.is_empty() {
+        let author = Author::from(actor);
+        macro_rules! insert {
+            ($conn:expr) => {
+                sqlx::query_as(INSERT)
+                    .bind(id::prefixed("tk_", 16))
+                    .bind(project)
+                    .bind(&title)
+                    .bind(&new.description)
+                    .bind(new.priority.unwrap_or(Priority::Medium).name())
+                    .bind(&assigned_to)
+                    .bind(author.user)
+                    .bind(&new.session_id)
+                    .bind(&new.persona)
+                    .bind(status.name())
+                    .bind(kind.name())
+                    .bind(Json(new.context_refs.clone()))
+                    .bind(Json(new.file_refs.clone()))
+                    .bind(Json(new.related_sessions.clone()))
+                    .bind(Json(new.acceptance_criteria.clone()))
+                    .bind(&new.parent)
+                    .bind(author.actor_type)
+                    .bind(author.service_key_id)
+                    .bind(author.service_key_name)
+                    .bind(self.now().as_micros())
+                    .fetch_one($conn)
+                    .await
+            };
+        }
+        let ticket: Ticket = if by_agent || new.parent.is_some() || !depends_on.is_empty() {
+            let mut tx = self.db.begin().await?;
             self.take_turn(&mut tx, project).await?;
             self.check_surroundings(&mut tx, project, &new).await?;
-        }
-        let author = Author::from(actor);
-        let ticket: Ticket = with_tx!(tx, |conn| sqlx::query_as(INSERT)
-            .bind(id::prefixed("tk_", 16))
-            .bind(project)
-            .bind(&title)
-            .bind(&new.description)
-            .bind(new.priority.unwrap_or(Priority::Medium).name())
-            .bind(&assigned_to)
-            .bind(author.user)
-            .bind(&new.session_id)
-            .bind(&new.persona)
-            .bind(status.name())
-            .bind(kind.name())
-            .bind(Json(new.context_refs.clone()))
-            .bind(Json(new.file_refs.clone()))
-            .bind(Json(new.related_sessions.clone()))
-            .bind(Json(new.acceptance_criteria.clone()))
-            .bind(&new.parent)
-            .bind(author.actor_type)
-            .bind(author.service_key_id)
-            .bind(author.service_key_name)
-            .bind(self.now().as_micros())
-            .fetch_one(conn)
-            .await)?;
-        if !depends_on.is_empty() {
-            self.replace_dependencies(&mut tx, project, &ticket.id, &depends_on)
-                .await?;
-        }
-        tx.commit().await?;
+            let ticket: Ticket = with_tx!(tx, |conn| insert!(conn))?;
+            if !depends_on.is_empty() {
+                self.replace_dependencies(&mut tx, project, &ticket.id, &depends_on)
+                    .await?;
+            }
+            tx.commit().await?;
+            ticket
+        } else {
+            // It depends on nothing: one statement is a transaction of its own.
+            with_writer!(self.db, |conn| insert!(conn))?
+        };
         Ok(TicketView {
             ticket,
             depends_on,

@@ -117,11 +117,6 @@ impl Projects {
         self.open_for(actor, project, Level::Edit, Feature::AgentTickets)
             .await?;
         checked_optional("tool", options.tool.as_deref(), 50)?;
-        let known = self.find_ticket(project, ticket).await?;
-        let persona = match &known.assigned_to {
-            Some(name) => Some(self.assigned_persona(project, name).await?),
-            None => None,
-        };
         let now = self.now();
         let mut tx = self.db.begin().await?;
         let started: Option<Ticket> = with_tx!(tx, |conn| sqlx::query_as(START)
@@ -138,6 +133,10 @@ impl Projects {
                 "a ticket that is {status} cannot be started: it has to be open{}",
                 if options.force { " or blocked" } else { "" }
             )));
+        };
+        let persona = match &started.assigned_to {
+            Some(name) => Some(self.assigned_persona(&mut tx, project, name).await?),
+            None => None,
         };
         let retrieval_audit_id = id::prefixed("ra_", 24);
         self.close_retrieval_contexts(&mut tx, ticket).await?;
@@ -167,8 +166,8 @@ impl Projects {
         })
     }
 
-    async fn assigned_persona(&self, project: &str, name: &str) -> Result<Persona> {
-        self.find_persona(project, name, false).await?.ok_or_else(|| {
+    async fn assigned_persona(&self, tx: &mut Tx, project: &str, name: &str) -> Result<Persona> {
+        self.find_persona_in(tx, project, name).await?.ok_or_else(|| {
             Error::Senseless(format!(
                 "no active persona {name:?} in this project, which the ticket is assigned to"
             ))
