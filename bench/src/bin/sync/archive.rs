@@ -88,6 +88,18 @@ pub fn session(seed: u64, messages: usize, extra: &str) -> Vec<u8> {
 
 /// An archive of a megabyte.
 pub fn megabyte(seed: u64) -> Vec<u8> {
-    let sample = session(seed, 400, "").len();
-    session(seed, 400 * (1 << 20) / sample, "")
+    session(seed, in_a_megabyte(seed), "")
+}
+
+/// The archives of a session of a megabyte that grows by four messages from each to the next.
+pub fn growing(seed: u64, count: usize) -> Vec<Vec<u8>> {
+    let messages = in_a_megabyte(seed);
+    (0..count)
+        .map(|step| session(seed, messages + 4 * step, ""))
+        .collect()
+}
+
+/// How many messages make an archive of a megabyte.
+fn in_a_megabyte(seed: u64) -> usize {
+    400 * (1 << 20) / session(seed, 400, "").len()
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use pentad_bench::processor;
 use serde_json::{Value, json};
 
-use crate::archive::{Random, megabyte, session};
+use crate::archive::{Random, growing, megabyte, session};
 use crate::server::Server;
 
 /// Processor time after which a figure is precise enough, given that it is counted in hundredths of a second.
@@ -22,6 +22,7 @@ pub enum Operation {
     Pull,
     List,
     Push,
+    PushGrown,
     Search,
     Entries,
     CreateTicket,
@@ -34,6 +35,7 @@ pub const AIMS: &[(Operation, u32)] = &[
     (Operation::Pull, 20),
     (Operation::List, 50),
     (Operation::Push, 8),
+    (Operation::PushGrown, 8),
     (Operation::Search, 30),
     (Operation::Entries, 50),
     (Operation::CreateTicket, 50),
@@ -47,6 +49,7 @@ impl Operation {
             Self::Pull => "pull of 1 MB",
             Self::List => "list of 20 sessions",
             Self::Push => "push of 1 MB",
+            Self::PushGrown => "push of 1 MB that grew by four messages",
             Self::Search => "search",
             Self::Entries => "list of 50 entries",
             Self::CreateTicket => "create a ticket",
@@ -57,7 +60,7 @@ impl Operation {
     /// Requests between two looks at the clock.
     const fn batch(self) -> usize {
         match self {
-            Self::Push => 4,
+            Self::Push | Self::PushGrown => 4,
             Self::Me | Self::List | Self::Entries => 100,
             _ => 20,
         }
@@ -69,6 +72,7 @@ pub struct World {
     server: Server,
     project: String,
     archives: [Vec<u8>; 2],
+    growing: Vec<Vec<u8>>,
     tickets: Vec<String>,
     pushes: usize,
 }
@@ -110,6 +114,7 @@ impl World {
             server,
             project,
             archives,
+            growing: growing(3, 16),
             tickets: Vec::new(),
             pushes: 0,
         }
@@ -136,7 +141,7 @@ impl World {
 
     /// Waits for what a push leaves to be done after its answer.
     fn settle(&self, operation: Operation) {
-        if operation == Operation::Push {
+        if matches!(operation, Operation::Push | Operation::PushGrown) {
             std::thread::sleep(SETTLING);
         }
     }
@@ -175,6 +180,11 @@ impl World {
                 Operation::Push => {
                     self.pushes += 1;
                     client.push("ses_pushed0000000000", &self.archives[self.pushes % 2]);
+                }
+                Operation::PushGrown => {
+                    self.pushes += 1;
+                    let archive = &self.growing[self.pushes % self.growing.len()];
+                    client.push("ses_growing000000000", archive);
                 }
                 Operation::Search => {
                     let found = client.get("/api/v1/sessions/search?q=quokka");

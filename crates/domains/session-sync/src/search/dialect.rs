@@ -31,27 +31,38 @@ pub(crate) struct Hit {
 const ROWS: usize = 500;
 
 const SQLITE_ROWS: &str = "
-    INSERT INTO sync_search_rows (session_id, message_index) SELECT $1, value FROM json_each($2)
+    INSERT INTO sync_search_rows (session_id, message_index, digest)
+    SELECT $1, json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each($2)
     RETURNING id, message_index";
 const SQLITE_TOKENS: &str = "
     INSERT INTO sync_messages_fts (rowid, tokens)
     SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each($1)";
 const POSTGRES_ROWS: &str = "
-    INSERT INTO sync_search_rows (session_id, message_index) SELECT $1, UNNEST($2) RETURNING id, message_index";
+    INSERT INTO sync_search_rows (session_id, message_index, digest) SELECT $1, UNNEST($2), UNNEST($3)
+    RETURNING id, message_index";
 const POSTGRES_TOKENS: &str = "
     INSERT INTO sync_messages_fts (rowid, tokens)
     SELECT rowid, CAST(tokens AS tsvector) FROM UNNEST($1, $2) AS new (rowid, tokens)";
 
-/// Writes rows of a session: the line that each is of, and its tokens with a space between them.
-pub(crate) async fn insert(tx: &mut Tx, session: &str, owner: &str, rows: &[(i64, String)]) -> Result<()> {
+/// A row to be written.
+pub(crate) struct NewRow {
+    /// The line that it is of.
+    pub(crate) line: i64,
+    /// What the line was made from.
+    pub(crate) digest: i64,
+    /// The tokens, with a space between them.
+    pub(crate) tokens: String,
+}
+
+/// Writes rows of a session.
+pub(crate) async fn insert(tx: &mut Tx, session: &str, owner: &str, rows: &[NewRow]) -> Result<()> {
     for rows in rows.chunks(ROWS) {
-        let indexes: Vec<i64> = rows.iter().map(|(index, _)| *index).collect();
         match tx {
             Tx::Sqlite(transaction) => {
-                let indexes = serde_json::to_string(&indexes).expect("numbers have a JSON form");
+                let lines: Vec<(i64, i64)> = rows.iter().map(|row| (row.line, row.digest)).collect();
                 let made = sqlx::query_as(SQLITE_ROWS)
                     .bind(session)
-                    .bind(indexes)
+                    .bind(serde_json::to_string(&lines).expect("numbers have a JSON form"))
                     .fetch_all(&mut **transaction)
                     .await
                     .map_err(pentad_store::Error::from)?;
@@ -65,9 +76,12 @@ pub(crate) async fn insert(tx: &mut Tx, session: &str, owner: &str, rows: &[(i64
                     .map_err(pentad_store::Error::from)?;
             }
             Tx::Postgres(transaction) => {
+                let lines: Vec<i64> = rows.iter().map(|row| row.line).collect();
+                let digests: Vec<i64> = rows.iter().map(|row| row.digest).collect();
                 let made = with_postgres!(transaction, |conn| sqlx::query_as(POSTGRES_ROWS)
                     .bind(session)
-                    .bind(indexes)
+                    .bind(lines)
+                    .bind(digests)
                     .fetch_all(conn)
                     .await)?;
                 let (ids, tokens): (Vec<i64>, Vec<String>) = matched(made, rows)
@@ -86,13 +100,13 @@ pub(crate) async fn insert(tx: &mut Tx, session: &str, owner: &str, rows: &[(i64
 
 /// The rows with the identifiers that were made for them. Rows come back in no order; those of one line may
 /// change places, because they are found as the same line.
-fn matched(mut made: Vec<(i64, i64)>, rows: &[(i64, String)]) -> impl Iterator<Item = (i64, &str)> {
-    made.sort_by_key(|(id, index)| (*index, *id));
-    let mut rows: Vec<&(i64, String)> = rows.iter().collect();
-    rows.sort_by_key(|(index, _)| *index);
+fn matched(mut made: Vec<(i64, i64)>, rows: &[NewRow]) -> impl Iterator<Item = (i64, &str)> {
+    made.sort_by_key(|(id, line)| (*line, *id));
+    let mut rows: Vec<&NewRow> = rows.iter().collect();
+    rows.sort_by_key(|row| row.line);
     made.into_iter()
         .zip(rows)
-        .map(|((id, _), (_, tokens))| (id, tokens.as_str()))
+        .map(|((id, _), row)| (id, row.tokens.as_str()))
 }
 
 /// Tokens as those of a user.
@@ -119,6 +133,11 @@ fn vector(owner: &str, tokens: &str) -> String {
 const SQLITE_DELETE: &str = "
     DELETE FROM sync_messages_fts WHERE rowid IN (SELECT id FROM sync_search_rows WHERE session_id = $1)";
 const DELETE_ROWS: &str = "DELETE FROM sync_search_rows WHERE session_id = $1";
+const SQLITE_DELETE_THESE: &str =
+    "DELETE FROM sync_messages_fts WHERE rowid IN (SELECT value FROM json_each($1))";
+const SQLITE_DELETE_THESE_ROWS: &str =
+    "DELETE FROM sync_search_rows WHERE id IN (SELECT value FROM json_each($1))";
+const POSTGRES_DELETE_THESE: &str = "DELETE FROM sync_search_rows WHERE id = ANY($1)";
 
 /// Forgets the rows of a session. On PostgreSQL the tokens go with the rows.
 pub(crate) async fn forget(tx: &mut Tx, session: &str) -> Result<()> {
@@ -134,6 +153,33 @@ pub(crate) async fn forget(tx: &mut Tx, session: &str) -> Result<()> {
         .execute(conn)
         .await
         .map(affected))?;
+    Ok(())
+}
+
+/// Forgets some rows.
+pub(crate) async fn forget_rows(tx: &mut Tx, ids: &[i64]) -> Result<()> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    match tx {
+        Tx::Sqlite(transaction) => {
+            let ids = serde_json::to_string(ids).expect("numbers have a JSON form");
+            for sql in [SQLITE_DELETE_THESE, SQLITE_DELETE_THESE_ROWS] {
+                sqlx::query(sql)
+                    .bind(&ids)
+                    .execute(&mut **transaction)
+                    .await
+                    .map_err(pentad_store::Error::from)?;
+            }
+        }
+        Tx::Postgres(transaction) => {
+            with_postgres!(transaction, |conn| sqlx::query(POSTGRES_DELETE_THESE)
+                .bind(ids)
+                .execute(conn)
+                .await
+                .map(affected))?;
+        }
+    }
     Ok(())
 }
 

@@ -19,7 +19,7 @@ use crate::message::{Block, Message, strings};
 use crate::reads::Messages;
 use crate::session::{SessionRow, session_columns};
 use crate::{Error, Result, Session, SessionSync, require_feature};
-use dialect::{Hit, Needle};
+use dialect::{Hit, Needle, NewRow};
 use tokens::{Remembering, Tokenizer, snippet};
 
 /// Tokens in one row: longer messages take several.
@@ -89,6 +89,8 @@ const CLAIM: &str = "UPDATE sync_sessions SET indexed_etag = etag WHERE id = $1 
     AND title IS NOT DISTINCT FROM $3";
 const STILL: &str = "UPDATE sync_sessions SET indexed_etag = indexed_etag WHERE id = $1 AND etag = $2
     AND title IS NOT DISTINCT FROM $3";
+const KNOWN: &str = "SELECT id, message_index, digest FROM sync_search_rows WHERE session_id = $1";
+const ROWS: &str = "SELECT COUNT(*), COALESCE(MAX(id), 0) FROM sync_search_rows WHERE session_id = $1";
 const PURGED: &str = "SELECT id FROM sync_sessions WHERE purge_after <= $1";
 const LIVE: &str = concat!(
     "SELECT ",
@@ -395,12 +397,19 @@ impl SessionSync {
         written
     }
 
-    /// Writes the rows of a session in transactions of so many bytes.
+    /// Writes the rows of a session in transactions of so many bytes. Lines that are as they were keep theirs: a
+    /// session grows from push to push, and its text is made searchable once.
     async fn write_rows(&self, session: &Session, messages: &Messages<'_>, batch_bytes: usize) -> Result<()> {
-        let title = session.title.clone().unwrap_or_default();
+        let mut known = self.known_rows(&session.id).await?;
+        let seen = known.rows;
+        let owner = owner_prefix(session.user.as_str());
         let mut batch = Batch::default();
-        batch.add(-1, &Tokenizer::default().tokens(&title).collect::<Vec<_>>());
-        let mut first = true;
+        let title = session.title.clone().unwrap_or_default();
+        let digest = digest(&owner, &title);
+        if !known.keeps(-1, digest, &mut batch.gone) {
+            batch.add(-1, digest, &Tokenizer::default().tokens(&title).collect::<Vec<_>>());
+        }
+        let mut first = Some(seen);
         for frame in &messages.frames {
             let lines = match messages.lines(frame).await {
                 Ok(lines) => lines,
@@ -408,26 +417,50 @@ impl SessionSync {
                 Err(Error::Blob(pentad_blob::Error::NotFound { .. })) => return Ok(()),
                 Err(error) => return Err(error),
             };
-            batch = tokio::task::spawn_blocking(move || {
-                batch.add_lines(&lines);
-                batch
+            let owner = owner.clone();
+            (batch, known) = tokio::task::spawn_blocking(move || {
+                batch.add_lines(&owner, &lines, &mut known);
+                (batch, known)
             })
             .await
             .map_err(|panic| Error::Internal(panic.into()))?;
             if batch.bytes >= batch_bytes {
-                if !self.write_batch(session, &batch, first, false).await? {
+                if !self.write_batch(session, &batch, first.take(), false).await? {
                     return Ok(());
                 }
-                first = false;
                 batch = Batch::default();
             }
         }
+        // What is left is of lines that are no more.
+        batch.gone.extend(known.lines.into_values().flat_map(|line| line.ids));
         self.write_batch(session, &batch, first, true).await?;
         Ok(())
     }
 
-    /// Writes rows of a session; false when it was changed meanwhile and waits in its new state.
-    async fn write_batch(&self, session: &Session, batch: &Batch, first: bool, last: bool) -> Result<bool> {
+    async fn known_rows(&self, session: &str) -> Result<Known> {
+        let rows: Vec<(i64, i64, i64)> = with_reader!(self.db, |conn| sqlx::query_as(KNOWN)
+            .bind(session)
+            .fetch_all(conn)
+            .await)?;
+        let mut known = Known::default();
+        for (id, line, digest) in rows {
+            known.rows = (known.rows.0 + 1, known.rows.1.max(id));
+            let line = known.lines.entry(line).or_default();
+            line.digest = digest;
+            line.ids.push(id);
+        }
+        Ok(known)
+    }
+
+    /// Writes rows of a session; false when it, or what is known of it, was changed meanwhile, and it waits for
+    /// another turn. The first batch of a session says how many rows it had, and the last of them.
+    async fn write_batch(
+        &self,
+        session: &Session,
+        batch: &Batch,
+        first: Option<(i64, i64)>,
+        last: bool,
+    ) -> Result<bool> {
         let owner = owner_prefix(session.user.as_str());
         let mut tx = self.db.begin().await?;
         let sql = if last { CLAIM } else { STILL };
@@ -441,39 +474,87 @@ impl SessionSync {
         if unchanged == 0 {
             return Ok(false);
         }
-        if first {
-            dialect::forget(&mut tx, &session.id).await?;
+        if let Some(seen) = first {
+            let rows: (i64, i64) = with_tx!(tx, |conn| sqlx::query_as(ROWS)
+                .bind(&session.id)
+                .fetch_one(conn)
+                .await)?;
+            if rows != seen {
+                return Ok(false);
+            }
         }
+        dialect::forget_rows(&mut tx, &batch.gone).await?;
         dialect::insert(&mut tx, &session.id, &owner, &batch.rows).await?;
         tx.commit().await?;
         Ok(true)
     }
 }
 
-/// Rows on their way into the index: the line and its tokens, with a space between them.
+/// The rows that a session has in the index.
+#[derive(Default)]
+struct Known {
+    /// By their line.
+    lines: HashMap<i64, KnownLine>,
+    /// How many there are, and the greatest identifier among them, which no later row has.
+    rows: (i64, i64),
+}
+
+#[derive(Default)]
+struct KnownLine {
+    digest: i64,
+    ids: Vec<i64>,
+}
+
+impl Known {
+    /// Whether the rows of a line stay; otherwise they are gone.
+    fn keeps(&mut self, line: i64, digest: i64, gone: &mut Vec<i64>) -> bool {
+        match self.lines.remove(&line) {
+            Some(known) if known.digest == digest => true,
+            Some(known) => {
+                gone.extend(known.ids);
+                false
+            }
+            None => false,
+        }
+    }
+}
+
+/// What the rows of a line are made from, of which another version of this code may make others.
+fn digest(owner: &str, line: &str) -> i64 {
+    const VERSION: &str = "1";
+    let hash = secret::sha256([VERSION, owner, line].join("\0"));
+    i64::from_be_bytes(*hash.first_chunk().expect("a SHA-256 has 32 bytes"))
+}
+
+/// Rows on their way into the index, and those that go.
 #[derive(Default)]
 struct Batch {
-    rows: Vec<(i64, String)>,
+    rows: Vec<NewRow>,
+    gone: Vec<i64>,
     bytes: usize,
 }
 
 impl Batch {
-    fn add(&mut self, index: i64, tokens: &[String]) {
+    fn add(&mut self, line: i64, digest: i64, tokens: &[String]) {
         for piece in tokens.chunks(ROW_TOKENS) {
-            let text = piece.join(" ");
-            self.bytes += text.len() + 32;
-            self.rows.push((index, text));
+            let tokens = piece.join(" ");
+            self.bytes += tokens.len() + 32;
+            self.rows.push(NewRow { line, digest, tokens });
         }
     }
 
-    fn add_lines(&mut self, lines: &[(u32, String)]) {
+    fn add_lines(&mut self, owner: &str, lines: &[(u32, String)], known: &mut Known) {
         let mut tokenizer = Remembering::default();
         for (number, line) in lines {
+            let (number, digest) = (i64::from(*number), digest(owner, line));
+            if known.keeps(number, digest, &mut self.gone) {
+                continue;
+            }
             let Some(message) = Message::parse(line) else {
                 continue;
             };
             let tokens = tokenizer.tokens(&message_text(&message), MESSAGE_TOKENS);
-            self.add(i64::from(*number), &tokens);
+            self.add(number, digest, &tokens);
         }
     }
 }

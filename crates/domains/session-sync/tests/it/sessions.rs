@@ -1,5 +1,6 @@
 //! Sessions, from push to trash.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
@@ -9,7 +10,7 @@ use pentad_session_sync::{
     DeleteScope, Edit, EditFolder, Error, ListQuery, MessageOrder, MessageQuery, NewSession, Purged, Push,
     Reindexed, SearchQuery, SessionRef, Share,
 };
-use pentad_store::{Db, both_engines};
+use pentad_store::{Db, both_engines, with_reader};
 use serde_json::json;
 
 use crate::forge::{World, in_chunks, new_session, session, tar_gz, to};
@@ -238,7 +239,8 @@ both_engines! {
         let ada = world.person("ada").await;
         let id = new_session();
         let long = |last: &str| {
-            let filler: Vec<String> = (0..4_000_u32).map(|n| format!("{n:05} ").repeat(200)).chain([last.to_owned()]).collect();
+            // Lines that were the same would not be made searchable again.
+            let filler: Vec<String> = (0..4_000_u32).map(|n| format!("{n:05} ").repeat(200) + last).chain([last.to_owned()]).collect();
             session("Long one", &filler.iter().map(String::as_str).collect::<Vec<_>>())
         };
         for hung_up_after in [100, 200, 400, 800, 1_200] {
@@ -254,6 +256,38 @@ both_engines! {
         }
         assert_eq!((found("wombat").await, found("quokka").await), (1, 0));
         assert_eq!(world.sync.index_sessions().await.unwrap(), 0, "nothing waits any more");
+    }
+
+    async fn a_line_that_comes_again_keeps_its_place_in_the_index(db: Db) {
+        let world = World::new(db.clone());
+        let ada = world.person("ada").await;
+        let id = new_session();
+        let rows = async || -> BTreeSet<(i64, i64)> {
+            let rows: Vec<(i64, i64)> = with_reader!(db, |conn| sqlx::query_as("SELECT message_index, id FROM sync_search_rows")
+                .fetch_all(conn)
+                .await)
+            .unwrap();
+            rows.into_iter().collect()
+        };
+        world.push(&ada, &id, &session("Animals", &["a quokka", "a wombat", "a narwhal"])).await.unwrap();
+        world.sync.index_sessions().await.unwrap();
+        let before = rows().await;
+        world.push(&ada, &id, &session("Animals", &["a quokka", "a numbat", "a narwhal", "an echidna"])).await.unwrap();
+        world.sync.index_sessions().await.unwrap();
+        let after = rows().await;
+        let changed: Vec<i64> = before.difference(&after).map(|(line, _)| *line).collect();
+        let new: Vec<i64> = after.difference(&before).map(|(line, _)| *line).collect();
+        assert_eq!((changed, new), (vec![2], vec![2, 6, 7]));
+        let found = async |text: &str| world.sync.search(&ada, &words(text)).await.unwrap().1;
+        for (text, hits) in [("animals", 1), ("quokka", 1), ("wombat", 0), ("numbat", 1), ("narwhal", 1), ("echidna", 1)] {
+            assert_eq!(found(text).await, hits, "{text}");
+        }
+        world.push(&ada, &id, &session("Plants", &["a quokka"])).await.unwrap();
+        for (text, hits) in [("animals", 0), ("plants", 1), ("quokka", 1), ("narwhal", 0), ("echidna", 0)] {
+            assert_eq!(found(text).await, hits, "{text}");
+        }
+        let lines: Vec<i64> = rows().await.into_iter().map(|(line, _)| line).collect();
+        assert_eq!(lines, [-1, 0, 1]);
     }
 
     async fn a_session_without_a_title_is_made_searchable_once(db: Db) {
