@@ -10,7 +10,7 @@ use pentad_blob::Blobs;
 use pentad_exec::{Engine, Exec};
 use pentad_gateway::{Deps, ServerLimits};
 use pentad_grep_sessions::GrepSessions;
-use pentad_http_kit::{Gate, OpenExec, RefusalLimit};
+use pentad_http_kit::{Gate, OpenExec, PublicUrl, RefusalLimit};
 use pentad_identity::{Bootstrapped, Limiter};
 use pentad_kernel::{SharedClock, SystemClock};
 use pentad_runs::Runs;
@@ -110,7 +110,7 @@ pub(crate) async fn run(arguments: Box<ServeArguments>, engine: Option<Engine>) 
         storage,
         sign_ups: server.sign_ups(),
         mailer: server.mailer(&public_url)?,
-        public_url: server.storage.public_url.clone(),
+        public_url: PublicUrl::new(server.storage.public_url.as_deref()),
         metrics: pentad_gateway::install_metrics(),
         limits: ServerLimits {
             workers: server.workers.unwrap_or(limits.workers),

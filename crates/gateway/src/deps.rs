@@ -6,7 +6,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use pentad_exec::Exec;
 use pentad_grep_sessions::GrepSessions;
 use pentad_http_identity::SignUps;
-use pentad_http_kit::Gate;
+use pentad_http_kit::{Gate, PublicUrl};
 use pentad_mail::Mailer;
 use pentad_memories::Memories;
 use pentad_projects::Projects;
@@ -40,8 +40,8 @@ pub struct Deps {
     pub sign_ups: SignUps,
     /// Sends messages to people, or does not.
     pub mailer: Mailer,
-    /// The address under which clients reach the gateway; without it that of each request is used.
-    pub public_url: Option<String>,
+    /// The address under which clients reach the gateway.
+    pub public_url: PublicUrl,
     /// Renders what was measured; `None` leaves `/metrics` empty.
     pub metrics: Option<PrometheusHandle>,
     /// The bounds of the server itself.

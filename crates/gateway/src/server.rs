@@ -93,6 +93,7 @@ fn configure(deps: &Deps, documents: &[Document], published: &Data<Published>, c
     config.app_data(Data::new(deps.storage.clone()));
     config.app_data(Data::new(deps.sign_ups));
     config.app_data(Data::new(deps.mailer.clone()));
+    config.app_data(Data::new(deps.public_url.clone()));
     config.app_data(Data::new(pentad_http_runs::Api {
         runs: deps.runs.clone(),
         identity: deps.gate.identity.clone(),

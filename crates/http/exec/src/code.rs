@@ -119,13 +119,7 @@ pub(crate) async fn host(
         .and_then(|port| u16::try_from(port).ok())
         .ok_or_else(|| Fault::invalid("port is missing: a whole number from 1 to 65535"))?;
     let session = api.exec.session(&principal.actor, &session_id(&id)?).await?;
-    let origin = match &api.public_url {
-        Some(url) => url.trim_end_matches('/').to_owned(),
-        None => {
-            let from = request.connection_info();
-            format!("{}://{}", from.scheme(), from.host())
-        }
-    };
+    let origin = api.public_url.origin(&request);
     // By the key, which belongs to this session alone: another organisation may use the same id.
     let url = format!("{origin}/proxy/{}/{port}", session.key);
     Ok(Json(HostAnswer {

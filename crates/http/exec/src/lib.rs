@@ -26,7 +26,7 @@ mod setup;
 mod wire;
 
 use pentad_exec::Exec;
-use pentad_http_kit::{Access, Endpoint, Surface, SurfaceRoutes, endpoint};
+use pentad_http_kit::{Access, Endpoint, PublicUrl, Surface, SurfaceRoutes, endpoint};
 use pentad_kernel::Scope;
 
 pub use gone::watch_connection;
@@ -44,8 +44,8 @@ use sessions::*;
 pub struct Api {
     /// Code execution.
     pub exec: Exec,
-    /// The address under which clients reach the gateway; without it that of the request is used.
-    pub public_url: Option<String>,
+    /// The address under which clients reach the gateway.
+    pub public_url: PublicUrl,
 }
 
 /// Runs code or changes a session.

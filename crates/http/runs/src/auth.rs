@@ -36,11 +36,7 @@ fn cookie<'a>(api: &Api, name: &'a str, value: &'a str, lifetime: CookieDuration
         .path("/")
         .http_only(true)
         .same_site(SameSite::Lax)
-        .secure(
-            api.public_url
-                .as_deref()
-                .is_some_and(|url| url.starts_with("https://")),
-        )
+        .secure(api.public_url.is_https())
         .max_age(lifetime)
         .finish()
 }

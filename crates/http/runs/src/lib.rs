@@ -25,7 +25,7 @@ mod steps;
 mod stream;
 mod tenant;
 
-use pentad_http_kit::{Access, Endpoint, Surface, SurfaceRoutes, endpoint};
+use pentad_http_kit::{Access, Endpoint, PublicUrl, Surface, SurfaceRoutes, endpoint};
 use pentad_identity::{Identity, Limiter};
 use pentad_kernel::Scope;
 use pentad_runs::{Limits, Runs};
@@ -53,8 +53,8 @@ pub struct Api {
     pub identity: Identity,
     /// The buckets of login attempts.
     pub limiter: Limiter,
-    /// The address under which clients reach the gateway; without it that of the request is used.
-    pub public_url: Option<String>,
+    /// The address under which clients reach the gateway.
+    pub public_url: PublicUrl,
 }
 
 /// The scopes that record.

@@ -1,6 +1,5 @@
 //! A tenant's DSNs and settings.
 
-use actix_web::http::header::HOST;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use pentad_http_kit::{Fault, Principal};
@@ -27,19 +26,6 @@ fn render_key(key: &Key, tenant: &str) -> Value {
         "last_used_at": key.last_used_at,
         "revoked_at": key.revoked_at,
     })
-}
-
-/// The address under which the client reaches the gateway.
-fn public_base(api: &Api, request: &HttpRequest) -> String {
-    if let Some(url) = &api.public_url {
-        return url.trim_end_matches('/').to_owned();
-    }
-    let host = request
-        .headers()
-        .get(HOST)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or("localhost");
-    format!("http://{host}")
 }
 
 /// List DSNs
@@ -88,7 +74,7 @@ pub(crate) async fn mint_dsn(
         .await?;
     note_override(&api, &principal, "dsn.mint", minted.key.id.as_str()).await?;
     let mut answer = render_key(&minted.key, &organisation.slug);
-    let base = public_base(&api, &request);
+    let base = api.public_url.origin(&request);
     answer["dsn"] = json!(format!(
         "{base}/api/v1?token={}&tenant={}",
         minted.secret(),

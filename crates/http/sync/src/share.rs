@@ -1,16 +1,15 @@
 //! Share links.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::HOST;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
-use pentad_http_kit::{Access, Binary, Endpoint, Fault, JsonBody, Principal, endpoint};
+use pentad_http_kit::{Access, Binary, Endpoint, Fault, JsonBody, Principal, PublicUrl, endpoint};
 use pentad_session_sync::{SessionRef, SessionSync, Share};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::archives::{archive, header};
+use crate::archives::archive;
 use crate::faults::fault;
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -50,6 +49,7 @@ struct ShareLinkAnswer {
 async fn create_share_link(
     request: HttpRequest,
     sync: Data<SessionSync>,
+    public_url: Data<PublicUrl>,
     principal: Principal,
     id: Path<String>,
     JsonBody(body): JsonBody<CreateShareLink>,
@@ -60,9 +60,8 @@ async fn create_share_link(
         password: body.password.map(SecretString::from),
     };
     let link = sync.share(&principal, &name, share).await.map_err(fault)?;
-    let scheme = request.connection_info().scheme().to_owned();
-    let host = header(&request, HOST).unwrap_or("localhost");
-    let url = format!("{scheme}://{host}/api/v1/sessions/share/{}", link.token);
+    let origin = public_url.origin(&request);
+    let url = format!("{origin}/api/v1/sessions/share/{}", link.token);
     Ok(HttpResponse::Created().json(ShareLinkAnswer {
         link_id: link.id,
         public_url: url.clone(),

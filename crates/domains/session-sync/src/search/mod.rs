@@ -407,7 +407,11 @@ impl SessionSync {
         let title = session.title.clone().unwrap_or_default();
         let digest = digest(&owner, &title);
         if !known.keeps(-1, digest, &mut batch.gone) {
-            batch.add(-1, digest, &Tokenizer::default().tokens(&title).collect::<Vec<_>>());
+            batch.add(
+                -1,
+                digest,
+                &Tokenizer::default().tokens(&title).collect::<Vec<_>>(),
+            );
         }
         let mut first = Some(seen);
         for frame in &messages.frames {
@@ -432,7 +436,9 @@ impl SessionSync {
             }
         }
         // What is left is of lines that are no more.
-        batch.gone.extend(known.lines.into_values().flat_map(|line| line.ids));
+        batch
+            .gone
+            .extend(known.lines.into_values().flat_map(|line| line.ids));
         self.write_batch(session, &batch, first, true).await?;
         Ok(())
     }
