@@ -55,6 +55,15 @@ impl Shared {
     }
 }
 
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // The way back to the pool needs a runtime, which whoever drops the last handle may not have.
+        for connection in self.idle().drain(..) {
+            drop(connection.detach());
+        }
+    }
+}
+
 impl fmt::Debug for Postgres {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Postgres")
