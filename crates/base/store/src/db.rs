@@ -16,6 +16,9 @@ use crate::{Connection, Connections, Error, Result};
 /// store, between the lock of its row and its end.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
+/// Statements that a connection keeps ready: about as many as there are.
+const STATEMENTS: usize = 600;
+
 /// What a commit survives on SQLite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Durability {
@@ -163,6 +166,7 @@ impl Db {
         }
         let connect = SqliteConnectOptions::new()
             .filename(path)
+            .statement_cache_capacity(STATEMENTS)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(match options.durability {
@@ -174,6 +178,8 @@ impl Db {
             .pragma("cache_size", "-16384")
             .pragma("mmap_size", "268435456")
             .pragma("temp_store", "memory")
+            // 16 MiB. Pages that are written again and again reach the file once for all of them.
+            .pragma("wal_autocheckpoint", "4096")
             // What is deleted is overwritten: erasing has to mean that the bytes are gone.
             .pragma("secure_delete", "on")
             .disable_statement_logging();
@@ -214,6 +220,12 @@ impl Db {
                 ),
             ])
             .disable_statement_logging();
+        // Whoever puts a pool of transactions in between has to say that there can be none.
+        let connect = if url.contains("statement-cache-capacity=") {
+            connect
+        } else {
+            connect.statement_cache_capacity(STATEMENTS)
+        };
         let pool = PgPoolOptions::new()
             .max_connections(options.connections)
             .acquire_timeout(options.acquire_timeout)
@@ -324,8 +336,6 @@ impl Db {
         match self {
             Self::Sqlite(sqlite) => {
                 sqlite.readers.close().await;
-                // Best effort: a failure costs the next start a little, and closing has to go on.
-                let _ = (&sqlite.writer).execute("PRAGMA optimize").await;
                 sqlite.writer.close().await;
             }
             Self::Postgres(postgres) => postgres.close().await,

@@ -126,11 +126,11 @@ const LOAD_VERSIONS: [&str; 2] = [
     "INSERT INTO memory_versions (memory, scope, created_at, valid_from, valid_to, tx_from, tx_to, superseded_by, cause)
      SELECT memory, scope, created_at, created_at, 9223372036854775807, created_at,
             CASE WHEN memory % 5 = 0 THEN created_at + 500000000 ELSE 9223372036854775807 END, NULL, 'created'
-     FROM memories WHERE scope = $1",
+     FROM memories WHERE scope = $1 AND memory >= 1000000000",
     "INSERT INTO memory_versions (memory, scope, created_at, valid_from, valid_to, tx_from, tx_to, superseded_by, cause)
      SELECT memory, scope, created_at, created_at, created_at + 500000000, created_at + 500000000,
             9223372036854775807, 'bench-0', 'superseded'
-     FROM memories WHERE scope = $1 AND memory % 5 = 0",
+     FROM memories WHERE scope = $1 AND memory >= 1000000000 AND memory % 5 = 0",
 ];
 const BOTH_ON: [&str; 2] = [
     "SELECT v.memory FROM memory_versions AS v INDEXED BY memory_versions_by_creation

@@ -88,9 +88,15 @@ impl Memories {
         };
         let view = View::of(query.axes, query.include_superseded, self.clock.now());
         let bounds = Bounds::of(&view, snapshot.clock);
+        // A view begins at its instant: the statements do not ask for that again, because SQLite would take either
+        // bound, and from the other one walk over all that came later.
+        let first = match view.order() {
+            Order::Created => bounds.transaction,
+            Order::ValidFrom => bounds.valid,
+        };
         let after = match cursor {
-            Some(cursor) => self.position(state.scope, cursor).await?,
-            None => (i64::MAX, i64::MAX),
+            Some(cursor) => self.position(state.scope, cursor).await?.min((first, i64::MAX)),
+            None => (first, i64::MAX),
         };
         let rows = dialect::rows(&self.db, &view, query, state.scope, bounds, after).await?;
         let full = rows.len() > query.limit as usize;
@@ -149,8 +155,8 @@ impl Bounds {
     }
 }
 
-/// The statements. SQLite is told which index to take, because without statistics it cannot know that one of
-/// two indexes reads twenty rows and the other a million; PostgreSQL follows the order of the list.
+/// The statements. SQLite is told which index to take and in which order to join (`CROSS JOIN` keeps it), because it
+/// cannot know that one way reads twenty rows and another a million; PostgreSQL follows the order of the list.
 mod dialect {
     use pentad_store::{Db, Error as StoreError, with_postgres};
 
@@ -168,15 +174,15 @@ mod dialect {
     macro_rules! list {
         ($index:literal, $shown:literal, $order:literal) => {
             Sql {
-                sqlite: list!(@text concat!("memory_versions AS v INDEXED BY ", $index), $shown, $order),
-                postgres: list!(@text "memory_versions AS v", $shown, $order),
+                sqlite: list!(@text concat!("memory_versions AS v INDEXED BY ", $index, " CROSS JOIN"),
+                              "CROSS JOIN memory_scopes AS s NOT INDEXED", $shown, $order),
+                postgres: list!(@text "memory_versions AS v JOIN", "JOIN memory_scopes AS s", $shown, $order),
             }
         };
-        (@text $versions:expr, $shown:literal, $order:literal) => {
+        (@text $versions:expr, $scopes:literal, $shown:literal, $order:literal) => {
             concat!(
                 "SELECT ", memory_columns!(), " FROM ", $versions,
-                " JOIN memories AS m ON m.memory = v.memory
-                  JOIN memory_scopes AS s ON s.scope = v.scope
+                " memories AS m ON m.memory = v.memory ", $scopes, " ON s.scope = v.scope
                   WHERE v.scope = $1 AND ", $shown,
                 " AND (v.", $order, ", v.memory) < ($4, $5)
                   ORDER BY v.", $order, " DESC, v.memory DESC LIMIT $6"
@@ -223,7 +229,8 @@ mod dialect {
         };
     }
 
-    // $2 is the valid instant, $3 the transaction instant; either is the open end where the view has none.
+    // $2 is the valid instant, $3 the transaction instant; either is the open end where the view has none. That the
+    // column of the order is not beyond its instant is left to the cursor.
     views! {
         CURRENT: "memory_versions_current", "created_at",
             "v.tx_to = 9223372036854775807 AND v.superseded_by IS NULL
@@ -231,15 +238,15 @@ mod dialect {
         HISTORY: "memory_versions_by_creation", "created_at",
             "v.tx_to = 9223372036854775807 AND v.valid_from <= $2 AND v.tx_from <= $3";
         AS_OF: "memory_versions_by_validity", "valid_from",
-            "v.tx_to = 9223372036854775807 AND v.valid_from <= $2 AND v.valid_to > $2 AND v.tx_from <= $3";
+            "v.tx_to = 9223372036854775807 AND v.valid_to > $2 AND v.tx_from <= $3";
         KNOWN: "memory_versions_by_creation", "created_at",
-            "v.created_at <= $3 AND v.tx_from <= $3 AND v.tx_to > $3 AND v.superseded_by IS NULL AND v.valid_from <= $2";
+            "v.tx_from <= $3 AND v.tx_to > $3 AND v.superseded_by IS NULL AND v.valid_from <= $2";
         KNOWN_HISTORY: "memory_versions_by_creation", "created_at",
-            "v.created_at <= $3 AND v.tx_from <= $3 AND v.tx_to > $3 AND v.valid_from <= $2";
+            "v.tx_from <= $3 AND v.tx_to > $3 AND v.valid_from <= $2";
         BOTH_BY_CREATION: "memory_versions_by_creation", "created_at",
-            "v.created_at <= $3 AND v.tx_from <= $3 AND v.tx_to > $3 AND v.valid_from <= $2 AND v.valid_to > $2";
+            "v.tx_from <= $3 AND v.tx_to > $3 AND v.valid_from <= $2 AND v.valid_to > $2";
         BOTH_BY_VALIDITY: "memory_versions_by_validity", "valid_from",
-            "v.valid_from <= $2 AND v.valid_to > $2 AND v.tx_from <= $3 AND v.tx_to > $3";
+            "v.valid_to > $2 AND v.tx_from <= $3 AND v.tx_to > $3";
     }
 
     fn statements(view: &View) -> &'static Statements {
@@ -294,5 +301,65 @@ mod dialect {
                 with_postgres!(&mut connection, |conn| fetch!(sql.postgres, conn))?
             }
         })
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use pentad_store::testing::TestDb;
+        use sqlx::AssertSqlSafe;
+
+        use super::*;
+
+        /// A table of a million versions beside one of two scopes, as SQLite would have counted them.
+        const STATISTICS: &str = "
+            ANALYZE;
+            DELETE FROM sqlite_stat1;
+            INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
+                ('memory_scopes', 'sqlite_autoindex_memory_scopes_1', '2 1 1'),
+                ('memories', 'sqlite_autoindex_memories_1', '1000000 1'),
+                ('memory_versions', 'memory_versions_current', '800000 800000 1 1 1 1'),
+                ('memory_versions', 'memory_versions_by_validity', '1200000 1200000 2 2 1 1 1'),
+                ('memory_versions', 'memory_versions_by_creation', '1200000 1200000 2 2 1 1 1 1');
+            ANALYZE sqlite_schema";
+
+        #[tokio::test]
+        async fn sqlite_reads_a_page_in_the_order_of_its_index_whatever_it_knows_of_the_tables() {
+            let database = TestDb::sqlite().await;
+            let Db::Sqlite(sqlite) = database.db() else {
+                unreachable!("it was asked for")
+            };
+            let mut writer = sqlite.writer().acquire().await.unwrap();
+            for statistics in ["SELECT 1", STATISTICS] {
+                sqlx::raw_sql(statistics).execute(&mut *writer).await.unwrap();
+                for view in [
+                    &CURRENT,
+                    &HISTORY,
+                    &AS_OF,
+                    &KNOWN,
+                    &KNOWN_HISTORY,
+                    &BOTH_BY_CREATION,
+                    &BOTH_BY_VALIDITY,
+                ] {
+                    let plan: Vec<(i64, i64, i64, String)> =
+                        sqlx::query_as(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", view.all.sqlite)))
+                            .bind(1_i64)
+                            .bind(1_i64)
+                            .bind(1_i64)
+                            .bind(1_i64)
+                            .bind(1_i64)
+                            .bind(21_i64)
+                            .fetch_all(&mut *writer)
+                            .await
+                            .unwrap();
+                    let first = &plan[0].3;
+                    assert!(first.starts_with("SEARCH v USING"), "{plan:?}");
+                    assert!(first.contains("(scope=?"), "{plan:?}");
+                    assert!(
+                        plan.iter().all(|(.., step)| !step.contains("TEMP B-TREE")),
+                        "{plan:?}"
+                    );
+                }
+            }
+        }
     }
 }
