@@ -24,7 +24,7 @@ use pentad_exec::{Engine, Exec};
 use pentad_gateway::{Deps, ServerLimits};
 use pentad_grep_sessions::{GrepSessions, Settings};
 use pentad_http_identity::SignUps;
-use pentad_http_kit::{Gate, OpenExec, RefusalLimit};
+use pentad_http_kit::{Gate, OpenExec, PublicUrl, RefusalLimit};
 use pentad_identity::{Identity, KeyFamily, Limiter, NewKey, PlanName, PlanTable, User};
 use pentad_kernel::{Clock as _, ManualClock, ScopeSet, SharedClock, SystemClock, UserId};
 use pentad_mail::{Mailer, Smtp};
@@ -277,7 +277,7 @@ impl TestGateway {
                 ..SignUps::default()
             },
             mailer: mailer(&format!("http://{address}"), setup.smtp),
-            public_url: None,
+            public_url: PublicUrl::default(),
             metrics: pentad_gateway::install_metrics(),
             limits: ServerLimits {
                 workers: setup.workers.unwrap_or(2),
