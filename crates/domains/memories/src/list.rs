@@ -306,7 +306,7 @@ mod dialect {
     #[cfg(test)]
     mod tests {
         use pentad_store::testing::TestDb;
-        use sqlx::AssertSqlSafe;
+        use sqlx::QueryBuilder;
 
         use super::*;
 
@@ -340,17 +340,19 @@ mod dialect {
                     &BOTH_BY_CREATION,
                     &BOTH_BY_VALIDITY,
                 ] {
-                    let plan: Vec<(i64, i64, i64, String)> =
-                        sqlx::query_as(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", view.all.sqlite)))
-                            .bind(1_i64)
-                            .bind(1_i64)
-                            .bind(1_i64)
-                            .bind(1_i64)
-                            .bind(1_i64)
-                            .bind(21_i64)
-                            .fetch_all(&mut *writer)
-                            .await
-                            .unwrap();
+                    let mut query = QueryBuilder::new("EXPLAIN QUERY PLAN ");
+                    let plan: Vec<(i64, i64, i64, String)> = query
+                        .push(view.all.sqlite)
+                        .build_query_as()
+                        .bind(1_i64)
+                        .bind(1_i64)
+                        .bind(1_i64)
+                        .bind(1_i64)
+                        .bind(1_i64)
+                        .bind(21_i64)
+                        .fetch_all(&mut *writer)
+                        .await
+                        .unwrap();
                     let first = &plan[0].3;
                     assert!(first.starts_with("SEARCH v USING"), "{plan:?}");
                     assert!(first.contains("(scope=?"), "{plan:?}");
