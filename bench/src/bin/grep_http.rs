@@ -108,16 +108,16 @@ fn upload(server: &Server, client: &mut Client, tree: &Tree) -> String {
     );
     let held = || (server.resident_bytes() - idle) as f64 / 1e6;
     print!("the server holds {:.1} MB more, ", held());
-    // The index is built meanwhile; what follows is measured with it.
+    // The index is built meanwhile, and memory given back; what follows is measured after both.
     let deadline = Instant::now() + std::time::Duration::from_secs(120);
-    let mut busy = server.cpu_time();
+    let mut before = (server.cpu_time(), held());
     while Instant::now() < deadline {
-        std::thread::sleep(std::time::Duration::from_millis(500));
-        let now = server.cpu_time();
-        if now - busy < std::time::Duration::from_millis(20) {
+        std::thread::sleep(std::time::Duration::from_secs(2));
+        let now = (server.cpu_time(), held());
+        if now.0 - before.0 < std::time::Duration::from_millis(80) && now.1 > before.1 * 0.99 {
             break;
         }
-        busy = now;
+        before = now;
     }
     println!(
         "and {:.1} MB with the index once what was uploaded is given back\n",
