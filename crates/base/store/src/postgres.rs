@@ -166,11 +166,15 @@ impl Postgres {
     pub(crate) async fn close(&self) {
         self.0.permits.close();
         let idle = std::mem::take(&mut *self.0.idle());
-        for mut connection in idle {
-            Shared::examine(&mut connection).await;
-        }
-        // A connection that is not given back holds nobody up.
-        let _ = timeout(SIGN_OF_LIFE, self.0.pool.close()).await;
+        let closed = async {
+            for connection in idle {
+                // Best effort: what is committed stays so whether or not the server hears a farewell.
+                let _ = connection.close().await;
+            }
+            self.0.pool.close().await;
+        };
+        // A connection that is not given back holds nobody up, nor does a server that is silent.
+        let _ = timeout(SIGN_OF_LIFE, closed).await;
     }
 
     /// Looks at the idle connections and throws away those that are dead.
