@@ -7,7 +7,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::Mutex;
+use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use pentad_bench::client::Client;
@@ -17,6 +17,8 @@ use crate::door::{self, Door};
 pub const COUNT: usize = 3;
 /// The administrator's password.
 pub const PASSWORD: &str = "correct horse battery staple";
+/// Longer than a gateway takes to begin.
+const START: Duration = Duration::from_secs(60);
 /// Longer than a gateway takes to finish what it does.
 const END: Duration = Duration::from_secs(45);
 
@@ -123,11 +125,13 @@ impl Gateways {
             gateways: gateways.collect(),
             key: String::new(),
         };
-        gateways.key = gateways.launch(0).expect("an empty store prints its key");
+        gateways.key = gateways
+            .launch(0)
+            .expect("the database is empty, so that a key is printed");
         for number in 1..COUNT {
             gateways.launch(number);
         }
-        assert!(gateways.are_ready(Duration::from_secs(60)), "the gateways start");
+        assert!(gateways.are_ready(START), "the gateways start");
         gateways
     }
 
@@ -185,28 +189,37 @@ impl Gateways {
             .stderr(log)
             .spawn()
             .expect("pentad starts");
-        let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
         *gateway.child.lock().expect("a lock") = Some(child);
-        let key_of = |line: String| line.trim().strip_prefix("key ").map(|key| key.trim().to_owned());
-        let key = match number {
-            0 if self.key.is_empty() => lines.by_ref().map_while(Result::ok).find_map(key_of),
-            _ => None,
-        };
-        std::thread::spawn(move || lines.map_while(Result::ok).count());
-        key
+        let (sender, key) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                if let Some(key) = line.trim().strip_prefix("key ") {
+                    // Only the first start waits for it.
+                    let _ = sender.send(key.trim().to_owned());
+                }
+            }
+        });
+        let is_first = number == 0 && self.key.is_empty();
+        is_first.then(|| key.recv_timeout(START).ok()).flatten()
+    }
+
+    /// The processes of the gateways that run.
+    pub fn processes(&self) -> Vec<u32> {
+        let of = |gateway: &Gateway| Some(gateway.child.lock().expect("a lock").as_ref()?.id());
+        self.gateways.iter().filter_map(of).collect()
     }
 
     /// Processor time that the gateways have used.
     pub fn processor_time(&self) -> Duration {
-        let of = |gateway: &Gateway| {
-            let id = gateway.child.lock().expect("a lock").as_ref()?.id();
+        let of = |id: u32| {
             let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
             let fields = stat.rsplit_once(") ")?.1.split(' ').skip(11).take(2);
             // utime and stime, in hundredths of a second.
             let ticks: u64 = fields.filter_map(|field| field.parse::<u64>().ok()).sum();
             Some(Duration::from_millis(ticks * 10))
         };
-        self.gateways.iter().filter_map(of).sum()
+        self.processes().into_iter().filter_map(of).sum()
     }
 
     /// Kills a gateway where it stands.
@@ -258,7 +271,7 @@ impl Gateways {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
-    /// A program that puts somebody on a plan: it is given who, and which.
+    /// A program that puts somebody on a plan: it is given who, and which. It tries again while the database is away.
     pub fn set_tier_program(&self) -> PathBuf {
         let command = self.command(0);
         let mut script = "#!/bin/sh\n".to_owned();
@@ -266,7 +279,10 @@ impl Gateways {
             let value = value.unwrap_or_default().to_string_lossy();
             script += &format!("export {}='{value}'\n", name.to_string_lossy());
         }
-        script += &format!("exec {} admin set-plan \"$@\"\n", self.settings.program.display());
+        script += &format!(
+            "for _ in 1 2 3 4 5 6; do {} admin set-plan \"$@\" && exit; sleep 2; done\nexit 1\n",
+            self.settings.program.display()
+        );
         let path = self.settings.directory.join("set-tier");
         std::fs::write(&path, script).expect("a file");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).expect("its mode");

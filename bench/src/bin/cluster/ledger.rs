@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use pentad_bench::client::{Answer, Client};
 
@@ -27,6 +28,7 @@ struct Count {
 pub struct Ledger {
     counts: Mutex<BTreeMap<&'static str, Count>>,
     wrong: Mutex<Vec<String>>,
+    times: Mutex<Vec<Duration>>,
 }
 
 impl Ledger {
@@ -39,7 +41,9 @@ impl Ledger {
         content_type: &str,
         body: &[u8],
     ) -> Outcome {
+        let begun = Instant::now();
         let answer = client.send(method, path, content_type, body);
+        self.times.lock().expect("a lock").push(begun.elapsed());
         let mut counts = self.counts.lock().expect("a lock");
         let count = counts.entry(kind).or_default();
         match answer {
@@ -85,6 +89,14 @@ impl Ledger {
 
     pub fn complain(&self, problem: String) {
         self.wrong.lock().expect("a lock").push(problem);
+    }
+
+    /// How many requests there were, and how long half of them and all but one in a hundred took at most.
+    pub fn times(&self) -> (usize, Duration, Duration) {
+        let mut times = self.times.lock().expect("a lock").clone();
+        times.sort_unstable();
+        let at = |part: usize| times.get(times.len() * part / 100).copied().unwrap_or_default();
+        (times.len(), at(50), at(99))
     }
 
     pub fn wrong(&self) -> Vec<String> {

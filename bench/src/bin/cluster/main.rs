@@ -2,15 +2,17 @@
 //! connections to PostgreSQL are cut, and the bucket answers errors.
 //!
 //! ```text
-//! cluster PENTAD S3_SERVER POSTGRES_URL [--seconds N] [--seed N] [--scripts FILE] [--scale SECONDS]
+//! cluster PENTAD S3_SERVER POSTGRES_URL [--seconds N] [--seed N] [--scripts FILE] [--scale SECONDS] [--soak MINUTES]
 //! ```
 //!
 //! `S3_SERVER` is a program that prints the `AWS_…` variables and the bucket of a server, an empty line, and serves
 //! until its standard input ends. `FILE` has a shell command a line, run against the gateways in turn before the
-//! load; in it `{base}`, `{key}`, `{exec_key}`, `{memory_key}`, `{grep_key}`, `{dsn}`, `{admin_email}`,
-//! `{admin_password}` and `{set_tier}` (a program that is given a user and a plan) are filled in. Fails when a script fails, when an answer is neither right nor one that says to come
-//! back, and when the audit at the end finds anything lost, twice, or in another order than it was acknowledged.
-//! With `--scale` there are no faults: throughput is measured with one, two and three gateways instead.
+//! load, once in peace and once while faults happen; in it `{base}`, `{key}`, `{exec_key}`, `{memory_key}`,
+//! `{grep_key}`, `{dsn}`, `{admin_email}`, `{admin_password}` and `{set_tier}` (a program that is given a user and a
+//! plan) are filled in. Fails when a script fails in peace, or in the storm before it was told to come back; when an
+//! answer to the load is neither right nor one that says to come back; and when the audit at the end finds anything
+//! lost, twice, or in another order than it was acknowledged. With `--scale` there are no faults: throughput is measured with one, two and three gateways instead;
+//! with `--soak`, memory, descriptors, processes and the times of answers are, minute by minute.
 
 mod balancer;
 mod door;
@@ -19,15 +21,16 @@ mod gateways;
 mod ledger;
 mod scale;
 mod scripts;
+mod soak;
 mod work;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use balancer::Balancer;
 use door::Door;
+use faults::Faults;
 use gateways::Gateways;
 use ledger::Ledger;
 
@@ -44,6 +47,7 @@ struct Arguments {
     seed: u64,
     scripts: Option<PathBuf>,
     scale: Option<u64>,
+    soak: Option<u32>,
 }
 
 impl Arguments {
@@ -58,6 +62,7 @@ impl Arguments {
             seed: rand::random(),
             scripts: None,
             scale: None,
+            soak: None,
         };
         while let Some(flag) = words.next() {
             let value = words.next().unwrap_or_else(|| panic!("{flag} has a value"));
@@ -65,6 +70,7 @@ impl Arguments {
                 "--seconds" => arguments.seconds = value.parse().expect("seconds"),
                 "--seed" => arguments.seed = value.parse().expect("a seed"),
                 "--scale" => arguments.scale = Some(value.parse().expect("seconds")),
+                "--soak" => arguments.soak = Some(value.parse().expect("minutes")),
                 "--scripts" => arguments.scripts = Some(value.into()),
                 other => panic!("unknown: {other}"),
             }
@@ -100,10 +106,16 @@ fn main() {
         return scale::measure(&gateways, &balancer, Duration::from_secs(seconds));
     }
     let mut problems = Vec::new();
+    let mut faults = Faults::new(arguments.seed, &gateways, [&database, &objects]);
     if let Some(file) = &arguments.scripts {
-        problems.extend(scripts::run(file, &gateways, &balancer.base()));
+        let scripts = scripts::read(file, &gateways, &balancer.base());
+        problems.extend(scripts::in_peace(&scripts));
+        problems.extend(scripts::in_storm(&scripts, &gateways, &balancer, &mut faults));
     }
-    problems.extend(storm(&arguments, &gateways, &balancer, [&database, &objects]));
+    problems.extend(match arguments.soak {
+        Some(minutes) => soak::endure(&gateways, &balancer, minutes),
+        None => storm(arguments.seconds, &gateways, &balancer, &mut faults),
+    });
     let ended = gateways.stop();
     problems.extend(
         ended
@@ -139,42 +151,21 @@ fn orphans(bucket: &gateways::Bucket) -> Vec<String> {
 }
 
 /// Load and faults together, then the audit; what the load made is deleted at last.
-fn storm(
-    arguments: &Arguments,
-    gateways: &Arc<Gateways>,
-    balancer: &Balancer,
-    [database, objects]: [&Arc<Door>; 2],
-) -> Vec<String> {
-    let ledger = Arc::new(Ledger::default());
-    let over = Arc::new(AtomicBool::new(false));
-    let workers: Vec<_> = work::all(gateways, &balancer.base())
-        .into_iter()
-        .map(|mut worker| {
-            let (ledger, over) = (Arc::clone(&ledger), Arc::clone(&over));
-            std::thread::spawn(move || {
-                while !over.load(Ordering::Relaxed) {
-                    worker.step(&ledger);
-                }
-                worker
-            })
-        })
-        .collect();
-    let end = Instant::now() + Duration::from_secs(arguments.seconds);
-    let done = faults::rage(arguments.seed, end, gateways, database, objects);
-    println!("faults: {done}");
-    let mut problems = Vec::new();
-    let begun = Instant::now();
-    if !gateways.are_ready(RECOVERY) {
-        problems.push(format!(
-            "not every gateway is ready {RECOVERY:?} after the last fault"
-        ));
-    }
-    println!("all gateways ready {:?} after the last fault", begun.elapsed());
-    over.store(true, Ordering::Relaxed);
-    let mut workers: Vec<_> = workers
-        .into_iter()
-        .map(|worker| worker.join().expect("a worker"))
-        .collect();
+fn storm(seconds: u64, gateways: &Arc<Gateways>, balancer: &Balancer, faults: &mut Faults) -> Vec<String> {
+    let ledger = Ledger::default();
+    let workers = work::all(gateways, &balancer.base());
+    let (mut workers, mut problems) = work::during(workers, &ledger, Duration::ZERO, || {
+        let end = Instant::now() + Duration::from_secs(seconds);
+        println!("faults: {}", faults.rage(|| Instant::now() >= end));
+        let begun = Instant::now();
+        if !gateways.are_ready(RECOVERY) {
+            return vec![format!(
+                "not every gateway is ready {RECOVERY:?} after the last fault"
+            )];
+        }
+        println!("all gateways ready {:?} after the last fault", begun.elapsed());
+        Vec::new()
+    });
     println!("{ledger}");
     problems.extend(ledger.wrong());
     for worker in &mut workers {

@@ -15,14 +15,25 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use pentad_sandbox::{
-    Backend, Discard, Executor, ExecutorOptions, Job, Language, Limits, LinuxBackend, LinuxOptions, PoolKind,
-    PoolSizes, RuntimeSearch, Runtimes,
+    Backend, Discard, Executor, ExecutorOptions, InputFile, Job, Language, Limits, LinuxBackend,
+    LinuxOptions, PoolKind, PoolSizes, Program, Run, RuntimeSearch, Runtimes, Shape, Workspace,
+    WorkspacePath,
 };
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// Milliseconds by variant.
 type Table = BTreeMap<String, Vec<f64>>;
+
+/// How Deno is told to run a file of the working directory.
+const DENO_BENCH: [&str; 6] = [
+    "run",
+    "--quiet",
+    "--no-prompt",
+    "--no-config",
+    "--no-lock",
+    "bench.ts",
+];
 
 fn main() -> Result<()> {
     let rounds: usize = std::env::args().nth(1).map_or(Ok(20), |count| count.parse())?;
@@ -51,7 +62,7 @@ fn main() -> Result<()> {
         let mut lap = Table::new();
         for language in Language::ALL {
             if executor.runtimes().of(language).is_ok() {
-                measure(&executor, language, round, &state, &mut lap)?;
+                measure((&executor, &*backend), language, round, &state, &mut lap)?;
             }
         }
         // The first two rounds warm caches.
@@ -78,6 +89,39 @@ fn program(language: Language) -> &'static str {
     }
 }
 
+/// The bare process's command in a sandbox that is made for it: what isolation alone costs, without what an interpreter
+/// is told of its limits.
+fn same(executor: &Executor, language: Language) -> Result<(Shape, Run)> {
+    let runtime = executor.runtimes().of(language)?;
+    let code = program(language);
+    let (arguments, files): (&[&str], _) = match language {
+        Language::Python => (&["-c", code], vec![]),
+        Language::Node => (&["-e", code], vec![]),
+        Language::Deno => {
+            let file = InputFile::new(WorkspacePath::parse("bench.ts")?, code.as_bytes());
+            (&DENO_BENCH, vec![file])
+        }
+        other => return Err(format!("{other} has no command").into()),
+    };
+    let shape = Shape {
+        mounts: runtime.mounts.clone(),
+        ..Shape::default()
+    };
+    let argv = std::iter::once(runtime.program.as_str()).chain(arguments.iter().copied());
+    let run = Run {
+        program: Some(Program {
+            argv: argv.map(str::to_owned).collect(),
+            env: vec![
+                ("HOME".into(), "/tmp".into()),
+                ("PATH".into(), "/usr/bin:/bin".into()),
+            ],
+        }),
+        workspace: Workspace { base: None, files },
+        ..Run::default()
+    };
+    Ok((shape, run))
+}
+
 /// The same program as a command on the host, where there is one.
 fn command(executor: &Executor, language: Language, scratch: &Path) -> Result<Option<Vec<String>>> {
     let host = executor.runtimes().of(language)?.host.display().to_string();
@@ -88,9 +132,9 @@ fn command(executor: &Executor, language: Language, scratch: &Path) -> Result<Op
         Language::Deno => {
             let file = scratch.join("bench.ts");
             std::fs::write(&file, code)?;
-            let arguments = ["run", "--quiet", "--no-prompt", "--no-config", "--no-lock"].map(str::to_owned);
             let mut all = vec![host];
-            all.extend(arguments);
+            all.extend(DENO_BENCH.map(str::to_owned));
+            all.pop();
             all.push(file.display().to_string());
             Some(all)
         }
@@ -105,7 +149,7 @@ fn command(executor: &Executor, language: Language, scratch: &Path) -> Result<Op
 }
 
 fn measure(
-    executor: &Executor,
+    (executor, backend): (&Executor, &dyn Backend),
     language: Language,
     round: usize,
     scratch: &Path,
@@ -151,6 +195,12 @@ fn measure(
             note(name, started.elapsed());
             expect(&outcome.stdout.text)?;
         }
+        settle(executor)?;
+        let (shape, run) = same(executor, language)?;
+        let started = Instant::now();
+        let outcome = backend.prepare(&shape)?.run(run, &mut Discard)?;
+        note("3c the command, new sandbox", started.elapsed());
+        expect(&outcome.stdout.text)?;
     }
     settle(executor)?;
     let Some(argv) = command(executor, language, scratch)? else {

@@ -11,6 +11,8 @@ mod tickets;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use pentad_bench::client::{Answer, Client};
 
@@ -44,6 +46,35 @@ pub fn all(gateways: &Arc<Gateways>, base: &str) -> Vec<Box<dyn Worker>> {
     }
     workers.push(Box::new(tickets::Tickets::new(client(), client)));
     workers
+}
+
+/// Lets workers work, each on a thread of its own and with a pause after each thing, as long as something else takes.
+pub fn during<T>(
+    workers: Vec<Box<dyn Worker>>,
+    ledger: &Ledger,
+    pause: Duration,
+    meanwhile: impl FnOnce() -> T,
+) -> (Vec<Box<dyn Worker>>, T) {
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let working: Vec<_> = workers
+            .into_iter()
+            .map(|mut worker| {
+                let over = &over;
+                scope.spawn(move || {
+                    while !over.load(Ordering::Relaxed) {
+                        worker.step(ledger);
+                        std::thread::sleep(pause);
+                    }
+                    worker
+                })
+            })
+            .collect();
+        let result = meanwhile();
+        over.store(true, Ordering::Relaxed);
+        let workers = working.into_iter().map(|worker| worker.join().expect("a worker"));
+        (workers.collect(), result)
+    })
 }
 
 /// Numbers that were sent once each.
