@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pentad_identity::Identity;
 use pentad_kernel::{Actor, OrganisationId, SharedClock, Timestamp, UserId};
-use pentad_projects::{OwnSession, PortError, Projects, SessionFacts, Sessions};
+use pentad_projects::{Captured, OwnSession, PortError, Projects, SessionFacts, Sessions};
 use pentad_session_sync::{LearnedFrom, Project, SessionSync};
 use pentad_store::Db;
 
@@ -33,7 +33,13 @@ pub(crate) async fn learn(deps: &Deps, since: Timestamp) -> pentad_projects::Res
         let Some(project) = session.project.clone() else {
             continue;
         };
-        if session.narrative.is_none() && deps.projects.project(&project).await?.auto_narrative {
+        let project = match deps.projects.project(&project).await {
+            Ok(project) => project,
+            // It was deleted since; the other sessions teach all the same.
+            Err(pentad_projects::Error::ProjectNotFound) => continue,
+            Err(error) => return Err(error),
+        };
+        if session.narrative.is_none() && project.auto_narrative {
             let user = UserId::new(session.user.as_str());
             let told = deps.sync.narrate_unasked(&user, &session.session).await;
             session.narrative = told.map_err(|error| pentad_projects::Error::Sessions(error.into()))?;
@@ -70,15 +76,24 @@ impl Sessions for CapturedSessions {
         project: &'a str,
         remotes: &'a [String],
     ) -> Answer<'a, Result<bool, PortError>> {
-        Box::pin(async move { Ok(self.0.captured(Some(user), project, remotes).await? > 0) })
+        Box::pin(async move { Ok(self.0.has_captured(user, project, remotes).await.map_err(told)?) })
     }
 
     fn remotes_of<'a>(&'a self, user: &'a UserId) -> Answer<'a, Result<Vec<String>, PortError>> {
-        Box::pin(async move { Ok(self.0.captured_remotes(user).await?) })
+        Box::pin(async move { Ok(self.0.captured_remotes(user).await.map_err(told)?) })
     }
 
-    fn count<'a>(&'a self, project: &'a str, remotes: &'a [String]) -> Answer<'a, Result<i64, PortError>> {
-        Box::pin(async move { Ok(self.0.captured(None, project, remotes).await?) })
+    fn counts<'a>(&'a self, projects: &'a [Captured]) -> Answer<'a, Result<Vec<i64>, PortError>> {
+        Box::pin(async move {
+            let places = projects
+                .iter()
+                .map(|captured| (captured.project.as_str(), &*captured.remotes));
+            Ok(self
+                .0
+                .captured_counts(&places.collect::<Vec<_>>())
+                .await
+                .map_err(told)?)
+        })
     }
 
     fn recent<'a>(
@@ -88,7 +103,7 @@ impl Sessions for CapturedSessions {
         limit: u32,
     ) -> Answer<'a, Result<Vec<SessionFacts>, PortError>> {
         Box::pin(async move {
-            let recent = self.0.recent_facts(user, remote, limit).await?;
+            let recent = self.0.recent_facts(user, remote, limit).await.map_err(told)?;
             Ok(recent.into_iter().map(facts).collect())
         })
     }
@@ -99,7 +114,7 @@ impl Sessions for CapturedSessions {
         session: &'a str,
     ) -> Answer<'a, Result<Option<OwnSession>, PortError>> {
         Box::pin(async move {
-            let owned = self.0.owned_since(user, session).await?;
+            let owned = self.0.owned_since(user, session).await.map_err(told)?;
             Ok(owned.map(|(created_at, retrieval_audit_id)| OwnSession {
                 created_at,
                 retrieval_audit_id,
@@ -108,7 +123,7 @@ impl Sessions for CapturedSessions {
     }
 
     fn unlink<'a>(&'a self, project: &'a str) -> Answer<'a, Result<(), PortError>> {
-        Box::pin(async move { Ok(self.0.unlink_project(project).await?) })
+        Box::pin(async move { Ok(self.0.unlink_project(project).await.map_err(told)?) })
     }
 
     fn pending_handoffs<'a>(
@@ -116,15 +131,23 @@ impl Sessions for CapturedSessions {
         project: &'a str,
         persona: &'a str,
     ) -> Answer<'a, Result<i64, PortError>> {
-        Box::pin(async move { Ok(self.0.pending_handoffs(project, persona).await?) })
+        Box::pin(async move { Ok(self.0.pending_handoffs(project, persona).await.map_err(told)?) })
     }
 
     fn of_user<'a>(&'a self, user: &'a UserId) -> Answer<'a, Result<i64, PortError>> {
-        Box::pin(async move { Ok(self.0.sessions_of_user(user).await?) })
+        Box::pin(async move { Ok(self.0.sessions_of_user(user).await.map_err(told)?) })
     }
 
     fn stored_bytes<'a>(&'a self, users: &'a [UserId]) -> Answer<'a, Result<i64, PortError>> {
-        Box::pin(async move { Ok(self.0.stored_bytes(users).await?) })
+        Box::pin(async move { Ok(self.0.stored_bytes(users).await.map_err(told)?) })
+    }
+}
+
+/// What sessions fail with, as projects tell it on: a failure of the database stays one.
+fn told(error: pentad_session_sync::Error) -> PortError {
+    match error {
+        pentad_session_sync::Error::Store(error) => error.into(),
+        other => other.into(),
     }
 }
 

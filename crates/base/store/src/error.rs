@@ -23,6 +23,12 @@ pub enum Error {
     /// A row with the same key is already there.
     #[error("a row with the same key already exists")]
     Duplicate(#[source] sqlx::Error),
+    /// The row that this one belongs to is not there: it was deleted at the same time.
+    #[error("what this belongs to was deleted at the same time")]
+    Orphan(#[source] sqlx::Error),
+    /// A text has a character that the database does not keep.
+    #[error("a text holds a NUL character, which cannot be kept")]
+    Text(#[source] sqlx::Error),
     /// The transaction lost against another one and may be tried again.
     #[error("the transaction conflicts with another one")]
     Conflict(#[source] sqlx::Error),
@@ -86,7 +92,10 @@ impl From<sqlx::Error> for Error {
             | sqlx::Error::Protocol(_)
             | sqlx::Error::WorkerCrashed => Self::Unavailable(error),
             sqlx::Error::Database(fault) if fault.is_unique_violation() => Self::Duplicate(error),
+            sqlx::Error::Database(fault) if fault.is_foreign_key_violation() => Self::Orphan(error),
             sqlx::Error::Database(fault) => match fault.code().as_deref() {
+                // PostgreSQL: character_not_in_repertoire, which of UTF-8 is only NUL.
+                Some("22021") => Self::Text(error),
                 // SQLite: SQLITE_BUSY and its extended codes; PostgreSQL: serialisation, deadlock, lock timeout.
                 Some("5" | "261" | "517" | "773" | "40001" | "40P01" | "55P03") => Self::Conflict(error),
                 // SQLite: SQLITE_FULL, SQLITE_IOERR_WRITE; PostgreSQL: disk_full.
@@ -109,7 +118,8 @@ impl Classify for Error {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Unavailable(_) | Self::Conflict(_) => ErrorKind::Unavailable,
-            Self::Duplicate(_) => ErrorKind::Conflict,
+            Self::Duplicate(_) | Self::Orphan(_) => ErrorKind::Conflict,
+            Self::Text(_) => ErrorKind::Unprocessable,
             Self::Full(_) => ErrorKind::StorageFull,
             Self::Url { .. }
             | Self::SchemaTooNew { .. }

@@ -47,6 +47,20 @@ const OPEN: &str = concat!(
 );
 const TAKE_TURN: &str = "UPDATE projects SET turn = turn + 1 WHERE id = $1";
 
+/// How far a person gets by owning the project or by a role in its organisation.
+pub(crate) fn standing_level(actor: &Actor, project: &Project, role: Option<&str>) -> Option<Level> {
+    if project.owner_id == actor.user.as_str() {
+        return Some(Level::Admin);
+    }
+    role.and_then(Role::parse).map(|role| {
+        if role >= Role::Admin {
+            Level::Admin
+        } else {
+            Level::Edit
+        }
+    })
+}
+
 impl Projects {
     /// Lets the actor into the project as far as `need`.
     ///
@@ -65,13 +79,10 @@ impl Projects {
         let level = if actor.is_service_key() {
             self.check_boundary(actor, &project).await?;
             Some(Level::Admin)
-        } else if project.owner_id == actor.user.as_str() {
-            Some(Level::Admin)
         } else {
-            match row.role.as_deref().and_then(Role::parse) {
-                Some(role) if role >= Role::Admin => Some(Level::Admin),
-                Some(_) => Some(Level::Edit),
+            match standing_level(actor, &project, row.role.as_deref()) {
                 None => self.has_captured(actor, &project).await?.then_some(Level::Read),
+                some => some,
             }
         };
         let level = level.ok_or(Error::NoAccess)?;
@@ -81,15 +92,23 @@ impl Projects {
                 Level::Edit | Level::Admin => Error::AdminRequired,
             });
         }
-        let plan = match row.organisation_plan {
-            Some(name) => PlanName::parse(&name).unwrap_or(PlanName::Free),
-            None => {
-                self.identity
-                    .effective_plan(&UserId::new(project.owner_id.as_str()))
-                    .await?
-            }
-        };
+        let plan = self.plan_of(&project, row.organisation_plan.as_deref()).await?;
         Ok(Granted { project, level, plan })
+    }
+
+    /// The plan that bounds a project: its organisation's, or its owner's best.
+    pub(crate) async fn plan_of(
+        &self,
+        project: &Project,
+        organisation_plan: Option<&str>,
+    ) -> Result<PlanName> {
+        Ok(match organisation_plan {
+            Some(name) => PlanName::parse(name).unwrap_or(PlanName::Free),
+            None => {
+                let owner = UserId::new(project.owner_id.as_str());
+                self.identity.effective_plan(&owner).await?
+            }
+        })
     }
 
     /// The same, for what only some plans include.

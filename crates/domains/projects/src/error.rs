@@ -7,6 +7,8 @@ use pentad_kernel::{Classify, ErrorKind};
 use pentad_language_model::ProviderError;
 use serde_json::{Value, json};
 
+use crate::PortError;
+
 /// A refused or failed call.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -123,7 +125,7 @@ pub enum Error {
     Team(#[from] TeamError),
     /// What is known of sessions could not be read.
     #[error("the sessions could not be read")]
-    Sessions(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Sessions(#[source] PortError),
     /// A language model gave nothing that can be used.
     #[error("{0}")]
     Model(ProviderError),
@@ -170,7 +172,7 @@ impl Classify for Error {
             | Self::EtagMismatch { .. } => ErrorKind::Conflict,
             Self::Quota(_) => ErrorKind::RateLimited,
             Self::Team(error) => error.kind(),
-            Self::Sessions(_) => ErrorKind::Internal,
+            Self::Sessions(error) => stored(error).map_or(ErrorKind::Internal, Classify::kind),
             Self::Model(error) if error.is_timeout() => ErrorKind::Timeout,
             Self::Model(_) => ErrorKind::Unavailable,
             Self::Store(error) => error.kind(),
@@ -228,8 +230,14 @@ impl Classify for Error {
         match self {
             Self::Quota(_) => Some(Duration::from_secs(60)),
             Self::Team(error) => error.retry_after(),
+            Self::Sessions(error) => stored(error)?.retry_after(),
             Self::Store(error) => error.retry_after(),
             _ => None,
         }
     }
+}
+
+/// The failure of the database that is behind one of a port.
+fn stored(error: &PortError) -> Option<&pentad_store::Error> {
+    error.downcast_ref()
 }

@@ -4,7 +4,8 @@ use pentad_identity::{Feature, PlanName, Upgrade};
 use pentad_kernel::{Actor, OrganisationId, Timestamp, UserId, id, normalised_remote};
 use pentad_store::{affected, with_reader, with_tx, with_writer};
 
-use crate::{At, Error, Level, Projects, Repository, Result, checked_line, checked_text};
+use crate::repositories::remotes_among;
+use crate::{At, Captured, Error, Level, Projects, Repository, Result, checked_line, checked_text};
 
 /// The columns of [`Project`].
 macro_rules! project_columns {
@@ -48,6 +49,13 @@ pub struct Project {
     pub created_at: At,
     /// When it was last changed.
     pub updated_at: At,
+}
+
+impl Project {
+    /// Whether the actor may delete it: its owner may, and platform administrators.
+    pub(crate) fn may_be_deleted_by(&self, actor: &Actor) -> bool {
+        self.owner_id == actor.user.as_str() || actor.is_admin
+    }
 }
 
 /// A project as one reader sees it.
@@ -124,12 +132,6 @@ const BY_REMOTE: &str = concat!(
     " FROM project_repositories JOIN projects ON projects.id = project_repositories.project_id
       WHERE project_repositories.git_remote = $1
       ORDER BY is_primary DESC, project_repositories.created_at, projects.id"
-);
-const MINE: &str = concat!(
-    "SELECT ",
-    project_columns!(),
-    " FROM projects
-      WHERE owner_id = $1 OR organisation_id IN (SELECT organisation_id FROM memberships WHERE user_id = $1)"
 );
 const CONTEXT: &str = "SELECT context_document FROM projects WHERE id = $1";
 const SET_CONTEXT: &str = "UPDATE projects SET context_document = $2, updated_at = $3 WHERE id = $1";
@@ -208,31 +210,6 @@ impl Projects {
         Ok(project)
     }
 
-    /// The projects that the actor may read, the last changed first.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn list(&self, actor: &Actor) -> Result<Vec<Project>> {
-        let mut projects: Vec<Project> = with_reader!(self.db, |conn| sqlx::query_as(MINE)
-            .bind(actor.user.as_str())
-            .fetch_all(conn)
-            .await)?;
-        let remotes = self
-            .sessions
-            .remotes_of(&actor.user)
-            .await
-            .map_err(Error::Sessions)?;
-        for remote in remotes {
-            for project in self.registered_for(&remote).await? {
-                if projects.iter().all(|known| known.id != project.id) {
-                    projects.push(project);
-                }
-            }
-        }
-        projects.sort_by(|a, b| b.updated_at.cmp(&a.updated_at).then_with(|| a.id.cmp(&b.id)));
-        Ok(projects)
-    }
-
     /// Every project that the remote is a repository of, the one whose primary remote it is first.
     ///
     /// # Errors
@@ -303,20 +280,19 @@ impl Projects {
         let granted = self.open(actor, id, Level::Read).await?;
         let context_document = self.context(id).await?;
         let repositories = self.repositories(id).await?;
-        let remotes: Vec<String> = repositories
-            .iter()
-            .map(|repository| repository.git_remote.clone())
-            .collect();
-        let session_count = self.sessions.count(id, &remotes).await.map_err(Error::Sessions)?;
-        let can_delete = granted.project.owner_id == actor.user.as_str() || actor.is_admin;
+        let captured = [Captured {
+            project: id.to_owned(),
+            remotes: remotes_among(&repositories),
+        }];
+        let counts = self.sessions.counts(&captured).await.map_err(Error::Sessions)?;
         Ok(ProjectView {
+            can_delete: granted.project.may_be_deleted_by(actor),
             project: granted.project,
             context_document,
-            session_count,
+            session_count: counts.into_iter().sum(),
             repositories,
             plan: granted.plan,
             level: granted.level,
-            can_delete,
         })
     }
 
@@ -368,7 +344,7 @@ impl Projects {
     /// [`Error::ProjectNotFound`]; [`Error::NotYours`] for others than its owner and platform administrators.
     pub async fn delete(&self, actor: &Actor, id: &str) -> Result<()> {
         let project = self.project(id).await?;
-        if project.owner_id != actor.user.as_str() && !actor.is_admin {
+        if !project.may_be_deleted_by(actor) {
             return Err(Error::NotYours(
                 "Only the owner of a project or a platform administrator may delete it",
             ));

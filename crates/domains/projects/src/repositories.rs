@@ -34,6 +34,14 @@ const SET_PRIMARY: &str = "UPDATE project_repositories SET is_primary = (id = $2
 const SET_PROJECT_REMOTE: &str = "UPDATE projects SET git_remote = $2, updated_at = $3 WHERE id = $1";
 const DELETE: &str = "DELETE FROM project_repositories WHERE id = $1 AND project_id = $2";
 
+/// The remotes of these repositories.
+pub(crate) fn remotes_among(repositories: &[Repository]) -> Vec<String> {
+    let remotes = repositories
+        .iter()
+        .map(|repository| repository.git_remote.clone());
+    remotes.collect()
+}
+
 impl Projects {
     pub(crate) async fn remotes(&self, project: &str) -> Result<Vec<String>> {
         Ok(with_reader!(self.db, |conn| sqlx::query_scalar(REMOTES)

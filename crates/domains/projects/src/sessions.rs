@@ -38,6 +38,15 @@ pub struct OwnSession {
     pub retrieval_audit_id: Option<String>,
 }
 
+/// Where the sessions of a project are captured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Captured {
+    /// The project.
+    pub project: String,
+    /// Its remotes.
+    pub remotes: Vec<String>,
+}
+
 /// The sessions, as far as projects need them.
 pub trait Sessions: Send + Sync + std::fmt::Debug {
     /// Whether the user has a live session that is linked to the project or was captured in one of these
@@ -52,8 +61,9 @@ pub trait Sessions: Send + Sync + std::fmt::Debug {
     /// The remotes in which the user has captured live sessions.
     fn remotes_of<'a>(&'a self, user: &'a UserId) -> BoxFuture<'a, Result<Vec<String>, PortError>>;
 
-    /// How many live sessions are linked to the project or were captured in one of these remotes.
-    fn count<'a>(&'a self, project: &'a str, remotes: &'a [String]) -> BoxFuture<'a, Result<i64, PortError>>;
+    /// How many live sessions are linked to each of these projects or were captured in one of its remotes, in
+    /// the order of the projects.
+    fn counts<'a>(&'a self, projects: &'a [Captured]) -> BoxFuture<'a, Result<Vec<i64>, PortError>>;
 
     /// The facts of the user's latest live sessions in a remote, newest first.
     fn recent<'a>(
@@ -105,12 +115,8 @@ impl Sessions for NoSessions {
         Box::pin(async { Ok(Vec::new()) })
     }
 
-    fn count<'a>(
-        &'a self,
-        _project: &'a str,
-        _remotes: &'a [String],
-    ) -> BoxFuture<'a, Result<i64, PortError>> {
-        Box::pin(async { Ok(0) })
+    fn counts<'a>(&'a self, projects: &'a [Captured]) -> BoxFuture<'a, Result<Vec<i64>, PortError>> {
+        Box::pin(async { Ok(vec![0; projects.len()]) })
     }
 
     fn recent<'a>(

@@ -56,22 +56,23 @@ const LINKED_SINCE: &str = "
 const OWNED: &str = "
     SELECT created_at, retrieval_audit_id FROM sync_sessions WHERE id = $2 AND user_id = $1 AND deleted_at IS NULL";
 const LIVE: &str = "SELECT COUNT(*) FROM sync_sessions WHERE user_id = $1 AND deleted_at IS NULL";
+/// Projects whose sessions one statement counts: databases bound what a statement may hold.
+const COUNTED_AT_ONCE: usize = 200;
 const UNLINK: &str = "UPDATE sync_sessions SET project_id = NULL WHERE project_id = $1";
 const PENDING: &str = "
     SELECT COUNT(*) FROM handoffs
     WHERE source_project_id = $1 AND LOWER(persona_name) = $2 AND status = 'pending'";
 
 impl SessionSync {
-    /// How many live sessions are linked to the project or were captured in one of these remotes: of one
-    /// user, or of everybody.
+    /// Whether the user has a live session that is linked to the project or was captured in one of these
+    /// remotes.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn captured(&self, user: Option<&UserId>, project: &str, remotes: &[String]) -> Result<i64> {
-        Ok(with_reader!(self.db, |conn| {
-            let mut builder = QueryBuilder::new(
-                "SELECT COUNT(*) FROM sync_sessions WHERE deleted_at IS NULL AND (project_id = ",
-            );
+    pub async fn has_captured(&self, user: &UserId, project: &str, remotes: &[String]) -> Result<bool> {
+        let found: Option<i32> = with_reader!(self.db, |conn| {
+            let mut builder =
+                QueryBuilder::new("SELECT 1 FROM sync_sessions WHERE deleted_at IS NULL AND (project_id = ");
             builder.push_bind(project.to_owned());
             if !remotes.is_empty() {
                 builder.push(" OR git_remote IN (");
@@ -81,12 +82,48 @@ impl SessionSync {
                 }
                 builder.push(")");
             }
-            builder.push(")");
-            if let Some(user) = user {
-                builder.push(" AND user_id = ").push_bind(user.to_string());
-            }
-            builder.build_query_scalar().fetch_one(conn).await
-        })?)
+            builder
+                .push(") AND user_id = ")
+                .push_bind(user.to_string())
+                .push(" LIMIT 1");
+            builder.build_query_scalar().fetch_optional(conn).await
+        })?;
+        Ok(found.is_some())
+    }
+
+    /// How many live sessions are linked to each of these projects or were captured in one of its remotes, in
+    /// the order of the projects.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn captured_counts(&self, projects: &[(&str, &[String])]) -> Result<Vec<i64>> {
+        let mut counts = Vec::with_capacity(projects.len());
+        for some in projects.chunks(COUNTED_AT_ONCE) {
+            let found: Vec<(Option<String>, Option<String>, i64)> = with_reader!(self.db, |conn| {
+                let mut builder = QueryBuilder::new(
+                    "SELECT project_id, git_remote, COUNT(*) FROM sync_sessions
+                     WHERE deleted_at IS NULL AND (project_id IN (",
+                );
+                let mut list = builder.separated(", ");
+                for (project, _) in some {
+                    list.push_bind((*project).to_owned());
+                }
+                builder.push(") OR git_remote IN (NULL");
+                for remote in some.iter().flat_map(|(_, remotes)| *remotes) {
+                    builder.push(", ").push_bind(remote.clone());
+                }
+                builder.push(")) GROUP BY project_id, git_remote");
+                builder.build_query_as().fetch_all(conn).await
+            })?;
+            counts.extend(some.iter().map(|(project, remotes)| -> i64 {
+                let counted = found.iter().filter(|(linked, remote, _)| {
+                    linked.as_deref() == Some(*project)
+                        || remote.as_ref().is_some_and(|remote| remotes.contains(remote))
+                });
+                counted.map(|(_, _, sessions)| sessions).sum()
+            }));
+        }
+        Ok(counts)
     }
 
     /// The remotes in which the user captured sessions.

@@ -61,6 +61,30 @@ async fn an_unknown_path_takes_the_envelope_of_its_neighbours() {
 }
 
 #[tokio::test]
+async fn below_a_project_nothing_is_written_to_a_path_that_there_is_not() {
+    let gateway = TestGateway::start().await;
+    for path in [
+        "proj_0123456789abcdef/nothing",
+        "acme/widgets",
+        "acme/widgets/contexts",
+    ] {
+        let answer = gateway
+            .client()
+            .put(gateway.url(&format!("/api/v1/projects/{path}")))
+            .bearer_auth(gateway.key())
+            .body("not even JSON")
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 404, "{path}");
+        assert!(
+            is_envelope(Surface::Sync, &answer.json().await.unwrap()),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn paths_work_with_and_without_a_trailing_slash() {
     let gateway = TestGateway::start().await;
     for path in [

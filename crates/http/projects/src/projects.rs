@@ -1,7 +1,10 @@
 //! Projects: by identifier and by git remote.
 
-use actix_web::HttpResponse;
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
 use actix_web::web::{Data, Json, Path};
+use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use pentad_http_kit::{Access, Endpoint, Fault, JsonBody, Principal, endpoint};
 use pentad_kernel::OrganisationId;
 use pentad_projects::{Error, Level, NewProject, Project, ProjectView, Projects, SettingsChange};
@@ -92,15 +95,12 @@ async fn list_projects(
     projects: Data<Projects>,
     principal: Principal,
 ) -> Result<Json<Vec<ProjectAnswer>>, Fault> {
-    let mut answers = Vec::new();
-    for project in projects.list(&principal.actor).await? {
-        let view = projects.view(&principal.actor, &project.id).await?;
-        answers.push(ProjectAnswer {
-            repos: None,
-            ..view.into()
-        });
-    }
-    Ok(Json(answers))
+    let views = projects.list(&principal.actor).await?;
+    let answers = views.into_iter().map(|view| ProjectAnswer {
+        repos: None,
+        ..view.into()
+    });
+    Ok(Json(answers.collect()))
 }
 
 /// Register a project
@@ -150,6 +150,24 @@ pub(crate) struct NewContext {
     context_document: String,
 }
 
+/// What stands before `/context` in a path: a remote may hold slashes, and end in any name itself. Read before the
+/// body, so that a path without it is not found, whatever is sent to it.
+struct RemoteOfContext(String);
+
+impl FromRequest for RemoteOfContext {
+    type Error = Fault;
+    type Future = Ready<Result<Self, Fault>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let path = Path::<String>::from_request(request, payload).into_inner();
+        let remote = path.ok().and_then(|path| {
+            let remote = path.trim_end_matches('/').strip_suffix("/context")?;
+            Some(Self(remote.to_owned()))
+        });
+        ready(remote.ok_or_else(|| Error::RemoteNotFound.into()))
+    }
+}
+
 /// Replace the context document
 #[utoipa::path(put, path = "/api/v1/projects/{remote}/context", tag = "sync", request_body = NewContext,
     params(("remote" = String, Path, description = "`proj_…`, or a git remote.", example = "acme/widgets")),
@@ -159,12 +177,10 @@ pub(crate) struct NewContext {
 async fn update_context(
     projects: Data<Projects>,
     principal: Principal,
-    remote: Path<String>,
+    remote: RemoteOfContext,
     body: JsonBody<NewContext>,
 ) -> Result<Json<Value>, Fault> {
-    let remote = remote.trim_end_matches('/');
-    let remote = remote.strip_suffix("/context").ok_or(Error::ProjectNotFound)?;
-    let id = projects.resolve(remote).await?;
+    let id = projects.resolve(&remote.0).await?;
     let size = projects
         .set_context(&principal.actor, &id, &body.context_document)
         .await?;

@@ -65,7 +65,10 @@ pub enum TeamError {
     OrganisationNotFound,
     /// The caller belongs to no organisation but the personal one.
     #[error("You are not a member of an organization")]
-    NoOrganisation,
+    NoOrganisation {
+        /// The least role that may do it.
+        required: Role,
+    },
     /// The member's role does not permit this.
     #[error("This needs the role {required}; yours is {current}")]
     InsufficientRole {
@@ -167,7 +170,7 @@ impl Classify for TeamError {
             Self::OrganisationNotFound | Self::InviteNotFound | Self::MemberNotFound | Self::KeyNotFound => {
                 ErrorKind::NotFound
             }
-            Self::NoOrganisation
+            Self::NoOrganisation { .. }
             | Self::InsufficientRole { .. }
             | Self::SeatLimit { .. }
             | Self::UpgradeRequired(_)
@@ -192,7 +195,7 @@ impl Classify for TeamError {
 
     fn code(&self) -> Option<&'static str> {
         match self {
-            Self::InsufficientRole { .. } | Self::NoOrganisation => Some("insufficient_role"),
+            Self::InsufficientRole { .. } | Self::NoOrganisation { .. } => Some("insufficient_role"),
             Self::SeatLimit { .. } => Some("seat_limit"),
             Self::UpgradeRequired(_) => Some("upgrade_required"),
             Self::KeyAlreadyRevoked => Some("key_already_revoked"),
@@ -205,7 +208,9 @@ impl Classify for TeamError {
             Self::InsufficientRole { current, required } => {
                 Some(json!({ "current_role": current.name(), "required_role": required.name() }))
             }
-            Self::NoOrganisation => Some(json!({ "current_role": "none" })),
+            Self::NoOrganisation { required } => {
+                Some(json!({ "current_role": "none", "required_role": required.name() }))
+            }
             Self::SeatLimit { used, limit } => Some(json!({ "seats_used": used, "seats_limit": limit })),
             Self::UpgradeRequired(upgrade) => Some(upgrade.details()),
             _ => None,

@@ -249,12 +249,10 @@ impl Identity {
         if let Some(why) = invite.over(now) {
             return Err(TeamError::InviteOver(why));
         }
-        if self.team(&actor.user).await?.is_some() {
-            return Err(TeamError::AlreadyInOrganisation);
-        }
         let organisation = self.organisation(&invite.organisation).await?;
         let mut tx = self.db.begin().await?;
         self.lock_team(&mut tx, &organisation.id).await?;
+        self.require_no_team(&mut tx, &actor.user).await?;
         self.require_seat(&mut tx, &organisation).await?;
         let accepted = with_tx!(tx, |conn| sqlx::query(ACCEPT)
             .bind(id)

@@ -38,6 +38,11 @@ const ROLE: &str = "SELECT role FROM memberships WHERE organisation_id = $1 AND 
 pub(super) const COUNT: &str = "SELECT COUNT(*) FROM memberships WHERE organisation_id = $1";
 /// Takes the organisation's row, so that changes of its members happen one after the other.
 const LOCK: &str = "UPDATE organisations SET name = name WHERE id = $1";
+/// Takes the user's row, so that nobody joins two teams at once.
+const LOCK_USER: &str = "UPDATE users SET email = email WHERE id = $1";
+const TEAMS: &str = "
+    SELECT COUNT(*) FROM memberships JOIN organisations ON organisations.id = memberships.organisation_id
+    WHERE user_id = $1 AND NOT personal";
 const SET_ROLE: &str = "UPDATE memberships SET role = $3 WHERE organisation_id = $1 AND user_id = $2";
 const FORGET_DEFAULT: &str = "
     UPDATE users SET default_organisation_id = NULL WHERE id = $2 AND default_organisation_id = $1";
@@ -130,7 +135,7 @@ impl Identity {
         let Some(current) = self.role_in(organisation, &actor.user).await? else {
             return Err(match self.team(&actor.user).await? {
                 Some(_) => TeamError::OrganisationNotFound,
-                None => TeamError::NoOrganisation,
+                None => TeamError::NoOrganisation { required },
             });
         };
         let organisation = self.organisation(organisation).await?;
@@ -165,7 +170,7 @@ impl Identity {
             return Err(TeamError::OrganisationNotFound);
         }
         let role = self.role_in(&organisation.id, &actor.user).await?;
-        let role = role.ok_or(TeamError::NoOrganisation)?;
+        let role = role.ok_or(TeamError::NoOrganisation { required })?;
         if role < required {
             return Err(TeamError::InsufficientRole {
                 current: role,
@@ -180,7 +185,8 @@ impl Identity {
     /// # Errors
     /// [`TeamError::NoOrganisation`], [`TeamError::InsufficientRole`].
     pub async fn own_team(&self, actor: &Actor, required: Role) -> TeamResult<Organisation> {
-        let membership = self.team(&actor.user).await?.ok_or(TeamError::NoOrganisation)?;
+        let membership = self.team(&actor.user).await?;
+        let membership = membership.ok_or(TeamError::NoOrganisation { required })?;
         if membership.role < required {
             return Err(TeamError::InsufficientRole {
                 current: membership.role,
@@ -214,10 +220,8 @@ impl Identity {
         if !actor.is_admin {
             Upgrade::check(Feature::TeamManagement, plan, "user")?;
         }
-        if self.team(&actor.user).await?.is_some() {
-            return Err(TeamError::AlreadyInOrganisation);
-        }
         let mut tx = self.db.begin().await?;
+        self.require_no_team(&mut tx, &actor.user).await?;
         let mut organisation = self
             .insert_organisation(&mut tx, slug, name, false)
             .await
@@ -254,6 +258,23 @@ impl Identity {
             .execute(conn)
             .await
             .map(affected))?;
+        Ok(())
+    }
+
+    /// Refuses a user who belongs to a team, and lets no other transaction join one until this one ends.
+    pub(super) async fn require_no_team(&self, tx: &mut Tx, user: &UserId) -> TeamResult<()> {
+        with_tx!(*tx, |conn| sqlx::query(LOCK_USER)
+            .bind(user.as_str())
+            .execute(conn)
+            .await
+            .map(affected))?;
+        let teams: i64 = with_tx!(*tx, |conn| sqlx::query_scalar(TEAMS)
+            .bind(user.as_str())
+            .fetch_one(conn)
+            .await)?;
+        if teams > 0 {
+            return Err(TeamError::AlreadyInOrganisation);
+        }
         Ok(())
     }
 
@@ -312,8 +333,8 @@ impl Identity {
         Ok(role)
     }
 
-    /// Ends a membership of a team that the actor administers inside a transaction, in which the caller passes on what the
-    /// member had, to be ended with [`Identity::commit_credentials`].
+    /// Ends a membership of a team that the actor administers inside a transaction, in which the caller passes
+    /// on what the member had, to be ended with [`Identity::commit_credentials`].
     ///
     /// # Errors
     /// [`TeamError::OwnerRemoval`], [`TeamError::SelfRemoval`], [`TeamError::MemberNotFound`].

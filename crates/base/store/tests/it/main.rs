@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use pentad_kernel::Timestamp;
+use pentad_kernel::{Classify as _, ErrorKind, Timestamp};
 use pentad_store::testing::{TestDb, pretend_newer};
 use pentad_store::{Db, Error, Lease, Options, affected, both_engines, with_reader, with_tx, with_writer};
 
@@ -28,6 +28,18 @@ both_engines! {
         with_writer!(db, |conn| sqlx::query(INSERT).execute(conn).await.map(affected)).unwrap();
         let error = with_writer!(db, |conn| sqlx::query(INSERT).execute(conn).await.map(affected)).unwrap_err();
         assert!(error.is_duplicate(), "{error:?}");
+    }
+
+    async fn a_row_of_what_is_gone_and_a_text_that_cannot_be_kept_are_no_faults_of_ours(db: Db) {
+        const INSERT: &str = "INSERT INTO memberships (organisation_id, user_id, role, joined_at) VALUES ('gone', 'gone', 'member', 0)";
+        let orphan = with_writer!(db, |conn| sqlx::query(INSERT).execute(conn).await.map(affected)).unwrap_err();
+        assert!(matches!(orphan, Error::Orphan(_)) && orphan.kind() == ErrorKind::Conflict, "{orphan:?}");
+        let read: Result<Option<String>, Error> = with_reader!(db, |conn| sqlx::query_scalar("SELECT name FROM leases WHERE name = $1")
+            .bind("a\0b").fetch_optional(conn).await);
+        match read {
+            Ok(found) => assert_eq!(found, None, "SQLite keeps any text"),
+            Err(error) => assert!(matches!(error, Error::Text(_)) && error.kind() == ErrorKind::Unprocessable, "{error:?}"),
+        }
     }
 
     async fn a_lease_has_one_holder_and_its_epoch_rises_with_each_change(db: Db) {

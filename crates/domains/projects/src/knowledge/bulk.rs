@@ -1,12 +1,12 @@
 //! Making claims of many notes at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use pentad_kernel::Actor;
 use pentad_store::{affected, with_tx};
 
 use super::change::CLAIMS;
-use super::classify::{CLAIM_CHARACTERS, CLAIM_CONFIDENCE, DUPLICATE_OVERLAP, overlap};
+use super::classify::{CLAIM_CHARACTERS, CLAIM_CONFIDENCE, COMPARED, Vocabulary};
 use super::entry::entry_columns;
 use crate::{Entry, Error, Level, Projects, Result};
 
@@ -43,7 +43,7 @@ impl Default for BulkPromotion {
 /// What promoting many notes did, or would do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BulkPromoted {
-    /// The notes that became claims.
+    /// The notes that became claims, in the order of their ids.
     pub promoted: Vec<i64>,
     /// How many did not.
     pub skipped: u64,
@@ -97,11 +97,12 @@ impl Projects {
             .bind(project)
             .fetch_all(conn)
             .await)?;
-        let chosen = choose(&notes, claims, promotion);
+        let chosen = choose(&notes, &claims, promotion);
         if promotion.dry_run {
             return Ok(chosen);
         }
-        for note in notes.iter().filter(|note| chosen.promoted.contains(&note.id)) {
+        let promoted = |note: &&Entry| chosen.promoted.binary_search(&note.id).is_ok();
+        for note in notes.iter().filter(promoted) {
             with_tx!(tx, |conn| sqlx::query(PROMOTE)
                 .bind(note.id)
                 .bind(
@@ -136,8 +137,10 @@ fn check(promotion: &BulkPromotion) -> Result<()> {
     Ok(())
 }
 
-/// Which notes become claims: a pure function. A note that does counts at once as one that others repeat.
-fn choose(notes: &[Entry], mut claims: Vec<String>, promotion: &BulkPromotion) -> BulkPromoted {
+/// Which notes become claims: a pure function of the notes and of the newest claims, newest first. A note that
+/// does counts at once as one that others repeat.
+fn choose(notes: &[Entry], claims: &[String], promotion: &BulkPromotion) -> BulkPromoted {
+    let mut newest: VecDeque<Vocabulary> = claims.iter().rev().map(|claim| Vocabulary::of(claim)).collect();
     let mut chosen = BulkPromoted {
         reasons: SKIP_REASONS.into_iter().map(|reason| (reason, 0)).collect(),
         ..BulkPromoted::default()
@@ -145,18 +148,30 @@ fn choose(notes: &[Entry], mut claims: Vec<String>, promotion: &BulkPromotion) -
     for note in notes {
         if !note.by_editor && !promotion.include_reader_notes {
             chosen.reader_notes_excluded += 1;
-        } else if let Some(reason) = reason_to_skip(note, &claims, promotion) {
+            continue;
+        }
+        let said = Vocabulary::of(&note.content);
+        let reason = reason_to_skip(note, promotion).or_else(|| {
+            newest
+                .iter()
+                .any(|claim| claim.repeats(&said))
+                .then_some("duplicate")
+        });
+        if let Some(reason) = reason {
             chosen.skipped += 1;
             *chosen.reasons.entry(reason).or_default() += 1;
         } else {
             chosen.promoted.push(note.id);
-            claims.push(note.content.clone());
+            newest.push_back(said);
+            if newest.len() > COMPARED {
+                newest.pop_front();
+            }
         }
     }
     chosen
 }
 
-fn reason_to_skip(note: &Entry, claims: &[String], promotion: &BulkPromotion) -> Option<&'static str> {
+fn reason_to_skip(note: &Entry, promotion: &BulkPromotion) -> Option<&'static str> {
     let wanted = promotion.entry_type.as_ref();
     let characters = i64::try_from(note.content.chars().count()).unwrap_or(i64::MAX);
     if note.dismissed {
@@ -169,11 +184,6 @@ fn reason_to_skip(note: &Entry, claims: &[String], promotion: &BulkPromotion) ->
         Some("too_short")
     } else if promotion.set_confidence.is_none() && note.confidence < promotion.min_confidence {
         Some("low_confidence")
-    } else if claims
-        .iter()
-        .any(|claim| overlap(claim, &note.content) > DUPLICATE_OVERLAP)
-    {
-        Some("duplicate")
     } else {
         None
     }

@@ -3,7 +3,7 @@
 use pentad_kernel::Actor;
 use pentad_store::{Tx, affected, with_tx};
 
-use super::classify::{CLAIM_CHARACTERS, CLAIM_CONFIDENCE, DUPLICATE_OVERLAP, overlap};
+use super::classify::{CLAIM_CHARACTERS, CLAIM_CONFIDENCE, Vocabulary};
 use crate::{Entry, EntryChange, Error, Level, Projects, Result, checked_optional};
 
 const DISMISS: &str = "
@@ -165,10 +165,8 @@ impl Projects {
             .bind(&entry.project_id)
             .fetch_all(conn)
             .await)?;
-        if claims
-            .iter()
-            .any(|claim| overlap(claim, &entry.content) > DUPLICATE_OVERLAP)
-        {
+        let said = Vocabulary::of(&entry.content);
+        if claims.iter().any(|claim| Vocabulary::of(claim).repeats(&said)) {
             failures.push("a claim says the same".to_owned());
         }
         if !failures.is_empty() {

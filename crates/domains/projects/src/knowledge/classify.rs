@@ -58,7 +58,7 @@ pub(crate) const CLAIM_CONFIDENCE: f64 = 0.8;
 pub(crate) const CLAIM_CHARACTERS: usize = 50;
 const CLAIM_WORDS: usize = 15;
 /// How much of the smaller vocabulary two entries share at most that do not say the same.
-pub(crate) const DUPLICATE_OVERLAP: f64 = 0.85;
+const DUPLICATE_OVERLAP: f64 = 0.85;
 
 /// Why an entry does not count as a claim; empty when it does.
 pub(crate) fn claim_failures(
@@ -91,25 +91,44 @@ pub(crate) fn claim_failures(
     failures
 }
 
-/// How much of the smaller of two texts' vocabularies the other one shares: 0 to 1.
-pub(crate) fn overlap(one: &str, other: &str) -> f64 {
-    let (one, other) = (vocabulary(one), vocabulary(other));
-    let smaller = one.len().min(other.len());
-    if smaller == 0 {
-        return 0.0;
+/// The words of a text, read once to compare it with many others.
+#[derive(Clone, Debug)]
+pub(crate) struct Vocabulary(HashSet<String>);
+
+impl Vocabulary {
+    pub(crate) fn of(text: &str) -> Self {
+        Self(
+            text.split(|c: char| !c.is_alphanumeric() && c != '_')
+                .filter(|word| !word.is_empty())
+                .map(str::to_lowercase)
+                .collect(),
+        )
     }
-    let shared = one.intersection(&other).count();
-    #[expect(clippy::cast_precision_loss, reason = "a text has few words")]
-    let ratio = shared as f64 / smaller as f64;
-    ratio
+
+    /// How much of the smaller of two vocabularies the other one shares: 0 to 1.
+    pub(crate) fn overlap(&self, other: &Self) -> f64 {
+        let (smaller, larger) = if self.0.len() <= other.0.len() {
+            (&self.0, &other.0)
+        } else {
+            (&other.0, &self.0)
+        };
+        if smaller.is_empty() {
+            return 0.0;
+        }
+        let shared = smaller.iter().filter(|word| larger.contains(*word)).count();
+        #[expect(clippy::cast_precision_loss, reason = "a text has few words")]
+        let ratio = shared as f64 / smaller.len() as f64;
+        ratio
+    }
+
+    /// Whether two texts say the same.
+    pub(crate) fn repeats(&self, other: &Self) -> bool {
+        self.overlap(other) > DUPLICATE_OVERLAP
+    }
 }
 
-fn vocabulary(text: &str) -> HashSet<String> {
-    text.split(|c: char| !c.is_alphanumeric() && c != '_')
-        .filter(|word| !word.is_empty())
-        .map(str::to_lowercase)
-        .collect()
-}
+/// How many of the newest texts a further one is compared with.
+pub(crate) const COMPARED: usize = 50;
 
 #[cfg(test)]
 mod tests {
@@ -131,6 +150,7 @@ mod tests {
 
     #[test]
     fn punctuation_and_case_do_not_make_a_difference() {
+        let overlap = |one, other| Vocabulary::of(one).overlap(&Vocabulary::of(other));
         assert!((overlap("Use WAL mode!", "use wal MODE") - 1.0).abs() < f64::EPSILON);
         assert!(overlap("", "anything") < f64::EPSILON);
         assert!(overlap("alpha beta gamma delta", "alpha epsilon zeta eta") < 0.3);

@@ -1,8 +1,8 @@
 //! Compiling: from entries to the context document, in one transaction.
 
-use pentad_kernel::{Actor, Timestamp};
+use pentad_kernel::{Actor, Timestamp, UserId};
 use pentad_language_model::LanguageModel;
-use pentad_store::{Tx, affected, with_reader, with_tx};
+use pentad_store::{Tx, affected, with_reader, with_tx, with_writer};
 use serde_json::json;
 
 use super::change::Link;
@@ -494,24 +494,32 @@ impl Projects {
             .await)?;
         let mut compiled = 0;
         for id in due {
-            let project = self.project(&id).await?;
-            let owner = self
-                .identity
-                .user(&pentad_kernel::UserId::new(project.owner_id.as_str()))
-                .await?;
-            let home = owner.home_organisation.clone();
-            let actor = self.identity.web_caller(&owner, &home).await?.actor;
-            self.compile_as(&actor, &project, CompileCause::Scheduled, None)
-                .await?;
-            pentad_store::with_writer!(self.db, |conn| sqlx::query(SCHEDULED)
-                .bind(&id)
-                .bind(now.as_micros())
-                .execute(conn)
-                .await
-                .map(affected))?;
-            compiled += 1;
+            match self.compile_scheduled(&id, now).await {
+                Ok(()) => compiled += 1,
+                // The others are not kept waiting by it.
+                Err(error) => tracing::warn!(project = id, %error, "a project was not compiled"),
+            }
         }
         Ok(compiled)
+    }
+
+    async fn compile_scheduled(&self, id: &str, now: Timestamp) -> Result<()> {
+        with_writer!(self.db, |conn| sqlx::query(SCHEDULED)
+            .bind(id)
+            .bind(now.as_micros())
+            .execute(conn)
+            .await
+            .map(affected))?;
+        let project = self.project(id).await?;
+        let owner = self
+            .identity
+            .user(&UserId::new(project.owner_id.as_str()))
+            .await?;
+        let home = owner.home_organisation.clone();
+        let actor = self.identity.web_caller(&owner, &home).await?.actor;
+        self.compile_as(&actor, &project, CompileCause::Scheduled, None)
+            .await?;
+        Ok(())
     }
 }
 

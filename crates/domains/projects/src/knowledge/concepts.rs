@@ -1,6 +1,7 @@
 //! Concepts that many claims share: a pure function.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{BuildHasher as _, RandomState};
 
 use super::merge::Claim;
 
@@ -9,6 +10,8 @@ const CLAIMS_LEAST: usize = 15;
 /// Claims that must share a phrase.
 const SHARED_LEAST: usize = 5;
 const PAGES_MOST: usize = 20;
+/// Words of a claim in which phrases are looked for: a claim is a sentence or a few.
+const WORDS_READ: usize = 200;
 
 /// A phrase that claims share.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,10 +36,20 @@ pub(crate) fn concepts(claims: &[Claim]) -> Vec<Concept> {
     if claims.len() < CLAIMS_LEAST {
         return Vec::new();
     }
+    // Nearly all phrases stand in one claim alone: a first pass that keeps none of them tells the few that do not.
+    let hasher = RandomState::new();
+    let mut counts: HashMap<u64, usize> = HashMap::new();
+    for claim in claims {
+        for phrase in phrases_of(&claim.content) {
+            *counts.entry(hasher.hash_one(phrase)).or_default() += 1;
+        }
+    }
     let mut phrases: BTreeMap<String, BTreeSet<i64>> = BTreeMap::new();
     for claim in claims {
         for phrase in phrases_of(&claim.content) {
-            phrases.entry(phrase).or_default().insert(claim.id);
+            if counts[&hasher.hash_one(&phrase)] >= SHARED_LEAST {
+                phrases.entry(phrase).or_default().insert(claim.id);
+            }
         }
     }
     let mut shared: Vec<(String, BTreeSet<i64>)> = phrases
@@ -76,6 +89,7 @@ fn phrases_of(text: &str) -> BTreeSet<String> {
     let words: Vec<Option<String>> = text
         .split(|c: char| !c.is_alphanumeric() && c != '_')
         .filter(|word| !word.is_empty())
+        .take(WORDS_READ)
         .map(|word| {
             let word = word.to_lowercase();
             let telling = word.chars().count() >= 3

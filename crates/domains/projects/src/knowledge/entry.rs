@@ -4,7 +4,7 @@ use pentad_identity::Feature;
 use pentad_kernel::{Actor, Timestamp};
 use pentad_store::{affected, with_tx};
 
-use super::classify::{DUPLICATE_OVERLAP, claim_failures, overlap, section_of};
+use super::classify::{Vocabulary, claim_failures, section_of};
 use crate::author::Author;
 use crate::{At, Error, Level, Projects, Result, checked_optional, checked_text};
 
@@ -243,10 +243,8 @@ impl Projects {
                 .bind(project)
                 .fetch_all(conn)
                 .await)?;
-            if newest
-                .iter()
-                .any(|known| overlap(known, &checked.content) > DUPLICATE_OVERLAP)
-            {
+            let said = Vocabulary::of(&checked.content);
+            if newest.iter().any(|known| Vocabulary::of(known).repeats(&said)) {
                 return Err(Error::Taken("Similar entry already exists".to_owned()));
             }
         }

@@ -3,7 +3,7 @@
 use pentad_kernel::{Actor, UserId};
 use pentad_store::with_tx;
 
-use super::classify::overlap;
+use super::classify::Vocabulary;
 use super::entry::INSERT;
 use crate::{Project, Projects, Result, SessionFacts};
 
@@ -59,12 +59,12 @@ impl Projects {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn extract(&self, project: &str, facts: &SessionFacts) -> Result<u64> {
+    pub async fn extract(&self, project: &Project, facts: &SessionFacts) -> Result<u64> {
         if facts.message_count < MESSAGES_LEAST {
             return Ok(0);
         }
-        let row = self.project(project).await?;
-        let by_editor = self.may_edit(&row, &facts.user).await?;
+        let by_editor = self.may_edit(project, &facts.user).await?;
+        let project = project.id.as_str();
         let now = self.now().as_micros();
         let mut tx = self.db.begin().await?;
         self.take_turn(&mut tx, project).await?;
@@ -76,16 +76,15 @@ impl Projects {
         if earlier > 0 {
             return Ok(0);
         }
-        let mut known: Vec<String> = with_tx!(tx, |conn| sqlx::query_scalar(KNOWN)
+        let known: Vec<String> = with_tx!(tx, |conn| sqlx::query_scalar(KNOWN)
             .bind(project)
             .fetch_all(conn)
             .await)?;
+        let mut known: Vec<Vocabulary> = known.iter().map(|content| Vocabulary::of(content)).collect();
         let mut added = 0;
         for (entry_type, content, confidence) in evidence(facts) {
-            if known
-                .iter()
-                .any(|other| other == &content || overlap(other, &content) > SAME)
-            {
+            let said = Vocabulary::of(&content);
+            if known.iter().any(|other| other.overlap(&said) > SAME) {
                 continue;
             }
             let _: (i64,) = with_tx!(tx, |conn| sqlx::query_as(INSERT)
@@ -108,7 +107,7 @@ impl Projects {
                 .bind(None::<String>)
                 .fetch_one(conn)
                 .await)?;
-            known.push(content);
+            known.push(said);
             added += 1;
         }
         tx.commit().await?;
@@ -144,7 +143,7 @@ impl Projects {
             }
         };
         for facts in sessions.iter().rev() {
-            if let Err(error) = self.extract(&project.id, facts).await {
+            if let Err(error) = self.extract(project, facts).await {
                 tracing::warn!(project = %project.id, session = %facts.session, %error, "nothing extracted");
             }
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pentad_kernel::Timestamp;
 
-use super::classify::overlap;
+use super::classify::{COMPARED, Vocabulary};
 use crate::Entry;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -99,6 +99,7 @@ pub(crate) fn plan(entries: &mut [Entry], retention_days: i64, now: Timestamp) -
     plan
 }
 
+/// Each entry is compared with the newest before it about the same entity.
 fn supersede(entries: &mut [Entry], plan: &mut Plan) {
     let mut groups: BTreeMap<(String, String), Vec<usize>> = BTreeMap::new();
     for (index, entry) in entries.iter().enumerate() {
@@ -107,16 +108,21 @@ fn supersede(entries: &mut [Entry], plan: &mut Plan) {
             groups.entry(group).or_default().push(index);
         }
     }
-    for members in groups.into_values() {
+    for members in groups.into_values().filter(|members| members.len() > 1) {
+        let said: Vec<Vocabulary> = members
+            .iter()
+            .map(|&member| Vocabulary::of(&entries[member].content))
+            .collect();
         for (position, &newer) in members.iter().enumerate().skip(1) {
             if entries[newer].confidence < SUPERSEDING_CONFIDENCE {
                 continue;
             }
-            for &older in &members[..position] {
+            for before in position.saturating_sub(COMPARED)..position {
+                let older = members[before];
                 if entries[older].freshness_class == "superseded" {
                     continue;
                 }
-                let alike = overlap(&entries[newer].content, &entries[older].content);
+                let alike = said[position].overlap(&said[before]);
                 if alike > SUPERSEDES_FROM {
                     "superseded".clone_into(&mut entries[older].freshness_class);
                     plan.freshness.retain(|(id, _)| *id != entries[older].id);
@@ -217,6 +223,21 @@ mod tests {
                 .collect::<Vec<_>>(),
             [(3, 2)]
         );
+    }
+
+    #[test]
+    fn an_entry_is_compared_with_the_newest_before_it() {
+        let mut entries: Vec<Entry> = (0..=COMPARED as i64 + 1)
+            .map(|id| Entry {
+                entity_ref: Some("src/db.rs".to_owned()),
+                ..entry(id, "decision", &format!("fact{id} of{id} word{id}"))
+            })
+            .collect();
+        let last = entries.len() - 1;
+        "fact0 fact1 of0 of1".clone_into(&mut entries[last].content);
+        let contradicted = plan(&mut entries, 180, at(1)).contradicts;
+        let older: Vec<i64> = contradicted.iter().map(|(_, older, _)| *older).collect();
+        assert_eq!(older, [1], "the first is one too far away");
     }
 
     #[test]

@@ -201,6 +201,30 @@ impl Projects {
         self.find_entry(project, id).await
     }
 
+    /// The claims that hold among these entries, in their order.
+    pub(crate) async fn claims_to_read(&self, project: &str, ids: &[i64]) -> Result<Vec<Entry>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut claims: Vec<Entry> = with_reader!(self.db, |conn| {
+            let mut builder = QueryBuilder::new(concat!(
+                "SELECT ",
+                entry_columns!(),
+                " FROM knowledge_entries
+                  WHERE claim_class = 'claim' AND superseded_by IS NULL AND NOT dismissed AND project_id = "
+            ));
+            builder.push_bind(project.to_owned()).push(" AND id IN (");
+            let mut list = builder.separated(", ");
+            for id in ids {
+                list.push_bind(*id);
+            }
+            builder.push(")");
+            builder.build_query_as().fetch_all(conn).await
+        })?;
+        claims.sort_by_key(|claim| ids.iter().position(|id| *id == claim.id));
+        Ok(claims)
+    }
+
     pub(crate) async fn find_entry(&self, project: &str, id: i64) -> Result<Entry> {
         let entry: Option<Entry> = with_reader!(self.db, |conn| sqlx::query_as(BY_ID)
             .bind(id)

@@ -5,6 +5,8 @@
 //! anew. A document over its limit loses bullets from the end of its longest section, never the first
 //! three of one, and every bullet it loses is listed: nothing goes silently.
 
+use std::collections::HashSet;
+
 use pentad_kernel::Timestamp;
 
 use super::classify::{SECTIONS, section_of};
@@ -108,9 +110,10 @@ pub fn merge(document: &str, claims: &[Claim], max_words: i64) -> Merged {
         append(&mut parts, heading_for(claim), claim.id, &text);
     }
     trim(&mut parts, max_words, &mut merged);
+    let still_there: HashSet<i64> = merged.added.iter().copied().collect();
     let added: Vec<&Claim> = ordered
         .into_iter()
-        .filter(|claim| merged.added.contains(&claim.id))
+        .filter(|claim| still_there.contains(&claim.id))
         .collect();
     add_recent(&mut parts, &added, max_words);
     merged.document = join(&parts);
@@ -119,7 +122,7 @@ pub fn merge(document: &str, claims: &[Claim], max_words: i64) -> Merged {
 
 /// The document without the bullets that entries with these contents made: what rebuilding starts from.
 pub(crate) fn without_claims(document: &str, contents: &[String]) -> String {
-    let keys: std::collections::HashSet<String> = contents
+    let keys: HashSet<String> = contents
         .iter()
         .map(|content| folded(&one_line(content)))
         .collect();
@@ -255,33 +258,44 @@ fn part_words(part: &Part) -> i64 {
 
 fn trim(parts: &mut [Part], max_words: i64, merged: &mut Merged) {
     let mut total = words(parts);
+    let mut dropped = HashSet::new();
+    // Words and bullets of each part that may lose some.
+    let mut sizes: Vec<(i64, usize)> = parts
+        .iter()
+        .map(|part| {
+            let bullets = part.lines.iter().filter(|line| line.is_bullet()).count();
+            (
+                part_words(part),
+                if is_managed(&part.heading) { bullets } else { 0 },
+            )
+        })
+        .collect();
     while total > max_words {
-        let longest = parts
-            .iter_mut()
-            .filter(|part| is_managed(&part.heading))
-            .filter(|part| part.lines.iter().filter(|line| line.is_bullet()).count() > LEAST_BULLETS)
-            .max_by_key(|part| part_words(part));
-        let Some(part) = longest else { return };
+        let longest = (0..parts.len())
+            .filter(|&index| sizes[index].1 > LEAST_BULLETS)
+            .max_by_key(|&index| sizes[index].0);
+        let Some(index) = longest else { break };
+        let part = &mut parts[index];
         let Some(last) = part.lines.iter().rposition(Line::is_bullet) else {
-            return;
+            break;
         };
         let mut end = last + 1;
         while part.lines.get(end).is_some_and(Line::continues_bullet) {
             end += 1;
         }
         let removed: Vec<Line> = part.lines.drain(last..end).collect();
-        total -= removed
-            .iter()
-            .map(|line| crate::word_count(&line.text))
-            .sum::<i64>();
+        let lost: i64 = removed.iter().map(|line| crate::word_count(&line.text)).sum();
+        total -= lost;
+        sizes[index] = (sizes[index].0 - lost, sizes[index].1 - 1);
         let claim = removed.first().and_then(|line| line.claim);
-        merged.added.retain(|id| Some(*id) != claim);
+        dropped.extend(claim);
         let text: Vec<&str> = removed.iter().map(|line| line.text.trim()).collect();
         merged.dropped.push(Dropped {
             entry: claim,
             text: text.join(" ").trim_start_matches(['-', '*', ' ']).to_owned(),
         });
     }
+    merged.added.retain(|id| !dropped.contains(id));
 }
 
 /// Adds the section that says what came last, newest day first, as far as there is room.

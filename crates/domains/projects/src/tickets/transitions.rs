@@ -188,17 +188,11 @@ impl Projects {
         let mut parent: Option<Ticket> = None;
         let mut children: Vec<Ticket> = Vec::new();
         if let Some(ticket) = ticket {
-            for reference in &ticket.context_refs.0 {
+            let ids = ticket.context_refs.0.iter().filter_map(|reference| {
                 let digits = reference.trim_start_matches(|c: char| !c.is_ascii_digit());
-                if let Ok(id) = digits.parse()
-                    && let Ok(entry) = self.find_entry(project, id).await
-                    && entry.claim_class == "claim"
-                    && entry.superseded_by.is_none()
-                    && !entry.dismissed
-                {
-                    claims.push(entry);
-                }
-            }
+                digits.parse().ok()
+            });
+            claims = self.claims_to_read(project, &ids.collect::<Vec<i64>>()).await?;
             finished = with_reader!(self.db, |conn| sqlx::query_as(FINISHED)
                 .bind(&ticket.id)
                 .fetch_all(conn)

@@ -235,15 +235,16 @@ both_engines! {
     async fn sessions_leave_evidence_once_and_good_evidence_compiles(db: Db) {
         let house = House::new(db);
         let ada = house.person("ada").await;
-        let project = house.project(&ada, "acme/widgets").await.id;
+        let known = house.project(&ada, "acme/widgets").await;
+        let project = known.id.clone();
         let facts = SessionFacts {
             session: "ses_0123456789abcdef".to_owned(), user: ada.user.to_string(), message_count: 9,
             files_modified: vec!["src/retry.rs".to_owned()],
             packages_installed: vec!["tokio-retry in version 0.3".to_owned()],
             ..SessionFacts::default()
         };
-        assert_eq!(house.projects.extract(&project, &facts).await.unwrap(), 2);
-        assert_eq!(house.projects.extract(&project, &facts).await.unwrap(), 0);
+        assert_eq!(house.projects.extract(&known, &facts).await.unwrap(), 2);
+        assert_eq!(house.projects.extract(&known, &facts).await.unwrap(), 0);
         let compiled = house.projects.compile(&ada, &project).await.unwrap().compilation;
         assert_eq!(compiled.entries_compiled, 1);
         assert!(compiled.context_after.contains("tokio-retry"));

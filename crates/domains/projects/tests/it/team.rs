@@ -33,6 +33,55 @@ both_engines! {
         assert!(identity.my_invites(&mallory).await.unwrap().is_empty());
     }
 
+    async fn nobody_joins_two_teams_at_once(db: Db) {
+        let house = House::new(db);
+        let grace = house.person("grace").await;
+        let mut invited = Vec::new();
+        for name in ["ada", "bea", "cleo", "dora"] {
+            let founder = house.person(name).await;
+            let team = house.identity.found_team(&founder, name, &format!("team-{name}")).await.unwrap();
+            invited.push(house.identity.invite(&founder, &team.id, &grace.email, "member").await.unwrap());
+        }
+        let joining = invited.into_iter().map(|invite| {
+            let (identity, grace) = (house.identity.clone(), grace.clone());
+            tokio::spawn(async move { identity.accept_invite(&grace, &invite.id).await.map(|_| ()) })
+        });
+        let founding = (0..4).map(|number| {
+            let (identity, grace) = (house.identity.clone(), grace.clone());
+            tokio::spawn(async move { identity.found_team(&grace, "Mine", &format!("mine-{number}")).await.map(|_| ()) })
+        });
+        let mut joined = 0;
+        for attempt in joining.chain(founding).collect::<Vec<_>>() {
+            match attempt.await.unwrap() {
+                Ok(()) => joined += 1,
+                Err(error) => assert!(matches!(error, TeamError::AlreadyInOrganisation), "{error:?}"),
+            }
+        }
+        assert_eq!((joined, house.identity.teams(&grace.user).await.unwrap().len()), (1, 1));
+    }
+
+    async fn a_list_says_of_each_project_what_reading_it_says(db: Db) {
+        let house = House::new(db);
+        let (ada, grace) = (house.person("ada").await, house.person("grace").await);
+        let team = house.identity.found_team(&ada, "Acme", "acme").await.unwrap();
+        let invite = house.identity.invite(&ada, &team.id, &grace.email, "member").await.unwrap();
+        house.identity.accept_invite(&grace, &invite.id).await.unwrap();
+        house.project(&ada, "ada/alone").await;
+        let own = house.project(&grace, "grace/own").await;
+        house.projects.link_repository(&grace, &own.id, "grace/more", true).await.unwrap();
+        house.clock.advance(Duration::from_secs(1));
+        let new = NewProject { name: "W".to_owned(), git_remote: "acme/widgets".to_owned(), organisation: Some(team.id.clone()) };
+        house.projects.create(&ada, new).await.unwrap();
+        let listed = house.projects.list(&grace).await.unwrap();
+        assert_eq!(listed.iter().map(|view| view.project.git_remote.as_str()).collect::<Vec<_>>(), ["acme/widgets", "grace/more"]);
+        assert_eq!((listed[0].level, listed[0].can_delete), (Level::Edit, false));
+        assert_eq!((listed[1].level, listed[1].can_delete), (Level::Admin, true));
+        for view in &listed {
+            let read = house.projects.view(&grace, &view.project.id).await.unwrap();
+            assert_eq!(format!("{view:?}"), format!("{read:?}"));
+        }
+    }
+
     async fn seats_are_counted_when_an_invite_is_accepted(db: Db) {
         let house = House::new(db);
         let ada = house.person("ada").await;
@@ -68,6 +117,7 @@ both_engines! {
         for (remover, expected) in [(&outsider, "insufficient_role"), (&grace, "insufficient_role")] {
             let refused = house.projects.remove_member(remover, &team.id, &grace.user).await.unwrap_err();
             assert_eq!(pentad_kernel::Classify::code(&refused), Some(expected));
+            assert_eq!(pentad_kernel::Classify::details(&refused).unwrap()["required_role"], "admin");
         }
         assert!(matches!(house.projects.remove_member(&ada, &team.id, &ada.user).await, Err(Error::Team(TeamError::OwnerRemoval))));
         house.identity.set_member_role(&ada, &team.id, &grace.user, "admin").await.unwrap();
