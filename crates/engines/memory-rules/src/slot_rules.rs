@@ -48,7 +48,7 @@ type Row = (Kind, bool, &'static [&'static str], &'static str);
 #[rustfmt::skip]
 const ROWS: &[Row] = &[
     (Residence, false, &["live", "resid", "based", "living", "located", "headquartered"],
-        r"{subject} {now}(?:lives?|resides?|is {now}(?:based|living|located|headquartered|residing))(?: back)?(?: now)? (?:in|at|out of) {value}(?P<x> with [^,;:!?]+?)?(?: now| currently| these days| at the moment)?"),
+        r"{subject} {now}(?:lives?|resides?|is {now}(?:based|living|located|headquartered|residing))(?: back)?(?: now)? (?:in|at|out of) {value}(?: now| currently| these days| at the moment)?"),
     (Residence, true, &["moved", "relocated"],
         r"{subject} {has}{lately}(?:moved|relocated)(?: back)?(?: from \p{Lu}[^,;:!?]*?)? to {value}(?: (?:an?|one|two|three|four|five|six|several|\d+|a few|a couple of) (?:days?|weeks?|months?) ago)?(?P<x> (?:for|with|because|after|last|this|yesterday|today|recently|and|in|on|to|at|when|as|where)\b.*)?"),
     (Residence, false, &["address"],

@@ -36,6 +36,12 @@ static ENDED: LazyLock<Regex> = LazyLock::new(|| {
         r"^(?P<c>.*? (?:quit|stopped|gave up) .*?) (?:last \w+|this \w+|yesterday|recently|(?:in )?(?:19|20)\d\d|(?:a|an|one|two|three|\d+) \w+ ago)$",
     )
 });
+/// A note about the user that leaves them out: "lives in Berlin".
+static SUBJECTLESS: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"^(?:[Ll]ives|[Rr]esides|[Ww]orks|[Mm]oved|[Rr]elocated|[Pp]refers|[Ll]ikes|[Ll]oves|[Hh]ates|[Dd]islikes|[Ee]njoys|[Uu]ses|[Dd]rives|[Ss]peaks|[Ss]witched|[Nn]o longer|[Dd]oesn['’]t) \w",
+    )
+});
 /// But not "is used to".
 static USED_TO: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"^(?:\p{Lu}[\w'’-]*|[Tt]he \w+)(?: \w+)? used to (?:\w+)"));
@@ -177,7 +183,11 @@ fn parts(sentence: &str) -> Vec<&str> {
 impl Clause {
     fn read(sentence: &str) -> Clause {
         let sentence = sentence.trim_end_matches(['.', '!', '…', ' ', '。']);
-        let sentence = third_person(sentence, "User");
+        let sentence = if SUBJECTLESS.is_match(sentence) {
+            format!("User {}", sentence[..1].to_lowercase() + &sentence[1..])
+        } else {
+            third_person(sentence, "User")
+        };
         let sentence = match sentence.get(..8) {
             Some(start) if start.eq_ignore_ascii_case("the user") => format!("User{}", &sentence[8..]),
             _ => sentence,
@@ -245,6 +255,18 @@ mod tests {
         assert_eq!(
             Statement::read("my favorite color is red").slot_key().as_deref(),
             Some("favorite of color favorite user")
+        );
+    }
+
+    #[test]
+    fn a_note_without_a_subject_is_about_the_user() {
+        assert_eq!(
+            Statement::read("lives in Oslo").clauses,
+            Statement::read("User lives in Oslo.").clauses
+        );
+        assert_eq!(
+            Statement::read("Moved to Lisbon").slot_key().as_deref(),
+            Some("residence of user")
         );
     }
 
