@@ -1,15 +1,18 @@
 //! Speed of the memories over a real database: best, median and 99th percentile of repeated calls.
 //!
 //! `cargo bench -p pentad-memories`, with the number of memories in one scope as an argument (default 1,000,000);
-//! on PostgreSQL as well where `PENTAD_TEST_POSTGRES` names a server. HTTP is not part of the figures.
+//! on PostgreSQL as well where `PENTAD_TEST_POSTGRES` names a server. HTTP is not part of the figures. With `vectors` as
+//! an argument, only vectors are searched: in memory, and by reading them where they are kept.
 #![expect(clippy::print_stdout, reason = "a benchmark speaks to its terminal")]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::TryStreamExt as _;
 use pentad_identity::{Identity, KeyFamily, NewKey, Plan, PlanTable};
 use pentad_kernel::{Actor, Clock as _, SystemClock, Timestamp};
 use pentad_memories::{Axes, Config, Input, Limits, ListQuery, Memories, NewMemory, Query, Tenant};
+use pentad_retrieval::{QuantizedVector, TopK, VectorArena};
 use pentad_store::testing::TestDb;
 use pentad_store::{Db, affected, with_reader, with_writer};
 
@@ -19,20 +22,34 @@ const STEP: i64 = 100_000;
 const SECOND: i64 = 1_000_000;
 /// How many memories the question is asked over.
 const SEARCHED: usize = 100_000;
+/// How many vectors are searched, one number after the other.
+const VECTORS: [i64; 2] = [100_000, 1_000_000];
+/// Components of a vector, one byte each.
+const DIMENSIONS: usize = 256;
+/// How many of the nearest are wanted.
+const NEAREST: usize = 10;
 
 fn main() {
     let count = std::env::args()
         .skip(1)
         .find_map(|argument| argument.parse().ok())
         .unwrap_or(1_000_000);
+    let vectors_only = std::env::args().any(|argument| argument == "vectors");
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .expect("a runtime can be built");
     runtime.block_on(async {
-        run("SQLite", TestDb::sqlite().await, count).await;
-        if let Some(database) = TestDb::postgres().await {
-            run("PostgreSQL", database, count).await;
+        let sqlite = TestDb::sqlite().await;
+        let postgres = TestDb::postgres().await;
+        if !vectors_only {
+            run("SQLite", sqlite.db(), count).await;
+            if let Some(database) = &postgres {
+                run("PostgreSQL", database.db(), count).await;
+            }
+        }
+        for count in VECTORS {
+            vectors(count, &sqlite.db(), postgres.as_ref().map(TestDb::db).as_ref()).await;
         }
     });
 }
@@ -43,8 +60,7 @@ struct Bench {
     actor: Actor,
 }
 
-async fn run(engine: &str, database: TestDb, count: i64) {
-    let db = database.db();
+async fn run(engine: &str, db: Db, count: i64) {
     let identity = Identity::new(db.clone(), Arc::new(SystemClock), PlanTable::default());
     let user = identity
         .create_user("bench@example.com", None, false)
@@ -108,6 +124,95 @@ async fn timed<T>(what: &str, repetitions: i64, mut call: impl AsyncFnMut(i64) -
         times.push(start.elapsed());
     }
     report(what, times);
+}
+
+// As large as the rows of memories are.
+const LOAD_VECTORS: [&str; 2] = [
+    "WITH RECURSIVE n (i) AS (SELECT $1 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < $2)
+     INSERT INTO memory_index (scope, memory, terms, embedder, vector)
+     SELECT $3, i, randomblob(64), 'bench', randomblob(256) FROM n",
+    "INSERT INTO memory_index (scope, memory, terms, embedder, vector)
+     SELECT $3, i, sha512(i::text::bytea), 'bench',
+            sha512(('a' || i)::bytea) || sha512(('b' || i)::bytea) || sha512(('c' || i)::bytea) || sha512(('d' || i)::bytea)
+     FROM generate_series($1::bigint, $2 - 1) AS n (i)",
+];
+
+/// The nearest of many vectors, in memory, and where databases keep them.
+async fn vectors(count: i64, sqlite: &Db, postgres: Option<&Db>) {
+    println!("\nthe {NEAREST} nearest of {count} vectors of {DIMENSIONS} bytes");
+    println!("{:<52} {:>10} {:>10} {:>10}", "", "best", "p50", "p99");
+    let scope = -count;
+    let question = |number: i64| {
+        let component = |at: usize| ((number * 31 + 7) * (at as i64 * 17 + 3) % 255 - 127) as i8;
+        QuantizedVector::from_values((0..DIMENSIONS).map(component).collect())
+    };
+    let mut arena = None;
+    for (engine, db) in [("SQLite", Some(sqlite)), ("PostgreSQL", postgres)] {
+        let Some(db) = db else { continue };
+        let sql = LOAD_VECTORS[usize::from(matches!(db, Db::Postgres(_)))];
+        for from in (0..count).step_by(usize::try_from(STEP).expect("a small number")) {
+            with_writer!(*db, |conn| sqlx::query(sql)
+                .bind(from)
+                .bind((from + STEP).min(count))
+                .bind(scope)
+                .execute(conn)
+                .await
+                .map(affected))
+            .expect("the rows can be written");
+        }
+        if arena.is_none() {
+            let mut filled = VectorArena::new(DIMENSIONS);
+            each_vector(db, scope, |memory, vector| filled.insert(memory, &vector)).await;
+            arena = Some(filled);
+        }
+        timed(&format!("read from {engine} and compared"), 5, async |number| {
+            let question = question(number);
+            let mut nearest = TopK::new(NEAREST);
+            each_vector(db, scope, |key, vector| {
+                nearest.push(key, question.similarity(&vector));
+            })
+            .await;
+            nearest.into_ranked().len()
+        })
+        .await;
+    }
+    let arena = arena.expect("the vectors of SQLite");
+    let rounds = 20_000_000 / count;
+    timed("all of them in memory, exact", rounds, async |number| {
+        arena.nearest(&question(number), NEAREST, |_| true).len()
+    })
+    .await;
+    timed(
+        "in memory, through signs (2,000 left over)",
+        rounds,
+        async |number| {
+            arena
+                .nearest_prefiltered(&question(number), NEAREST, 2_000, |_| true)
+                .len()
+        },
+    )
+    .await;
+}
+
+async fn each_vector(db: &Db, scope: i64, mut see: impl FnMut(i64, QuantizedVector)) {
+    let quantized = |bytes: Vec<u8>| {
+        let component = |byte: u8| byte.cast_signed().max(-127);
+        QuantizedVector::from_values(bytes.into_iter().map(component).collect())
+    };
+    with_reader!(*db, |conn| {
+        let mut rows =
+            sqlx::query_as::<_, (i64, Vec<u8>)>("SELECT memory, vector FROM memory_index WHERE scope = $1")
+                .bind(scope)
+                .fetch(conn);
+        loop {
+            match rows.try_next().await {
+                Ok(Some((memory, bytes))) => see(memory, quantized(bytes)),
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        }
+    })
+    .expect("the rows can be read");
 }
 
 const LOAD_MEMORIES: [&str; 2] = [

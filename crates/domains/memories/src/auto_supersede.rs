@@ -4,13 +4,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use pentad_kernel::Actor;
+use pentad_kernel::{Actor, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::belief::{Axes, View};
 use crate::embedding::Embedded;
 use crate::engine::{self, Judgement, RULES_ENGINE};
 use crate::index::Search;
+use crate::ledger::ScopeState;
 use crate::llm::{LanguageModel, Pair};
 use crate::settings::Settings;
 use crate::{Error, Memories, Result, Tenant};
@@ -41,6 +42,27 @@ pub struct FoundSupersession {
     pub verdict: String,
     /// Why.
     pub reasoning: String,
+}
+
+/// When drafts hold, as far as the caller said so.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stated {
+    pub(crate) from: Option<Timestamp>,
+    pub(crate) to: Option<Timestamp>,
+}
+
+impl Stated {
+    /// Whether a draft may take the place of a memory that is true now: not when the draft is over, or will be, by
+    /// what the caller says; and not when the memory is known to have begun later.
+    fn may_replace(self, candidate: &Candidate) -> bool {
+        let began_later = |from| candidate.is_dated && from < candidate.valid_from;
+        self.to.is_none() && !self.from.is_some_and(began_later)
+    }
+
+    /// Whether a draft of the same words says nothing about when that is not known.
+    fn may_repeat(self, candidate: &Candidate) -> bool {
+        self.to.is_none() && self.from.is_none_or(|from| candidate.valid_from <= from)
+    }
 }
 
 /// A memory that is about to be stored.
@@ -103,6 +125,29 @@ struct Candidate {
     decision: String,
     category: String,
     topic: String,
+    valid_from: Timestamp,
+    /// Whether the caller said since when it holds.
+    is_dated: bool,
+}
+
+/// The verdicts on the drafts of a write.
+#[derive(Clone, Debug)]
+pub(crate) struct Judged {
+    /// One for each draft, in their order.
+    pub(crate) verdicts: Vec<Verdict>,
+    /// The state of the tenant that was judged by; `None` when nothing was looked for, or when a language model was
+    /// asked, which is not done twice.
+    pub(crate) seen: Option<Option<ScopeState>>,
+}
+
+impl Judged {
+    /// Nothing was looked for.
+    pub(crate) fn disabled(drafts: &[Draft]) -> Self {
+        Self {
+            verdicts: drafts.iter().map(|_| Verdict::skipped("disabled")).collect(),
+            seen: None,
+        }
+    }
 }
 
 impl Memories {
@@ -112,9 +157,9 @@ impl Memories {
         actor: &Actor,
         tenant: &Tenant,
         settings: &Settings,
-        drafts: &[Draft],
+        (drafts, stated): (&[Draft], Stated),
         own_model: Option<&LanguageModel>,
-    ) -> Result<Vec<Verdict>> {
+    ) -> Result<Judged> {
         let excluded = |category: &str, topic: &str| {
             let listed = |name: &str| {
                 settings
@@ -127,7 +172,7 @@ impl Memories {
                 .find(|name| listed(name))
                 .map(str::to_owned)
         };
-        let stored = self.candidates(actor, tenant, drafts).await?;
+        let (seen, stored) = self.candidates(actor, tenant, drafts).await?;
         let mut judged = Vec::with_capacity(drafts.len());
         for (number, (draft, stored)) in drafts.iter().zip(stored).enumerate() {
             if let Some(name) = excluded(&draft.category, &draft.topic) {
@@ -140,10 +185,13 @@ impl Memories {
                 decision: draft.decision.clone(),
                 category: draft.category.clone(),
                 topic: draft.topic.clone(),
+                valid_from: stated.from.unwrap_or(Timestamp::MAX),
+                is_dated: false,
             });
             let candidates: Vec<Candidate> = earlier
                 .chain(stored)
                 .filter(|candidate| excluded(&candidate.category, &candidate.topic).is_none())
+                .filter(|candidate| stated.may_replace(candidate))
                 .collect();
             let verdict = if candidates.is_empty() {
                 Verdict::skipped("no_candidates")
@@ -175,7 +223,7 @@ impl Memories {
                 sure.filter(move |(_, judgement)| judgement.verdict == wanted)
             };
             verdict.duplicate_of = of_kind(engine::Verdict::Duplicate)
-                .next()
+                .find(|(candidate, _)| stated.may_repeat(candidate))
                 .map(|(candidate, _)| candidate.id.clone());
             // A rule that fires twice is right twice; a model that says so of everything must not empty a tenant.
             let most = if model == RULES_ENGINE { usize::MAX } else { 1 };
@@ -200,22 +248,24 @@ impl Memories {
             }
             verdicts.push(verdict);
         }
-        Ok(verdicts)
+        let seen = (model == RULES_ENGINE).then_some(seen);
+        Ok(Judged { verdicts, seen })
     }
 
-    /// The current memories of the tenant that are most similar to each draft.
+    /// The current memories of the tenant that are most similar to each draft, and the state that it was in.
     async fn candidates(
         &self,
         actor: &Actor,
         tenant: &Tenant,
         drafts: &[Draft],
-    ) -> Result<Vec<Vec<Candidate>>> {
+    ) -> Result<(Option<ScopeState>, Vec<Vec<Candidate>>)> {
         let snapshot = self.snapshot(&actor.organisation, tenant, None).await?;
         let Some(state) = snapshot.scope else {
-            return Ok(vec![Vec::new(); drafts.len()]);
+            return Ok((None, vec![Vec::new(); drafts.len()]));
         };
         let entry = self.indexes.fresh(&self.db, state, self.embedding.id()).await?;
-        let view = View::of(Axes::default(), false, self.clock.now());
+        // What another gateway stored an instant ago is true already, whatever the clock here says.
+        let view = View::of(Axes::default(), false, self.clock.now().max(snapshot.clock));
         let (limit, clock, drafts) = (self.limits.candidates, snapshot.clock, drafts.to_vec());
         let found: Vec<Vec<(i64, pentad_kernel::Timestamp)>> = tokio::task::spawn_blocking(move || {
             let nearest = |draft: &Draft| {
@@ -245,12 +295,14 @@ impl Memories {
                 decision: memory.decision.clone(),
                 category: memory.category.clone(),
                 topic: memory.topic.clone(),
+                valid_from: memory.valid_from,
+                is_dated: memory.valid_from != memory.created_at,
             })
         };
-        Ok(found
+        let candidates = found
             .iter()
-            .map(|keys| keys.iter().filter_map(candidate).collect())
-            .collect())
+            .map(|keys| keys.iter().filter_map(candidate).collect());
+        Ok((snapshot.scope, candidates.collect()))
     }
 
     /// A judgement for each candidate of each draft, and the name of what judged.

@@ -82,6 +82,8 @@ const FIND_OPEN: &str = "
     JOIN memory_scopes AS s ON s.scope = m.scope
     JOIN memory_versions AS v ON v.memory = m.memory AND v.tx_to = 9223372036854775807
     WHERE m.id = $1";
+const SCOPE_STATE: &str =
+    "SELECT scope, changed_at, rebuilds FROM memory_scopes WHERE organisation_id = $1 AND tenant = $2";
 const SNAPSHOT: &str = "
     SELECT a.tx_clock, s.scope, s.changed_at, s.rebuilds
     FROM memory_accounts AS a
@@ -210,6 +212,16 @@ impl<'a> Ledger<'a> {
             .bind(self.organisation.as_str())
             .bind(tenant.stored())
             .fetch_one(conn)
+            .await)?)
+    }
+
+    /// The state of a tenant's scope, which stays so until this change is committed; `None` when nothing was ever
+    /// stored in it.
+    pub(crate) async fn scope_state(&mut self, tenant: &Tenant) -> Result<Option<ScopeState>> {
+        Ok(with_tx!(self.tx, |conn| sqlx::query_as(SCOPE_STATE)
+            .bind(self.organisation.as_str())
+            .bind(tenant.stored())
+            .fetch_optional(conn)
             .await)?)
     }
 
@@ -377,7 +389,7 @@ pub(crate) struct Snapshot {
 }
 
 /// Which state of a scope a snapshot saw.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub(crate) struct ScopeState {
     pub(crate) scope: i64,
     pub(crate) changed_at: i64,

@@ -9,7 +9,7 @@ use pentad_store::{affected, with_tx};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::auto_supersede::{AutoSupersede, Draft, FoundSupersession, Verdict};
+use crate::auto_supersede::{AutoSupersede, Draft, FoundSupersession, Judged, Stated, Verdict};
 use crate::belief::Belief;
 use crate::embedding::Embedded;
 use crate::engine::{self, Fact, RULES_ENGINE, RULES_VERSION, Skipped, VERBATIM};
@@ -141,6 +141,9 @@ const INSERT_MEMORY: &str = "
 const INSERT_INDEX: &str =
     "INSERT INTO memory_index (scope, memory, terms, embedder, vector) VALUES ($1, $2, $3, $4, $5)";
 
+/// How often a write is judged before it takes what it knows for good, where others keep storing.
+const JUDGEMENTS: u32 = 5;
+
 /// What is common to the memories of one write.
 #[derive(Debug)]
 struct Origin {
@@ -208,14 +211,35 @@ impl Memories {
         let origin = Origin { channel, ..origin };
         self.embed_drafts(&mut drafts).await;
 
-        let verdicts = if automatic {
-            self.judge(actor, &new.tenant, &settings, &drafts, own_model.as_ref())
-                .await?
-        } else {
-            drafts.iter().map(|_| Verdict::skipped("disabled")).collect()
+        let stated = Stated {
+            from: new.valid_from,
+            to: new.valid_to,
         };
-
-        let mut ledger = Ledger::begin(self, &actor.organisation).await?;
+        let mut judgements = 0;
+        let (mut ledger, verdicts) = loop {
+            let Judged { verdicts, seen } = if automatic {
+                self.judge(
+                    actor,
+                    &new.tenant,
+                    &settings,
+                    (&drafts, stated),
+                    own_model.as_ref(),
+                )
+                .await?
+            } else {
+                Judged::disabled(&drafts)
+            };
+            judgements += 1;
+            let mut ledger = Ledger::begin(self, &actor.organisation).await?;
+            // What somebody else stored meanwhile may be just what this contradicts or repeats.
+            let outdated = match seen.filter(|_| judgements < JUDGEMENTS) {
+                Some(seen) => ledger.scope_state(&new.tenant).await? != seen,
+                None => false,
+            };
+            if !outdated {
+                break (ledger, verdicts);
+            }
+        };
         if let Some(idempotency) = &new.idempotency
             && let Some(answer) = idempotency::recall(&mut ledger, actor, idempotency).await?
         {
@@ -569,6 +593,13 @@ impl Ledger<'_> {
         (scope, input): (i64, Option<i64>),
         at: Timestamp,
     ) -> Result<()> {
+        // Time has passed since the request was checked: a model may have been asked.
+        if origin
+            .valid_to
+            .is_some_and(|end| end <= origin.valid_from.unwrap_or(at))
+        {
+            return Err(Error::EmptyInterval);
+        }
         let salt = secret::random_hex(16);
         let memory: i64 = with_tx!(self.tx, |conn| sqlx::query_scalar(INSERT_MEMORY)
             .bind(&draft.id)

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use crate::doubt::amount;
 use crate::introduction::is_description;
 use crate::pattern::pattern;
 use crate::slot::{Kind, Slot, subject_words};
@@ -43,8 +44,7 @@ const NOUNS: &[(&str, Form)] = &[
     ("height", Form::Number), ("hometown", Form::Place), ("host", Form::Code), ("hostname", Form::Code),
     ("husband", Form::Name), ("job", Form::Role), ("landlord", Form::Name), ("lead", Form::Name),
     ("limit", Form::Number), ("location", Form::Place), ("major", Form::Words), ("manager", Form::Name),
-    ("mayor", Form::Name), ("mentor", Form::Name), ("name", Form::Name), ("nickname", Form::Name),
-    ("owner", Form::Name), ("partner", Form::Name), ("passcode", Form::Code), ("passphrase", Form::Code),
+    ("mayor", Form::Name), ("mentor", Form::Name), ("name", Form::Name), ("owner", Form::Name), ("partner", Form::Name), ("passcode", Form::Code), ("passphrase", Form::Code),
     ("password", Form::Code), ("pin", Form::Code), ("port", Form::Code), ("position", Form::Role),
     ("price", Form::Number), ("principal", Form::Name), ("priority", Form::Words), ("quota", Form::Number),
     ("release", Form::Code), ("rent", Form::Number), ("role", Form::Role), ("room", Form::Code),
@@ -80,12 +80,12 @@ const ANOTHER: &[&str] = &[
 
 static IS: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"^(?P<s>[^,;:!?]+?) (?:is|are) (?:(?P<e>now) |currently |actually )?(?:set (?:to|at) |called |named |on |in )?(?P<v>(?:[^,;!?]|,\d)+?)(?P<e2> now| these days)?$",
+        r"^(?P<s>[^,;:!?]+?) (?:is|are) (?:(?P<e>now) |currently |actually )?(?:set (?:to|at) |called |named |(?P<in>on |in ))?(?P<v>(?:[^,;!?]|,\d)+?)(?P<e2> now| these days)?$",
     )
 });
 static CHANGED: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"^(?P<s>[^,;:!?]+?) (?:has |have |was |were |is |got |has been |have been |had been )?(?:(?:just|recently|now) )*(?:changed|moved|increased|decreased|raised|lowered|reduced|cut|bumped(?: up)?|updated|switched|upgraded|renamed|reset|set|extended|postponed|rescheduled|pushed(?: back| out)?|brought forward|slipped|went up|went down|gone up|gone down|rose|risen|fell|fallen|dropped|grew|grown)(?: from (?P<f>[^,;:!?]+?))? to (?P<v>(?:[^,;!?]|,\d)+?)(?: (?:last|this) \w+| yesterday| today| recently)?$",
+        r"^(?P<s>[^,;:!?]+?) (?:has |have |was |were |is |got |has been |have been |had been )?(?:(?:just|recently|now) )*(?:changed|updated|set|reset|renamed|(?P<done>moved|increased|decreased|raised|lowered|reduced|cut|bumped(?: up)?|switched|upgraded|extended|postponed|rescheduled|pushed(?: back| out)?|brought forward|slipped|went up|went down|gone up|gone down|rose|risen|fell|fallen|dropped|grew|grown))(?: from (?P<f>[^,;:!?]+?))? to (?P<v>(?:[^,;!?]|,\d)+?)(?: (?:last|this) \w+| yesterday| today| recently)?$",
     )
 });
 /// "Alice changed her email address to …".
@@ -151,7 +151,7 @@ pub(crate) fn attribute(clause: &str) -> Option<Slot> {
         .iter()
         .find_map(|article| said.strip_prefix(article))
         .unwrap_or(said);
-    if !has_form(said, form, changes) {
+    if !has_form(said, form, changes) || form == Form::Name && is_done(&found) {
         return None;
     }
     Some(Slot {
@@ -159,6 +159,7 @@ pub(crate) fn attribute(clause: &str) -> Option<Slot> {
         subject: subject_words(&phrase, true),
         value: said.to_lowercase(),
         replaces: found.name("f").map(|before| before.as_str().to_lowercase()),
+        named: said.starts_with(char::is_uppercase),
         change: changes || found.name("e").is_some() || found.name("e2").is_some(),
         more: false,
         preposition: None,
@@ -194,6 +195,11 @@ fn form(words: &[&str]) -> Option<Form> {
             Some(NOUNS[at].1)
         })
         .or_else(single)
+}
+
+/// A person who moved to Berlin, or is in Spain, is still the same.
+fn is_done(found: &regex::Captures<'_>) -> bool {
+    found.name("done").is_some() || found.name("in").is_some()
 }
 
 fn has_form(value: &str, form: Form, changes: bool) -> bool {
@@ -347,7 +353,12 @@ pub(crate) fn doubt(new: &Slot, old: &Slot) -> Option<&'static str> {
                     .filter(|word| number(word).is_none() && !word.is_empty());
                 words.collect::<Vec<_>>().join(" ")
             };
-            (unit(&new.value) != unit(&old.value)).then_some("numbers of different units")
+            if unit(&new.value) != unit(&old.value) {
+                Some("numbers of different units")
+            } else {
+                let same = amount(&new.value).is_some() && amount(&new.value) == amount(&old.value);
+                (same && !new.value.contains('k') && !old.value.contains('k')).then_some("the same number")
+            }
         }
         Form::Date => {
             let (new, old) = (When::read(&new.value), When::read(&old.value));
@@ -362,8 +373,34 @@ pub(crate) fn doubt(new: &Slot, old: &Slot) -> Option<&'static str> {
             }
         }
         Form::Role if !new.change => Some("it may be a description"),
+        Form::Name if !new.change && are_forms_of_one(&new.value, &old.value) => {
+            Some("one may be a form of the other")
+        }
         Form::Name | Form::Code | Form::Words | Form::Role => None,
     }
+}
+
+/// "Sam" and "Samuel Reed", "Dr. Lee" and "Lee Chang".
+fn are_forms_of_one(one: &str, other: &str) -> bool {
+    const TITLES: &[&str] = &["dr", "mr", "mrs", "ms", "prof"];
+    let titled = |word: &&str| TITLES.contains(&word.trim_end_matches('.'));
+    let names = |value: &'_ str| {
+        value
+            .split(' ')
+            .filter(|word| !titled(word))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let (one_names, other_names) = (names(one), names(other));
+    let is_titled = |value: &str| value.split(' ').any(|word| titled(&word));
+    if is_titled(one) != is_titled(other) {
+        return one_names.iter().any(|name| other_names.contains(name));
+    }
+    let short = |one: &str, other: &str| one.len() > 2 && one != other && other.starts_with(one);
+    one_names
+        .first()
+        .zip(other_names.first())
+        .is_some_and(|(one, other)| short(one, other) || short(other, one))
 }
 
 #[cfg(test)]

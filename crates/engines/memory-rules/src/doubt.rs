@@ -5,6 +5,8 @@ use crate::attribute;
 use crate::judge::words;
 use crate::places::{self, Places};
 use crate::slot::{Kind, Slot};
+use crate::slot_form::describes;
+use crate::state;
 use crate::when::When;
 
 /// Why two values may both hold after all.
@@ -26,6 +28,17 @@ pub(crate) fn doubt(new: &Slot, old: &Slot, cue: bool) -> Option<&'static str> {
                 Places::Unknown if !cue => Some("one place may be in the other"),
                 _ => None,
             }
+        }
+        Kind::Favorite => {
+            let named = old.named && !new.named && !new.change;
+            (named || describes(&new.value) != describes(&old.value))
+                .then_some("one of them may describe the favorite")
+        }
+        Kind::Relationship => (!excludes(&new.value, &old.value)).then_some("one may be so after the other"),
+        Kind::Status => (!state::exclude(&new.value, &old.value)).then_some("both states can hold"),
+        Kind::Count => {
+            let unit = |words: &[String]| words[1..].join(" ");
+            (unit(&new_words) != unit(&old_words)).then_some("numbers of different units")
         }
         Kind::School => (!cue).then_some("one may be a course beside the other"),
         Kind::Attribute => attribute::doubt(new, old),
@@ -88,7 +101,13 @@ pub(crate) fn doubt(new: &Slot, old: &Slot, cue: bool) -> Option<&'static str> {
                 .as_ref()
                 .zip(old.preposition.as_ref())
                 .is_some_and(|(new, old)| new != old);
-            (differ && !cue).then_some("one may be a person and the other a company")
+            if differ && !cue {
+                Some("one may be a person and the other a company")
+            } else if is_acronym(&new.value, &old_words) || is_acronym(&old.value, &new_words) {
+                Some("one may be short for the other")
+            } else {
+                None
+            }
         }
         Kind::Time | Kind::Due => {
             let (new_when, old_when) = (When::read(&new.value), When::read(&old.value));
@@ -101,6 +120,12 @@ pub(crate) fn doubt(new: &Slot, old: &Slot, cue: bool) -> Option<&'static str> {
                 && (new_when.only_weekdays_conflict(&old_when) || new_when.recur_on_other_days(&old_when))
             {
                 Some("it may take place on several days")
+            } else if !cue
+                && new.kind == Kind::Time
+                && new_when.on_other_days(&old_when)
+                && new.subject.iter().any(|word| recurs(word))
+            {
+                Some("there may be several of them")
             } else if !cue && attribute::circumstance(&new.value) != attribute::circumstance(&old.value) {
                 Some("each is the time for something else")
             } else {
@@ -109,14 +134,66 @@ pub(crate) fn doubt(new: &Slot, old: &Slot, cue: bool) -> Option<&'static str> {
         }
         Kind::Price => {
             let unit = |words: &[String]| words[1..].join(" ");
-            if new_words.is_empty() || old_words.is_empty() || unit(&new_words) != unit(&old_words) {
+            if new_words.is_empty()
+                || old_words.is_empty()
+                || unit(&new_words) != unit(&old_words)
+                || currency(&new_words[0]) != currency(&old_words[0])
+            {
                 Some("prices for different amounts")
+            } else if amount(&new.value) == amount(&old.value) {
+                Some("the same amount")
             } else {
                 None
             }
         }
         _ => None,
     }
+}
+
+/// Whether one family status ends the other: who is divorced or widowed is single, and may be with somebody.
+fn excludes(one: &str, other: &str) -> bool {
+    const AFTER: &[&str] = &["divorced", "widowed"];
+    const WITHOUT_MARRIAGE: &[&str] = &["single", "relationship", "engaged"];
+    let compatible = |one: &str, other: &str| AFTER.contains(&one) && WITHOUT_MARRIAGE.contains(&other);
+    !compatible(one, other) && !compatible(other, one)
+}
+
+/// The "$" of "$10".
+fn currency(price: &str) -> String {
+    price
+        .chars()
+        .filter(|c| !c.is_ascii_digit() && !matches!(c, '.' | ','))
+        .collect()
+}
+
+/// The number of "$1,000.00 a month".
+pub(crate) fn amount(value: &str) -> Option<f64> {
+    let digits: String = value
+        .chars()
+        .skip_while(|c| !c.is_ascii_digit())
+        .take_while(|c| c.is_ascii_digit() || matches!(c, '.' | ','))
+        .filter(|c| *c != ',')
+        .collect();
+    digits.trim_end_matches('.').parse().ok()
+}
+
+/// Whether `short` is made of the initials of the words: "nyu" of "new york university".
+fn is_acronym(short: &str, words: &[String]) -> bool {
+    words.len() > 1
+        && short.chars().eq(words
+            .iter()
+            .filter(|word| !matches!(word.as_str(), "of" | "for" | "and" | "&"))
+            .filter_map(|word| word.chars().next()))
+}
+
+/// What one has several of, on several days.
+fn recurs(word: &str) -> bool {
+    #[rustfmt::skip]
+    const RECURRING: &[&str] = &[
+        "appointment", "call", "class", "concert", "delivery", "demo", "exam", "flight", "game", "interview", "lesson",
+        "match", "practice", "rehearsal", "session", "shift", "test", "training", "workshop",
+    ];
+    RECURRING.binary_search(&word).is_ok()
 }
 
 /// `3.12`, `v2`, `24.04`.

@@ -49,13 +49,75 @@ pub(crate) fn introduction(statement: &str) -> (Option<&str>, Cow<'_, str>) {
     (Some(name.as_str()), rest)
 }
 
-/// Nationalities, faiths and the like, which follow "I'm" as a name does.
+/// Nationalities, faiths, offices and the like, which follow "I'm" as a name does.
 pub(crate) fn is_description(name: &str) -> bool {
     const ENDINGS: &[&str] = &["ian", "ish", "ese", "ican", "ist", "im"];
     const OTHERS: &[&str] = &[
-        "Catholic", "Czech", "Dutch", "French", "German", "Greek", "Hindu", "Jewish", "OK", "Sikh", "Swiss",
+        "Acting",
+        "African",
+        "Afghan",
+        "American",
+        "Aquarius",
+        "Argentine",
+        "Arab",
+        "Aries",
+        "Asian",
+        "Capricorn",
+        "Captain",
+        "Catholic",
+        "Chair",
+        "Chief",
+        "Croatian",
+        "Czech",
+        "Danish",
+        "Democrat",
+        "Deputy",
+        "Director",
+        "Dutch",
+        "European",
+        "Filipino",
+        "Filipina",
+        "French",
+        "Gemini",
+        "German",
+        "Greek",
+        "Head",
+        "Hindu",
+        "Hispanic",
+        "Iraqi",
+        "Israeli",
+        "Jewish",
+        "Korean",
+        "Latina",
+        "Latino",
+        "Libra",
+        "Lutheran",
+        "Mormon",
+        "OK",
+        "Orthodox",
+        "Pakistani",
+        "Pisces",
+        "President",
+        "Protestant",
+        "Quaker",
+        "Republican",
+        "Sagittarius",
+        "Scorpio",
+        "Senior",
+        "Sikh",
+        "Swiss",
+        "Taurus",
+        "Team",
+        "Texan",
         "Thai",
+        "Type",
+        "Vice",
+        "Virgo",
     ];
+    // "CEO".
+    if name.len() > 2 && name.chars().all(char::is_uppercase) {
+        return true;
+    }
     (ENDINGS.iter().any(|end| name.ends_with(end))
         && !matches!(
             name,

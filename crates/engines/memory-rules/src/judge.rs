@@ -156,7 +156,7 @@ fn compare_slot(new: &Slot, old: &Slot, cue: bool) -> Option<Judgement> {
         return Some(contradiction(new, old, 0.92, "with another"));
     }
     if new.value == old.value || new_words == old_words {
-        return Some(if new.more {
+        return Some(if new.more || new.replaces.is_some() {
             Judgement::beside(0.8, format!("{name}: the same value, with detail"))
         } else {
             Judgement::new(Verdict::Duplicate, 0.95, format!("{name}: the same value"))

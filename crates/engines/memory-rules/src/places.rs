@@ -18,7 +18,7 @@ const REGIONS: &[(&str, &[&str])] = &[
     ("czech republic", &["brno", "ostrava", "prague"]),
     ("denmark", &["aarhus", "copenhagen", "odense"]),
     ("egypt", &["alexandria", "cairo", "giza"]),
-    ("england", &["birmingham", "brighton", "bristol", "cambridge", "leeds", "liverpool", "london", "manchester", "newcastle", "nottingham", "oxford", "sheffield", "york"]),
+    ("england", &["birmingham", "brighton", "bristol", "leeds", "liverpool", "london", "manchester", "newcastle", "nottingham", "oxford", "sheffield", "york"]),
     ("estonia", &["tallinn", "tartu"]),
     ("ethiopia", &["addis ababa"]),
     ("finland", &["espoo", "helsinki", "oulu", "tampere", "turku"]),

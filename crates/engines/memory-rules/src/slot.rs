@@ -4,6 +4,7 @@ use regex::Captures;
 
 use crate::alternatives;
 use crate::attribute::{Form, attribute, number};
+use crate::places;
 pub(crate) use crate::slot_form::is_pronoun;
 use crate::slot_form::{accepts, is_place_name, names_a_group, names_work};
 use crate::slot_rules::{RULES, Rule};
@@ -75,6 +76,8 @@ pub(crate) struct Slot {
     pub(crate) replaces: Option<String>,
     /// The verb itself says that something changed: moved, switched, promoted.
     pub(crate) change: bool,
+    /// The value is written as a name: "Lumen", not "closed".
+    pub(crate) named: bool,
     /// The clause says more than subject, predicate and value.
     pub(crate) more: bool,
     /// The preposition between verb and value, where it matters: works *at* Acme, works *for* Gerald.
@@ -134,7 +137,9 @@ fn slot(rule: &Rule, captures: &Captures<'_>) -> Option<Slot> {
         subject.retain(|word| !matches!(word.as_str(), "and" | "others"));
     }
     match rule.kind {
-        Kind::Residence if rule.change && !is_place_name(&value) => return None,
+        Kind::Residence if rule.change && !is_place_name(said) => return None,
+        // "left Spain for Portugal" is about no job.
+        Kind::Employer if group("f").is_some() && places::is_known(&value) => return None,
         // A group of people has one leader; a discussion or a dance is led by many.
         Kind::Lead
             if group("r").is_some_and(|role| {
@@ -184,6 +189,7 @@ fn slot(rule: &Rule, captures: &Captures<'_>) -> Option<Slot> {
         value,
         replaces: group("f").map(str::to_lowercase),
         change: rule.change || group("e").is_some() || group("new").is_some(),
+        named: said.starts_with(|c: char| c.is_uppercase() || c.is_ascii_digit()),
         more,
         preposition: group("p").map(str::to_owned),
         form: None,

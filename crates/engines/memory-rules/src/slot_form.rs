@@ -5,9 +5,11 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::alternatives;
+use crate::introduction::is_description;
 use crate::pattern::pattern;
 use crate::places;
 use crate::slot::Kind;
+use crate::third_person::capitalised;
 use crate::when::When;
 
 /// What a rule's pattern cannot say about its groups.
@@ -32,7 +34,12 @@ pub(crate) fn accepts(kind: Kind, subject: &str, value: &str, more: Option<&str>
             Kind::Favorite => !is_vague(subject) && words.len() <= 6 && !value.contains(',') && plain(),
             Kind::Preference => words.len() <= 5 && !value.contains(',') && plain(),
             Kind::Tool => When::read(value).is_empty() && words.len() <= 3 && !value.contains(',') && plain(),
-            Kind::Title => words.len() <= 4 && plain() && more.is_none_or(|more| !is_past(more)),
+            Kind::Title => {
+                words.len() <= 4
+                    && plain()
+                    && !words.iter().any(|word| is_assessment(word))
+                    && more.is_none_or(|more| !is_past(more))
+            }
             Kind::Lead => plain() && !is_pronoun(words[0]),
             Kind::Time | Kind::Due => timed(),
             Kind::Contact => value.contains('@') || value.chars().filter(char::is_ascii_digit).count() >= 5,
@@ -40,8 +47,13 @@ pub(crate) fn accepts(kind: Kind, subject: &str, value: &str, more: Option<&str>
             Kind::Assignee => plain() && !is_pronoun(words[0]),
             Kind::Possession => words.len() <= 3 && plain(),
             Kind::Count | Kind::Attribute => true,
-            Kind::Age => value.parse::<u32>().is_ok_and(|age| (1..130).contains(&age)),
-            Kind::Diet | Kind::Status | Kind::Priority | Kind::Relationship | Kind::Price => true,
+            // Rooms and targets are numbers too.
+            Kind::Age => {
+                value.parse::<u32>().is_ok_and(|age| (1..130).contains(&age)) && is_somebody(subject)
+            }
+            // "was closed twice before".
+            Kind::Status => more.is_none_or(|more| !is_past(more)),
+            Kind::Diet | Kind::Priority | Kind::Relationship | Kind::Price => true,
         }
 }
 
@@ -87,26 +99,112 @@ fn is_vague(subject: &str) -> bool {
 fn is_past(more: &str) -> bool {
     static PAST: LazyLock<Regex> = LazyLock::new(|| {
         pattern(
-            r"(?i)\b(?:(?:19|20)\d\d|ago|when|as a (?:child|kid|teenager|student|boy|girl|baby)|years|in (?:his|her|their) (?:teens|youth|childhood|twenties|thirties)|originally|once|before|at the age|aged)\b",
+            r"(?i)\b(?:(?:19|20)\d\d|ago|when|as a (?:child|kid|teenager|student|boy|girl|baby)|years|in (?:his|her|their) (?:teens|youth|childhood|twenties|thirties)|originally|once|twice|before|at the age|aged|came back|moved back|returned|for (?:college|university|school))\b",
         )
     });
     PAST.is_match(more)
 }
 
-/// "moved to Engineering", "moved to Postgres" and "moved to 3pm" are no change of residence.
-pub(crate) fn is_place_name(value: &str) -> bool {
+/// "moved to Engineering", "moved to Postgres", "moved to Room 12" and "moved to 3pm" are no change of residence.
+pub(crate) fn is_place_name(said: &str) -> bool {
     #[rustfmt::skip]
-    const DEPARTMENTS: &[&str] = &[
-        "accounting", "admin", "backend", "compliance", "customer", "data", "design", "engineering",
-        "finance", "frontend", "hr", "infrastructure", "legal", "management", "marketing", "operations",
-        "platform", "product", "procurement", "research", "sales", "security", "support", "team",
+    const NO_PLACES: &[&str] = &[
+        "accounting", "act", "admin", "amazon", "analytics", "apartment", "apple", "backend", "building", "chapter",
+        "class", "communications", "compliance", "consulting", "customer", "data", "design", "desk", "development",
+        "devops", "docker", "engineering", "facebook", "finance", "flat", "floor", "frontend", "gate", "google",
+        "grade", "group", "growth", "hr", "infrastructure", "instagram", "kubernetes", "legal", "level", "logistics",
+        "management", "marketing", "meta", "microsoft", "mobile", "netflix", "office", "operations", "option", "page",
+        "partnerships", "payments", "phase", "plan", "platform", "procurement", "product", "production", "qa",
+        "quality", "r&d", "real", "recruiting", "research", "room", "row", "sales", "salesforce", "search", "seat",
+        "section", "security", "senior", "shopify", "stage", "staging", "step", "strategy", "stripe", "suite",
+        "support", "table", "tableau", "team", "terraform", "tier", "track", "training", "uber", "unit", "version",
+        "ward", "wordpress",
     ];
-    let first = value.split([' ', ',']).next().unwrap_or(value);
-    places::is_known(value)
-        || !(DEPARTMENTS.binary_search(&first).is_ok()
-            || alternatives::is_known(value)
+    let value = said.to_lowercase();
+    let first = value.split([' ', ',']).next().unwrap_or(&value);
+    let capitals = |word: &str| word.len() > 1 && word.chars().all(|c| c.is_uppercase() || c == '&');
+    // "GraphQL", but "McAllen".
+    let inner = |word: &str| {
+        let mut letters = word
+            .trim_start_matches("Mc")
+            .trim_start_matches("Mac")
+            .chars()
+            .skip(1);
+        letters.any(char::is_uppercase)
+    };
+    let word = said.split([' ', ',']).next().unwrap_or(said);
+    places::is_known(&value)
+        || !(NO_PLACES.binary_search(&first).is_ok()
+            || capitals(word)
+            || inner(word) && !word.contains(['-', '\''])
+            || alternatives::is_known(&value)
             || alternatives::is_known(first)
-            || !When::read(value).is_empty())
+            || !When::read(said).is_empty())
+}
+
+/// Whether a subject may have an age: a name, or a word for people and animals.
+fn is_somebody(subject: &str) -> bool {
+    #[rustfmt::skip]
+    const LIVING: &[&str] = &[
+        "aunt", "baby", "boss", "boy", "boyfriend", "brother", "cat", "child", "cousin", "dad", "daughter", "dog",
+        "father", "fiance", "friend", "girl", "girlfriend", "goddaughter", "godson", "granddaughter",
+        "grandfather", "grandma", "grandmother", "grandpa", "grandson", "horse", "husband", "kid", "man", "mom",
+        "mother", "mum", "neighbor", "neighbour", "nephew", "niece", "parrot", "partner", "puppy", "roommate",
+        "sister", "son", "stepdaughter", "stepson", "student", "teacher", "toddler", "twin", "uncle", "wife", "woman",
+    ];
+    let last = subject.rsplit(' ').next().unwrap_or(subject);
+    last.starts_with(char::is_uppercase) || LIVING.binary_search(&last).is_ok()
+}
+
+/// Words for how well, or whether still, somebody is something.
+fn is_assessment(word: &str) -> bool {
+    matches!(
+        word,
+        "good"
+            | "bad"
+            | "better"
+            | "best"
+            | "worse"
+            | "great"
+            | "terrible"
+            | "excellent"
+            | "former"
+            | "ex"
+            | "retired"
+            | "aspiring"
+            | "future"
+            | "born"
+            | "natural"
+            | "acting"
+            | "interim"
+            | "happy"
+            | "proud"
+    )
+}
+
+/// Whether a value says how something is rather than what it is: a favourite place may be closed, old or Italian.
+pub(crate) fn describes(value: &str) -> bool {
+    #[rustfmt::skip]
+    const ADJECTIVES: &[&str] = &[
+        "absolutely", "amazing", "awesome", "awful", "back", "bad", "beautiful", "better", "big", "boring", "broken",
+        "changing", "cheap", "classic", "close", "closed", "closing", "coming", "complicated", "crowded", "difficult",
+        "doing", "downtown", "easy", "empty", "everywhere", "excellent", "expensive", "famous", "fantastic", "far",
+        "fine", "first", "free", "full", "fun", "funny", "getting", "going", "gone", "good", "great", "happy", "hard",
+        "here", "hilarious", "huge", "important", "incredible", "interesting", "last", "late", "long", "losing", "lost",
+        "lovely", "moving", "nearby", "new", "nice", "off", "old", "only", "open", "opening", "out", "over",
+        "overpriced", "perfect", "playing", "popular", "pretty", "quite", "rare", "rather", "ready", "really",
+        "rich", "sad", "scary", "second", "short", "simple", "slow", "small", "sold", "starting", "still", "super",
+        "there", "third", "tiny", "touring", "underrated", "unique", "vegan", "very", "weird", "winning", "wonderful",
+        "worse", "wrong", "young",
+    ];
+    let value = ["a ", "an ", "the "]
+        .iter()
+        .find_map(|article| value.strip_prefix(article))
+        .unwrap_or(value);
+    let first = value.split(' ').next().unwrap_or(value);
+    ADJECTIVES.binary_search(&first).is_ok()
+        || first.starts_with(|c: char| c.is_ascii_digit()) && value.contains(' ')
+        || is_description(&capitalised(first))
 }
 
 pub(crate) fn names_a_group(subject: &[String]) -> bool {

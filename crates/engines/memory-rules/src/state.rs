@@ -11,11 +11,14 @@ use crate::slot::{is_pronoun, subject_words};
 /// Each line is what one thing can be one of. Within a line, what stands in one string means the same.
 #[rustfmt::skip]
 const STATES: &[&[&str]] = &[
-    &["open|reopened", "closed|resolved|fixed", "in progress", "merged"],
+    &["open|reopened", "closed|resolved|fixed|done", "in progress", "in review", "approved", "blocked", "on hold", "merged", "rejected", "cancelled|canceled", "pending"],
+    &["pending", "processing", "confirmed", "in transit|shipped", "out for delivery", "delivered", "lost", "returned", "cancelled|canceled"],
+    &["pending", "unpaid", "paid", "refunded", "cancelled|canceled"],
+    &["overdue", "paid|done|closed|resolved|delivered|merged", "cancelled|canceled"],
     &["enabled|on|turned on|switched on", "disabled|off|turned off|switched off"],
     &["active", "inactive", "paused|suspended|on hold", "cancelled|canceled|discontinued", "archived", "completed|complete|finished"],
     &["up|online|back up|back online|running", "down|offline"],
-    &["passing|green", "failing|red|broken"],
+    &["passing|passed|green", "failing|failed|red|broken", "in progress"],
     &["pending|pending approval", "approved", "rejected|denied"],
     &["on track|on schedule", "delayed|behind schedule", "ahead of schedule", "at risk", "cancelled|canceled", "on hold"],
     &["in alpha", "in beta", "generally available", "deprecated"],
@@ -108,26 +111,25 @@ impl State {
     }
 }
 
+/// Whether nothing is in both states at once.
+pub(crate) fn exclude(one: &str, other: &str) -> bool {
+    let place = |kind: &[&str], state: &str| {
+        kind.iter()
+            .position(|same| same.split('|').any(|one| one == state))
+    };
+    let mut places = STATES
+        .iter()
+        .filter_map(|kind| place(kind, one).zip(place(kind, other)))
+        .peekable();
+    places.peek().is_some() && places.all(|(one, other)| one != other)
+}
+
 /// One thing in two states that exclude each other.
 pub(crate) fn change_of_state(new: &State, old: &State, cue: bool) -> Option<Judgement> {
     if new.subject != old.subject || new.limits != old.limits {
         return None;
     }
-    let place = |kind: &[&str], state: &str| {
-        kind.iter()
-            .position(|same| same.split('|').any(|one| one == state))
-    };
-    let places = STATES
-        .iter()
-        .filter_map(|kind| place(kind, &new.value).zip(place(kind, &old.value)));
-    let mut exclusive = false;
-    for (new, old) in places {
-        if new == old {
-            return None;
-        }
-        exclusive = true;
-    }
-    exclusive.then(|| {
+    exclude(&new.value, &old.value).then(|| {
         let reasoning = format!(
             "state of {}: {:?} → {:?}",
             new.subject.join(" "),

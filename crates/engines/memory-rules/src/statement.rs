@@ -30,6 +30,18 @@ static NEGATION: LazyLock<Regex> = LazyLock::new(|| {
 /// "…, not blue": what it was taken for before.
 static CONTRAST: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"^(?P<c>[^,;]+), (?:and )?not [^,;]{1,40}?(?: any ?more)?$"));
+/// "quit smoking last year".
+static ENDED: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"^(?P<c>.*? (?:quit|stopped|gave up) .*?) (?:last \w+|this \w+|yesterday|recently|(?:in )?(?:19|20)\d\d|(?:a|an|one|two|three|\d+) \w+ ago)$",
+    )
+});
+/// A note about the user that leaves them out: "lives in Berlin".
+static SUBJECTLESS: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"^(?:[Ll]ives|[Rr]esides|[Ww]orks|[Mm]oved|[Rr]elocated|[Pp]refers|[Ll]ikes|[Ll]oves|[Hh]ates|[Dd]islikes|[Ee]njoys|[Uu]ses|[Dd]rives|[Ss]peaks|[Ss]witched|[Nn]o longer|[Dd]oesn['’]t) \w",
+    )
+});
 /// But not "is used to".
 static USED_TO: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"^(?:\p{Lu}[\w'’-]*|[Tt]he \w+)(?: \w+)? used to (?:\w+)"));
@@ -133,7 +145,16 @@ fn parts(sentence: &str) -> Vec<&str> {
         " and now I ",
         " and now User ",
         ", so ",
+        ", he ",
+        ", she ",
+        ", they ",
     ];
+    // "In the game, I live in a castle": where it is so, not a statement of its own.
+    static SETTING: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"(?i)^(?:in|on|at|by|for|under|during|after|according|from|with|without|as|contrary|officially|technically|allegedly|supposedly)\b",
+        )
+    });
     static DEPENDENT: LazyLock<Regex> = LazyLock::new(|| {
         pattern(
             r"(?i)\b(?:if|when|whenever|unless|although|though|before|while|because|whether|until|would|suppose|imagine|say|says|said|thinks?)\b",
@@ -146,7 +167,7 @@ fn parts(sentence: &str) -> Vec<&str> {
         return vec![sentence];
     };
     let (before, after) = (&sentence[..at], &sentence[at + words.len()..]);
-    if DEPENDENT.is_match(sentence) {
+    if DEPENDENT.is_match(sentence) || SETTING.is_match(before) {
         return vec![sentence];
     }
     // The speaker belongs to what follows.
@@ -162,7 +183,11 @@ fn parts(sentence: &str) -> Vec<&str> {
 impl Clause {
     fn read(sentence: &str) -> Clause {
         let sentence = sentence.trim_end_matches(['.', '!', '…', ' ', '。']);
-        let sentence = third_person(sentence, "User");
+        let sentence = if SUBJECTLESS.is_match(sentence) {
+            format!("User {}", sentence[..1].to_lowercase() + &sentence[1..])
+        } else {
+            third_person(sentence, "User")
+        };
         let sentence = match sentence.get(..8) {
             Some(start) if start.eq_ignore_ascii_case("the user") => format!("User{}", &sentence[8..]),
             _ => sentence,
@@ -173,6 +198,10 @@ impl Clause {
         let corrected = positive.filter(|positive| !slots(positive).is_empty());
         let contrast = corrected.is_some();
         let clause = corrected.unwrap_or(clause);
+        // Since when it is over does not matter.
+        let clause = ENDED
+            .captures(&clause)
+            .map_or_else(|| clause.clone(), |found| found["c"].to_owned());
         let words = clause
             .split(|c: char| {
                 !(c.is_alphanumeric()
@@ -226,6 +255,18 @@ mod tests {
         assert_eq!(
             Statement::read("my favorite color is red").slot_key().as_deref(),
             Some("favorite of color favorite user")
+        );
+    }
+
+    #[test]
+    fn a_note_without_a_subject_is_about_the_user() {
+        assert_eq!(
+            Statement::read("lives in Oslo").clauses,
+            Statement::read("User lives in Oslo.").clauses
+        );
+        assert_eq!(
+            Statement::read("Moved to Lisbon").slot_key().as_deref(),
+            Some("residence of user")
         );
     }
 

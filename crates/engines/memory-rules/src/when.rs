@@ -9,8 +9,9 @@ use crate::pattern::pattern;
 /// The parts of a time that a text names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct When {
-    /// `14:00`-like, in minutes of the day.
-    clock: Option<u32>,
+    clock: Option<Clock>,
+    /// Where the clock hangs: "cet".
+    zone: Option<String>,
     /// 0 for Monday.
     weekday: Option<usize>,
     /// The weekday is said of every week: "Mondays".
@@ -18,6 +19,26 @@ pub(crate) struct When {
     /// Month, 1 to 12, and day of the month.
     date: Option<(usize, u32)>,
     year: Option<u32>,
+}
+
+/// A time of day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Clock {
+    /// `14:00`-like, in minutes of the day.
+    minutes: u32,
+    /// "3:00" may be in the afternoon.
+    either_half: bool,
+}
+
+impl Clock {
+    fn differs(self, other: Clock) -> bool {
+        const HALF: u32 = 12 * 60;
+        if self.either_half || other.either_half {
+            self.minutes % HALF != other.minutes % HALF
+        } else {
+            self.minutes != other.minutes
+        }
+    }
 }
 
 const WEEKDAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
@@ -29,6 +50,9 @@ static CLOCK: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
         r"(?i)\b(?:(\d{1,2})(?:[:.](\d\d))? ?(am|pm|a\.m|p\.m)\b|(\d{1,2}):(\d\d)\b|(\d{1,2}) o'?clock\b|(noon|midday|midnight)\b)",
     )
+});
+static ZONE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"\b(?i:(UTC|GMT|CET|CEST|EST|EDT|CST|CDT|MST|MDT|PST|PDT|BST|IST|JST))\b|\b([ECMP]T)\b")
 });
 static BARE_HOUR: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"(?i)\b(?:at|to|until) (\d{1,2})(?:$|[ ,](?:on|every)\b)"));
@@ -74,6 +98,7 @@ impl When {
             when.weekly = found[0].to_lowercase().ends_with("days");
         }
         when.clock = clock(text);
+        when.zone = ZONE.find(text).map(|zone| zone.as_str().to_lowercase());
         when
     }
 
@@ -92,10 +117,35 @@ impl When {
         fn differ<T: PartialEq>(one: Option<T>, other: Option<T>) -> bool {
             one.zip(other).is_some_and(|(one, other)| one != other)
         }
-        differ(self.clock, other.clock)
+        let clocks = self
+            .zone
+            .as_ref()
+            .zip(other.zone.as_ref())
+            .is_none_or(|(one, other)| one == other)
+            && self
+                .clock
+                .zip(other.clock)
+                .is_some_and(|(one, other)| one.differs(other));
+        clocks
             || differ(self.weekday, other.weekday)
-            || differ(self.date, other.date)
+            || self.other_date(other)
             || differ(self.year, other.year)
+    }
+
+    /// "May" holds "May 12".
+    fn other_date(&self, other: &When) -> bool {
+        let dates = self.date.zip(other.date);
+        dates.is_some_and(|((month, day), (other_month, other_day))| {
+            month != other_month || day != other_day && day != 0 && other_day != 0
+        })
+    }
+
+    /// Whether they name different days.
+    pub(crate) fn on_other_days(&self, other: &When) -> bool {
+        self.weekday
+            .zip(other.weekday)
+            .is_some_and(|(one, other)| one != other)
+            || self.other_date(other)
     }
 
     /// Whether the weekday is all that the two disagree on: a class on Tuesdays may be on Thursdays too.
@@ -116,7 +166,19 @@ impl When {
     }
 }
 
-fn clock(text: &str) -> Option<u32> {
+fn clock(text: &str) -> Option<Clock> {
+    let exactly = |minutes| {
+        Some(Clock {
+            minutes,
+            either_half: false,
+        })
+    };
+    let in_either_half = |hour: u32, minutes| {
+        Some(Clock {
+            minutes: hour * 60 + minutes,
+            either_half: (1..=12).contains(&hour),
+        })
+    };
     let number = |found: Option<regex::Match<'_>>| found.and_then(|found| found.as_str().parse::<u32>().ok());
     let Some(found) = CLOCK.captures(text) else {
         // "at 3": morning or afternoon is unknown, but it is the same to both sides.
@@ -124,28 +186,30 @@ fn clock(text: &str) -> Option<u32> {
             .captures(text)
             .and_then(|found| number(found.get(1)))
             .filter(|hour| *hour < 25)
-            .map(|h| h * 60);
+            .and_then(|hour| in_either_half(hour, 0));
     };
     if let Some(hour) = number(found.get(1)) {
         let afternoon = found[3].to_lowercase().starts_with('p');
-        return Some((hour % 12 + if afternoon { 12 } else { 0 }) * 60 + number(found.get(2)).unwrap_or(0));
+        return exactly(
+            (hour % 12 + if afternoon { 12 } else { 0 }) * 60 + number(found.get(2)).unwrap_or(0),
+        );
     }
     if let Some(hour) = number(found.get(4)) {
-        return Some(hour * 60 + number(found.get(5)).unwrap_or(0));
+        let minutes = number(found.get(5)).unwrap_or(0);
+        // "09:30" is written by those who count to 24.
+        return if found[4].starts_with('0') {
+            exactly(hour * 60 + minutes)
+        } else {
+            in_either_half(hour, minutes)
+        };
     }
     if let Some(hour) = number(found.get(6)) {
-        return Some(hour * 60);
+        return in_either_half(hour, 0);
     }
-    Some(
-        if found
-            .get(7)
-            .is_some_and(|word| word.as_str().eq_ignore_ascii_case("midnight"))
-        {
-            0
-        } else {
-            12 * 60
-        },
-    )
+    let midnight = found
+        .get(7)
+        .is_some_and(|word| word.as_str().eq_ignore_ascii_case("midnight"));
+    exactly(if midnight { 0 } else { 12 * 60 })
 }
 
 #[cfg(test)]

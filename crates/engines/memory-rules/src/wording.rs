@@ -25,7 +25,14 @@ pub(crate) fn negation(new: &Clause, old: &Clause, cue: bool) -> Option<Judgemen
         return None;
     }
     let (new_core, old_core) = (&new.core, &old.core);
-    if new_core.len() < 2 || new_core != old_core {
+    if new_core.len() < 2 || new_core != old_core || !at_one_time(new, old) {
+        return None;
+    }
+    // What "it" was is not known.
+    if new_core
+        .iter()
+        .any(|word| matches!(word.as_str(), "it" | "thi" | "that" | "there" | "here" | "them"))
+    {
         return None;
     }
     let confidence = if cue { 0.95 } else { 0.90 };
@@ -34,6 +41,45 @@ pub(crate) fn negation(new: &Clause, old: &Clause, cue: bool) -> Option<Judgemen
         confidence,
         format!("negation of the same statement: {}", new_core.join(" ")),
     ))
+}
+
+/// Whether two clauses of the same words are about the same time: who worked somewhere, and does not work there, does
+/// not contradict themselves; nor does who can do it and does not, or did not do it once.
+fn at_one_time(new: &Clause, old: &Clause) -> bool {
+    let said = |clause: &Clause| -> Vec<String> {
+        let is_said = |word: &&String| {
+            NEGATION_WORDS.binary_search(&word.as_str()).is_err()
+                && FILLERS.binary_search(&word.as_str()).is_err()
+        };
+        clause.words.iter().filter(is_said).cloned().collect()
+    };
+    let past = |word: &str| word.len() > 4 && word.ends_with("ed");
+    let forms = said(new);
+    let mut forms = forms.iter().zip(said(old));
+    let (new_time, old_time) = (auxiliary(new), auxiliary(old));
+    (new.past || new_time == old_time)
+        && old_time != Auxiliary::Past
+        && (new.past || forms.all(|(new, old)| past(new) == past(&old)))
+}
+
+/// What kind of time the auxiliary verbs of a clause put it into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Auxiliary {
+    Present,
+    Past,
+    Future,
+    Ability,
+}
+
+fn auxiliary(clause: &Clause) -> Auxiliary {
+    let time = |word: &String| match word.as_str() {
+        "did" | "didn't" | "was" | "wasn't" | "were" | "weren't" | "had" | "hadn't" | "could"
+        | "couldn't" | "wouldn't" => Some(Auxiliary::Past),
+        "will" | "won't" => Some(Auxiliary::Future),
+        "can" | "can't" | "cannot" => Some(Auxiliary::Ability),
+        _ => None,
+    };
+    clause.words.iter().find_map(time).unwrap_or(Auxiliary::Present)
 }
 
 /// The words of a clause without negation and fillers, stemmed.

@@ -66,6 +66,57 @@ both_engines! {
         assert_eq!((none.extracted_count, none.saved_count), (0, 0));
     }
 
+    async fn what_is_over_or_began_earlier_takes_no_place(db: Db) {
+        let world = World::new(db).await;
+        let instant = |text: &str| Some(Timestamp::parse(text).unwrap());
+        let since = |text: &str, from: &str| NewMemory {
+            valid_from: instant(from),
+            ..fact(text)
+        };
+        world.write(since("Alice lives in Berlin.", "2024-01-01T00:00:00Z")).await;
+        let over = NewMemory {
+            valid_to: instant("2020-01-01T00:00:00Z"),
+            ..since("Alice lives in Oslo.", "2018-01-01T00:00:00Z")
+        };
+        let earlier = since("Alice lives in Rome.", "2021-01-01T00:00:00Z");
+        let home_before = NewMemory {
+            valid_to: instant("2019-01-01T00:00:00Z"),
+            ..since("Alice lives in Berlin.", "2018-01-01T00:00:00Z")
+        };
+        for new in [over, earlier, home_before] {
+            let added = world.write(superseding(new)).await;
+            assert!(!added.duplicate && added.auto_supersede[0].supersession.is_none(), "{added:?}");
+        }
+        world.wait();
+        let later = world.write(superseding(since("Alice moved to Lisbon.", "2025-01-01T00:00:00Z"))).await;
+        assert!(later.auto_supersede[0].supersession.is_some(), "{later:?}");
+        world.wait();
+        assert_eq!(world.decisions(ListQuery::default()).await, ["Alice moved to Lisbon."]);
+    }
+
+    async fn an_interval_that_time_has_emptied_is_not_stored(db: Db) {
+        let world = World::new(db).await;
+        // Each change takes an instant of its own, so that the account's clock runs ahead of one that stands still.
+        world.add("Alice lives in Berlin.").await;
+        let soon = world.now().plus(Duration::from_micros(1));
+        let new = NewMemory { valid_to: Some(soon), ..fact("The door is open.") };
+        world.write(fact("Bob lives in Rome.")).await;
+        world.write(fact("Carol lives in Bonn.")).await;
+        let refused = world.memories.add(&world.actor, &Plan::default(), new).await;
+        assert!(matches!(refused, Err(Error::EmptyInterval)), "{refused:?}");
+    }
+
+    async fn a_fact_that_several_tell_at_once_is_stored_once(db: Db) {
+        let world = World::new(db).await;
+        world.add("Alice lives in Berlin.").await;
+        let tell = || world.write(superseding(fact("Alice lives in Oslo.")));
+        let (a, b, c, d) = tokio::join!(tell(), tell(), tell(), tell());
+        let stored = [a, b, c, d].iter().map(|added| added.saved_count).sum::<usize>();
+        assert_eq!(stored, 1);
+        world.wait();
+        assert_eq!(world.decisions(ListQuery::default()).await, ["Alice lives in Oslo."]);
+    }
+
     async fn a_chain_is_whole_from_every_link_and_never_a_circle(db: Db) {
         let world = World::new(db).await;
         let mut ids = Vec::new();
