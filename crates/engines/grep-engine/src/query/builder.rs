@@ -121,7 +121,7 @@ impl QueryBuilder {
     }
 
     /// Says where in the line the pattern matches: [`Match::column`](crate::Match::column)
-    /// and [`Match::ranges`](crate::Match::ranges).
+    /// and [`Match::ranges`](crate::Match::ranges), the first thousand of a line.
     pub fn ranges(mut self, ranges: bool) -> Self {
         self.shape.ranges = ranges;
         self
