@@ -79,8 +79,9 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Clone, Debug)]
 pub struct GrepSessions(Arc<Inner>);
 
-/// Compiled queries that are kept: agents page through one, and ask the same of several sessions.
-const COMPILED_QUERIES: usize = 64;
+/// Compiled queries that are kept: agents page through one, and ask the same of several sessions. One that a regular
+/// expression was made for may hold some ten megabytes on each thread that has searched with it.
+const COMPILED_QUERIES: usize = 32;
 
 #[derive(Debug)]
 struct Inner {

@@ -225,7 +225,8 @@ impl UploadFile {
         self.left -= bytes.len() as u64;
         match &mut self.content {
             Content::Text(text) => {
-                let wanted = whole_steps((text.len() + bytes.len()) as u64);
+                text.reserve(bytes.len());
+                let wanted = whole_steps(text.capacity() as u64);
                 if wanted > self.share.bytes() {
                     self.sessions.make_room(&mut self.share, wanted).await?;
                 }
@@ -248,7 +249,12 @@ async fn on_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static)
 
 fn take(batch: &mut Batch, skipped: &mut Vec<Skipped>, path: SafePath, decoded: Decoded) {
     match decoded {
-        Decoded::Text(text) => batch.insert(path.into_string(), text),
+        Decoded::Text(mut text) => {
+            if (text.capacity() - text.len()) as u64 > SHARE_STEP {
+                text.shrink_to_fit();
+            }
+            batch.insert(path.into_string(), text);
+        }
         Decoded::Binary => {
             skipped.push(Skipped {
                 path: path.into_string(),
@@ -359,7 +365,7 @@ impl Unpacker {
                 .take(SHARE_STEP)
                 .read_to_end(&mut bytes)
                 .map_err(|source| pentad_archive::Error::Read { source })?;
-            let wanted = whole_steps((self.batch.memory_bytes() + bytes.len()) as u64);
+            let wanted = whole_steps((self.batch.memory_bytes() + bytes.capacity()) as u64);
             if wanted > self.share.bytes() {
                 self.runtime
                     .block_on(self.sessions.make_room(&mut self.share, wanted))?;

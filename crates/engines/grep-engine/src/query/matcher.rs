@@ -16,7 +16,7 @@ use crate::signature::Grams;
 /// The most a compiled regex may weigh.
 const PROGRAM_BYTES: usize = 10 << 20;
 /// The most the lazily built automaton of a regex may weigh, per thread, before it starts over.
-const AUTOMATON_BYTES: usize = 32 << 20;
+const AUTOMATON_BYTES: usize = 8 << 20;
 
 /// Finds the lines that match any of a query's patterns.
 pub(crate) struct Matcher {
