@@ -39,7 +39,7 @@ pub(crate) async fn keys(command: KeysCommand) -> anyhow::Result<()> {
                 new = new.with_scopes(ScopeSet::parse(&scopes)?);
             }
             new.name = name;
-            println!(
+            say!(
                 "{}",
                 identity.mint_key(&organisation.id, &user.id, new).await?.secret()
             );
@@ -54,7 +54,7 @@ pub(crate) async fn keys(command: KeysCommand) -> anyhow::Result<()> {
             let id = KeyId::new(id);
             identity.key(&id).await?;
             let now = identity.revoke_key(&id, &reason).await?;
-            println!("{id} {}", if now { "revoked" } else { "was revoked before" });
+            say!("{id} {}", if now { "revoked" } else { "was revoked before" });
         }
     }
     Ok(())
@@ -70,7 +70,7 @@ async fn list(identity: &Identity, organisation: &Organisation) -> anyhow::Resul
         } else {
             "ended"
         };
-        println!(
+        say!(
             "{}  {:<12}  {:<7}  {:<7}  {:<28}  {}",
             key.id,
             key.prefix,
@@ -120,12 +120,12 @@ pub(crate) async fn admin(command: AdminCommand) -> anyhow::Result<()> {
                 None
             };
             let user = identity.create_user(&email, password.as_ref(), admin).await?;
-            println!("{} {}", user.id, user.email);
+            say!("{} {}", user.id, user.email);
         }
         AdminCommand::TenantCreate { storage, slug } => {
             let (identity, _) = open(&storage).await?;
             let organisation = identity.create_organisation(&slug, &slug).await?;
-            println!("{} {}", organisation.id, organisation.slug);
+            say!("{} {}", organisation.id, organisation.slug);
         }
         AdminCommand::DsnIssue {
             storage,
@@ -143,7 +143,7 @@ pub(crate) async fn admin(command: AdminCommand) -> anyhow::Result<()> {
                 .as_deref()
                 .unwrap_or("http://127.0.0.1:8080")
                 .trim_end_matches('/');
-            println!(
+            say!(
                 "{base}/api/v1?token={}&tenant={}",
                 minted.secret(),
                 organisation.slug
@@ -154,7 +154,7 @@ pub(crate) async fn admin(command: AdminCommand) -> anyhow::Result<()> {
             if plan == "admin" {
                 let user = identity.user_by_email(&who).await?;
                 identity.set_admin(&user.id, true).await?;
-                println!("{who} {plan}");
+                say!("{who} {plan}");
                 return Ok(());
             }
             let plan = PlanName::parse(&plan)?;
@@ -164,7 +164,7 @@ pub(crate) async fn admin(command: AdminCommand) -> anyhow::Result<()> {
                 identity.organisation_by_slug(&who).await?.id
             };
             identity.set_plan(&organisation, plan).await?;
-            println!("{who} {plan}");
+            say!("{who} {plan}");
         }
     }
     Ok(())

@@ -11,6 +11,7 @@ use pentad_identity::{Plan, PlanName, PlanTable};
 use pentad_mail::{Mailer, Smtp};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
+use url::Url;
 
 use crate::cli::{DurabilityChoice, SecretScanChoice, ServeArguments, StorageArguments, Waits};
 use crate::exec::ExecFile;
@@ -129,13 +130,29 @@ impl StorageArguments {
                 .clone()
                 .or_else(|| file.object_store.clone())
                 .unwrap_or_else(|| format!("file:{}", below("objects"))),
-            public_url: self.public_url.clone().or_else(|| file.public_url.clone()),
+            public_url: self
+                .public_url
+                .clone()
+                .or_else(|| file.public_url.clone())
+                .map(checked_address)
+                .transpose()?,
             data_dir,
             plans,
             memory: file.memory.clone(),
             exec: file.exec.clone(),
             file,
         })
+    }
+}
+
+/// Refuses what links cannot begin with.
+fn checked_address(text: String) -> anyhow::Result<String> {
+    let url = Url::parse(&text).ok().filter(|url| {
+        matches!(url.scheme(), "http" | "https") && url.query().is_none() && url.fragment().is_none()
+    });
+    match url {
+        Some(_) => Ok(text),
+        None => anyhow::bail!("public_url {text:?} is no address: write https://HOST, or http://HOST:PORT"),
     }
 }
 

@@ -71,12 +71,12 @@ pub(crate) async fn run(arguments: &DemoArguments) -> anyhow::Result<()> {
     let done = run::record(&server).await?;
     told("runs", &format!("{}, with screenshots", run::ID), done);
 
-    println!("{}", what_to_try(server.base(), &grep, &session));
+    say!("{}", what_to_try(server.base(), &grep, &session));
     Ok(())
 }
 
 fn told(surface: &str, what: &str, done: Part) {
-    println!("  {surface:<11}{what}: {}", done.words());
+    say!("  {surface:<11}{what}: {}", done.words());
 }
 
 /// The identifier of a grep session that answers, and whether it was opened just now.

@@ -21,10 +21,10 @@ struct Report {
 impl Report {
     fn line<R: std::fmt::Display>(&mut self, what: &str, outcome: Result<String, (String, R)>) {
         match outcome {
-            Ok(found) => println!("ok    {what:<14} {found}"),
+            Ok(found) => say!("ok    {what:<14} {found}"),
             Err((found, remedy)) => {
                 self.failures += 1;
-                println!("FAIL  {what:<14} {found}\n      {:<14} {remedy}", "");
+                say!("FAIL  {what:<14} {found}\n      {:<14} {remedy}", "");
             }
         }
     }
@@ -110,7 +110,7 @@ async fn objects(storage: &Storage) -> Result<String, (String, &'static str)> {
 
 fn sandbox(report: &mut Report, arguments: &DoctorArguments, storage: &Storage) {
     if !arguments.exec.is_on(&storage.exec) {
-        println!("off   sandbox        code execution is turned off");
+        say!("off   sandbox        code execution is turned off");
         return;
     }
     for guard in LinuxBackend::probe().guards {
@@ -122,9 +122,10 @@ fn sandbox(report: &mut Report, arguments: &DoctorArguments, storage: &Storage) 
         let remedy = guard.remedy.unwrap_or_default();
         match guard.guard.fallback() {
             Some(fallback) if !guard.guard.required() => {
-                println!(
+                say!(
                     "none  {name:<14} {}; instead: {fallback}\n      {:<14} {remedy}",
-                    guard.detail, ""
+                    guard.detail,
+                    ""
                 );
             }
             _ => report.line(&name, Err((guard.detail, remedy))),
@@ -141,7 +142,7 @@ fn sandbox(report: &mut Report, arguments: &DoctorArguments, storage: &Storage) 
     // A language that nobody uses is no failure.
     for (kind, reason) in runtimes.refused() {
         let name = format!("{kind:?}");
-        println!("none  {name:<14} {reason}\n      {:<14} {}", "", kind.remedy());
+        say!("none  {name:<14} {reason}\n      {:<14} {}", "", kind.remedy());
     }
 }
 

@@ -5,10 +5,12 @@
     reason = "the command line shows what is written at its options as it is: it is no Markdown"
 )]
 #![expect(
-    clippy::print_stdout,
     clippy::print_stderr,
     reason = "a command line program speaks to its terminal"
 )]
+
+#[macro_use]
+mod terminal;
 
 mod accounts;
 mod backup;
@@ -82,14 +84,16 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Admin(command) => accounts::admin(command).await?,
             Command::Migrate(storage) => {
                 setup::open_database(&storage.resolve()?).await?;
-                println!("schema version {}", pentad_store::Db::known_schema_version());
+                say!("schema version {}", pentad_store::Db::known_schema_version());
             }
             Command::Sweep(arguments) => sweep::run(&arguments).await?,
             Command::Openapi(arguments) => openapi(&arguments)?,
             Command::Completions { shell } => {
-                clap_complete::generate(shell, &mut Cli::command(), "pentad", &mut std::io::stdout());
+                let mut script = Vec::new();
+                clap_complete::generate(shell, &mut Cli::command(), "pentad", &mut script);
+                say!("{}", String::from_utf8_lossy(&script).trim_end());
             }
-            Command::Reference => print!("{}", reference::markdown()),
+            Command::Reference => say!("{}", reference::markdown().trim_end()),
             Command::Demo(arguments) => demo::run(&arguments).await?,
             Command::Backup(arguments) => return backup::take(&arguments).await,
             Command::Restore(arguments) => return backup::restore(&arguments).await,
@@ -113,7 +117,7 @@ fn openapi(arguments: &cli::OpenapiArguments) -> anyhow::Result<()> {
         for document in &documents {
             let path = directory.join(format!("{}.json", document.name));
             std::fs::write(&path, render(document)? + "\n")?;
-            println!("{}", path.display());
+            say!("{}", path.display());
         }
         return Ok(());
     }
@@ -128,6 +132,6 @@ fn openapi(arguments: &cli::OpenapiArguments) -> anyhow::Result<()> {
             names.join(", ")
         )
     })?;
-    println!("{}", render(document)?);
+    say!("{}", render(document)?);
     Ok(())
 }

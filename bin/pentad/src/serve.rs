@@ -30,11 +30,6 @@ pub(crate) async fn run(arguments: Box<ServeArguments>, engine: Option<Engine>) 
     let server = arguments.resolve()?;
     let db = setup::open_database(&server.storage).await?;
     let identity = setup::identity(db.clone(), &server.storage);
-    let password = std::env::var("PENTAD_ADMIN_PASSWORD")
-        .ok()
-        .map(SecretString::from);
-    let bootstrapped = identity.bootstrap(&arguments.admin_email, password).await?;
-
     let listener = pentad_gateway::listen(server.listen)
         .with_context(|| format!("cannot listen on {}: is another program using it?", server.listen))?;
     let address = listener.local_addr()?;
@@ -44,7 +39,7 @@ pub(crate) async fn run(arguments: Box<ServeArguments>, engine: Option<Engine>) 
         .clone()
         .unwrap_or_else(|| format!("http://{address}"));
     let engine = engine.unwrap_or_else(|| Engine::unavailable("it was not started"));
-    announce(&server, &public_url, &engine, bootstrapped.as_ref());
+    let sandboxes = exec::announced(&engine);
 
     let limits = ServerLimits::default();
     let memories = setup::memories(db.clone(), identity.clone(), &server.storage)?;
@@ -92,7 +87,7 @@ pub(crate) async fn run(arguments: Box<ServeArguments>, engine: Option<Engine>) 
     let runs = Runs::start(db.clone(), blobs, clock, server.run_limits()?);
     let deps = Deps {
         gate: Gate {
-            identity,
+            identity: identity.clone(),
             limiter: Limiter::default(),
             open_exec: open_exec(&server, address.ip().is_loopback()),
             refusals: NonZeroU32::new(server.refusals_per_second).map(|per_second| RefusalLimit {
@@ -118,6 +113,12 @@ pub(crate) async fn run(arguments: Box<ServeArguments>, engine: Option<Engine>) 
             ..limits
         },
     };
+    // Last: the key is shown once, by a start that nothing holds up any more.
+    let password = std::env::var("PENTAD_ADMIN_PASSWORD")
+        .ok()
+        .map(SecretString::from);
+    let bootstrapped = identity.bootstrap(&arguments.admin_email, password).await?;
+    announce(&server, &public_url, &sandboxes, bootstrapped.as_ref());
     pentad_gateway::run(listener, deps, stop_signal()).await?;
     db.close().await;
     tracing::info!("stopped");
@@ -137,14 +138,14 @@ fn open_exec(server: &Server, on_loopback: bool) -> OpenExec {
 }
 
 /// Says where everything is and, once, how to get in. Nobody has to listen: a closed output ends nothing.
-fn announce(server: &Server, public_url: &str, engine: &Engine, bootstrapped: Option<&Bootstrapped>) {
+fn announce(server: &Server, public_url: &str, sandboxes: &str, bootstrapped: Option<&Bootstrapped>) {
     let mut text = format!(
         "pentad {} at {public_url}\n  Swagger UI   {public_url}/api/docs/\n  ReDoc        {public_url}/api/redoc\n  \
          viewer       {public_url}/viewer/\n  database     {}\n  objects      {}\n{}",
         env!("CARGO_PKG_VERSION"),
         without_password(&server.storage.database_url),
         server.storage.object_store,
-        exec::announced(engine),
+        sandboxes,
     );
     if let Some(made) = bootstrapped {
         let password = match &made.generated_password {

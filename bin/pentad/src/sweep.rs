@@ -31,15 +31,16 @@ pub(crate) async fn run(arguments: &SweepArguments) -> anyhow::Result<()> {
     };
     let grep = GrepSessions::new(db.clone(), blobs.clone(), Arc::clone(&clock), settings);
     let swept = grep.sweep().await.context("grep sessions")?;
-    println!(
+    say!(
         "grep      {} objects, {} deletions finished",
-        swept.orphans, swept.deletions
+        swept.orphans,
+        swept.deletions
     );
 
     let settings = pentad_session_sync::Settings::default();
     let sync = SessionSync::new(db.clone(), blobs.clone(), identity, Arc::clone(&clock), settings);
     sync.sweep_uploads().await.context("uploads of sessions")?;
-    println!(
+    say!(
         "sync      {} objects",
         sync.sweep_objects(age).await.context("sessions")?.deleted
     );
@@ -48,7 +49,7 @@ pub(crate) async fn run(arguments: &SweepArguments) -> anyhow::Result<()> {
     let settings = pentad_exec::Settings::default();
     let exec = Exec::new(db.clone(), blobs.clone(), Arc::clone(&clock), engine, settings)
         .context("code execution cannot be set up")?;
-    println!(
+    say!(
         "exec      {} objects",
         exec.sweep_objects(age).await.context("files of programs")?
     );
@@ -63,15 +64,17 @@ pub(crate) async fn run(arguments: &SweepArguments) -> anyhow::Result<()> {
     let agents = Storage::open(db.clone(), blobs.clone(), Arc::clone(&clock), settings)
         .context("the storage of agents cannot be opened")?;
     let swept = agents.sweep().await.context("the storage of agents")?;
-    println!(
+    say!(
         "storage   {} replaced, {} orphans, {} chunks",
-        swept.replaced, swept.orphans, swept.chunks
+        swept.replaced,
+        swept.orphans,
+        swept.chunks
     );
 
     let runs = Runs::start(db.clone(), blobs, clock, pentad_runs::Limits::default());
     runs.sweep_objects(age).await.context("recorded runs")?;
     runs.close().await;
-    println!("runs      done");
+    say!("runs      done");
     db.close().await;
     Ok(())
 }

@@ -1,8 +1,10 @@
 //! Work that no request waits for.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use pentad_identity::VERSION_POLL;
 use pentad_kernel::{Classify, Clock as _, SystemClock, id};
 use pentad_store::Lease;
@@ -255,9 +257,17 @@ fn every<W, E>(
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            if let Err(error) = work(deps.clone()).await {
-                failures.increment(1);
-                tracing::warn!(%error, kind = ?error.kind(), "could not {what}");
+            // One that panics is tried again like one that fails: nobody else would do the work.
+            match AssertUnwindSafe(work(deps.clone())).catch_unwind().await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    failures.increment(1);
+                    tracing::warn!(%error, kind = ?error.kind(), "could not {what}");
+                }
+                Err(_) => {
+                    failures.increment(1);
+                    tracing::error!("panicked: could not {what}");
+                }
             }
         }
     });

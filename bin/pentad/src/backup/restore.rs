@@ -41,7 +41,7 @@ pub(crate) async fn run(arguments: &RestoreArguments) -> anyhow::Result<ExitCode
     ));
     manifest.verify(&backup, &mut progress)?;
     if arguments.check {
-        println!(
+        say!(
             "{} is complete: {}, {}, taken at {} by pentad {}",
             backup.display(),
             counted(manifest.files.len(), "file"),
@@ -54,7 +54,7 @@ pub(crate) async fn run(arguments: &RestoreArguments) -> anyhow::Result<ExitCode
     let storage = arguments.storage.resolve()?;
     let target = Target::empty(&storage, manifest.engine, arguments.keep_objects).await?;
     target.fill(&backup, &manifest, parts, &mut progress).await?;
-    println!(
+    say!(
         "restored what pentad {} backed up at {}\n  data directory {}\n  objects        {}",
         manifest.pentad,
         manifest.taken_at,
@@ -62,7 +62,7 @@ pub(crate) async fn run(arguments: &RestoreArguments) -> anyhow::Result<ExitCode
         storage.object_store,
     );
     if manifest.file(SEALING_SECRET).is_none() {
-        println!("  sealing secret not in the backup: set PENTAD_SEALING_SECRET to what it was");
+        say!("  sealing secret not in the backup: set PENTAD_SEALING_SECRET to what it was");
     }
     Ok(warn_of_missing(&manifest))
 }

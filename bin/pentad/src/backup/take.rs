@@ -315,7 +315,7 @@ fn report(directory: &Path, manifest: &Manifest, strangers: &[String]) -> ExitCo
     };
     let (objects, object_bytes) = of(OBJECTS);
     let (databases, database_bytes) = of(SQL_DATABASES);
-    println!(
+    say!(
         "{}\n  taken at       {}\n  database       {}, schema version {}\n  objects        {objects}, {object_bytes}\n  \
          SQL databases  {databases}, {database_bytes}\n  sealing secret {}",
         directory.display(),
@@ -328,7 +328,7 @@ fn report(directory: &Path, manifest: &Manifest, strangers: &[String]) -> ExitCo
         },
     );
     if !strangers.is_empty() {
-        println!("  left out       {}: nothing of pentad's", strangers.join(", "));
+        say!("  left out       {}: nothing of pentad's", strangers.join(", "));
     }
     if manifest.missing.is_empty() {
         return ExitCode::SUCCESS;

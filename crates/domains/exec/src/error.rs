@@ -87,7 +87,7 @@ pub enum Error {
     #[error("{0}")]
     LanguageUnavailable(String),
     /// Nothing can be run here.
-    #[error("no sandbox can be made here, so no code is run: {0}")]
+    #[error("no code is run here: {0}")]
     SandboxUnavailable(String),
     /// The program that is to be reached runs on another gateway.
     #[error(

@@ -33,7 +33,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("src/run.rs", "pub fn run() {}\n"),
     ] {
         let mut file = upload.file(path)?;
-        file.write(text.as_bytes())?;
+        file.write(text.as_bytes()).await?;
         upload.add(file).await?;
     }
     let created = sessions

@@ -43,6 +43,15 @@ impl Budget {
 }
 
 impl Share {
+    pub(crate) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Takes over what another share of the same budget holds.
+    pub(crate) fn absorb(&mut self, mut other: Self) {
+        self.bytes += std::mem::take(&mut other.bytes);
+    }
+
     /// Makes the share `bytes` large if the budget allows; it always allows to shrink.
     pub(crate) fn resize(&mut self, bytes: u64) -> bool {
         if bytes <= self.bytes {

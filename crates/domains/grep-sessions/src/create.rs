@@ -9,6 +9,7 @@ use pentad_kernel::Actor;
 
 use crate::budget::Share;
 use crate::live::{Live, prefix};
+use crate::quota::Claim;
 use crate::repository::{self, Changed, StoredSegment};
 use crate::segment::{Change, Segment, Writer};
 use crate::{Error, GrepSessions, Result, Session, SessionId, Skipped, State, Storage, Upload, UploadError};
@@ -57,7 +58,7 @@ impl GrepSessions {
         new: NewSession,
     ) -> Result<Created> {
         let ttl = self.time_to_live(plan, new)?;
-        self.check_live_sessions(actor, plan).await?;
+        let _claim = self.claim_session(actor, plan).await?;
         let (batch, skipped, share) = upload.finish()?;
         let now = self.0.clock.now();
         let session = Session {
@@ -74,14 +75,14 @@ impl GrepSessions {
             let (batch, segments) = self.segments_of(batch).await?;
             (batch, self.store(actor, plan, &session, segments).await?)
         } else {
-            (batch, Vec::new())
+            (batch, Stored::default())
         };
         let (corpus, _, share) = self.apply(Corpus::default(), batch, share).await?;
         let mut tx = self.0.db.begin().await?;
         repository::insert(&mut tx, &session).await?;
-        repository::insert_segments(&mut tx, &session.id, &stored).await?;
+        repository::insert_segments(&mut tx, &session.id, &stored.segments).await?;
         tx.commit().await?;
-        let seen = stored.len() as i64;
+        let seen = stored.segments.len() as i64;
         let live = Arc::new(Live::new(session.clone(), corpus, share, seen, now));
         self.install(Arc::clone(&live));
         self.index_soon(&live);
@@ -101,10 +102,12 @@ impl GrepSessions {
         Ok(ttl)
     }
 
-    async fn check_live_sessions(&self, actor: &Actor, plan: &Plan) -> Result<()> {
+    /// The right to open one more session.
+    async fn claim_session(&self, actor: &Actor, plan: &Plan) -> Result<Option<Claim<'_>>> {
         let Some(limit) = plan.grep_live_sessions else {
-            return Ok(());
+            return Ok(None);
         };
+        let claim = self.0.opening.claim(&actor.organisation, 1);
         let now = self.0.clock.now();
         let count = if self.0.db.is_shared() {
             repository::count_live(&self.0.db, &actor.organisation, now).await?
@@ -114,10 +117,10 @@ impl GrepSessions {
             let all = self.0.live.iter().filter_map(|slot| slot.live());
             all.filter(of_organisation).count() as u64
         };
-        if count >= limit {
-            Err(Error::LiveSessions(limit))
+        if claim.fits(count, limit) {
+            Ok(Some(claim))
         } else {
-            Ok(())
+            Err(Error::LiveSessions(limit))
         }
     }
 
@@ -154,7 +157,7 @@ impl GrepSessions {
                 let stored = self.store(actor, plan, &live.session, segments).await?;
                 loop {
                     let size = size_after(&live.corpus, &batch, limit)?;
-                    match repository::change(&self.0.db, id, live.seen(), size, &stored).await? {
+                    match repository::change(&self.0.db, id, live.seen(), size, &stored.segments).await? {
                         Changed::To(number) => {
                             last = number;
                             break;
@@ -236,20 +239,26 @@ impl GrepSessions {
         plan: &Plan,
         session: &Session,
         segments: Vec<Segment>,
-    ) -> Result<Vec<StoredSegment>> {
+    ) -> Result<Stored<'_>> {
+        let mut claim = None;
         if let Some(limit) = plan.grep_stored_bytes.filter(|_| session.storage == Storage::S3) {
-            let more: u64 = segments.iter().map(|segment| segment.bytes.len() as u64).sum();
-            let stored = repository::stored_bytes(&self.0.db, &actor.organisation).await?;
-            if stored.saturating_add(more) > limit {
+            let more = segments.iter().map(|segment| segment.bytes.len() as u64).sum();
+            let claimed = self.0.storing.claim(&actor.organisation, more);
+            let used = repository::stored_bytes(&self.0.db, &actor.organisation).await?;
+            if !claimed.fits(used, limit) {
                 return Err(Error::StoredBytes(limit));
             }
+            claim = Some(claimed);
         }
         let namespace = prefix(&session.id)?;
-        let mut stored = Vec::with_capacity(segments.len());
+        let mut stored = Stored {
+            segments: Vec::with_capacity(segments.len()),
+            _claim: claim,
+        };
         for segment in segments {
             let stored_bytes = segment.bytes.len() as u64;
             let blob = self.0.blobs.put_addressed(&namespace, segment.bytes).await?;
-            stored.push(StoredSegment {
+            stored.segments.push(StoredSegment {
                 sequence: 0,
                 blob,
                 text_bytes: segment.text_bytes,
@@ -258,6 +267,13 @@ impl GrepSessions {
         }
         Ok(stored)
     }
+}
+
+/// Segments that are durable, and not yet counted by the rows that name them.
+#[derive(Default)]
+pub(crate) struct Stored<'a> {
+    pub(crate) segments: Vec<StoredSegment>,
+    _claim: Option<Claim<'a>>,
 }
 
 /// Batches of less text than this are applied where they are.

@@ -90,6 +90,9 @@ pub enum Error {
     /// The plan's stored bytes are used up.
     #[error("the plan allows {0} stored bytes (grep_stored_bytes): delete sessions for good, or upgrade")]
     StoredBytes(u64),
+    /// The cursor of a list is none that a page before it gave.
+    #[error("the cursor is none of ours")]
+    Cursor,
     /// The upload is refused.
     #[error(transparent)]
     Upload(#[from] UploadError),
@@ -117,7 +120,7 @@ impl Classify for Error {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::NotFound | Self::FileNotFound(_) => ErrorKind::NotFound,
-            Self::NotRestartable | Self::TimeToLive(_) => ErrorKind::Invalid,
+            Self::NotRestartable | Self::TimeToLive(_) | Self::Cursor => ErrorKind::Invalid,
             Self::LiveSessions(_) | Self::StoredBytes(_) => ErrorKind::QuotaExceeded,
             Self::Upload(error) => error.kind(),
             Self::Query(QueryError::Cancelled) => ErrorKind::Timeout,

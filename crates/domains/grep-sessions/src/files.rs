@@ -6,8 +6,9 @@ use pentad_grep_engine::{Batch, PathFilter};
 use pentad_identity::Plan;
 use pentad_kernel::Actor;
 
+use crate::create::Stored;
 use crate::live::Live;
-use crate::repository::{self, Changed, StoredSegment};
+use crate::repository::{self, Changed};
 use crate::segment::{Change, Writer};
 use crate::{Error, GrepSessions, Result, SessionId};
 
@@ -119,7 +120,7 @@ impl GrepSessions {
             if self.is_stored(live.session.storage) {
                 let stored = self.store_removal(actor, plan, &live, path).await?;
                 loop {
-                    match repository::change(&self.0.db, id, live.seen(), sizes, &stored).await? {
+                    match repository::change(&self.0.db, id, live.seen(), sizes, &stored.segments).await? {
                         Changed::To(number) => {
                             last = number;
                             break;
@@ -136,13 +137,7 @@ impl GrepSessions {
         }
     }
 
-    async fn store_removal(
-        &self,
-        actor: &Actor,
-        plan: &Plan,
-        live: &Live,
-        path: &str,
-    ) -> Result<Vec<StoredSegment>> {
+    async fn store_removal(&self, actor: &Actor, plan: &Plan, live: &Live, path: &str) -> Result<Stored<'_>> {
         let mut writer = Writer::new(self.0.settings.segment_bytes);
         let segments = writer.write(&Change::Remove(path)).and_then(|()| writer.finish());
         let segments = segments.map_err(|error| Error::Damaged(error.to_string()))?;

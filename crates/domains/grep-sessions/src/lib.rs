@@ -27,7 +27,7 @@
 //! let sessions = GrepSessions::new(db, Blobs::open("memory:")?, clock, Settings::default());
 //! let mut upload = sessions.upload(&caller.plan);
 //! let mut file = upload.file("src/main.rs")?;
-//! file.write(b"fn main() { run() }\n")?;
+//! file.write(b"fn main() { run() }\n").await?;
 //! upload.add(file).await?;
 //! let created = sessions.create(&caller.actor, &caller.plan, upload, NewSession::default()).await?;
 //!
@@ -46,6 +46,7 @@ mod error;
 mod files;
 mod lifecycle;
 mod live;
+mod quota;
 mod repository;
 mod search;
 mod segment;
@@ -78,8 +79,9 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Clone, Debug)]
 pub struct GrepSessions(Arc<Inner>);
 
-/// Compiled queries that are kept: agents page through one, and ask the same of several sessions.
-const COMPILED_QUERIES: usize = 64;
+/// Compiled queries that are kept: agents page through one, and ask the same of several sessions. One that a regular
+/// expression was made for may hold some ten megabytes on each thread that has searched with it.
+const COMPILED_QUERIES: usize = 32;
 
 #[derive(Debug)]
 struct Inner {
@@ -89,6 +91,8 @@ struct Inner {
     settings: Settings,
     live: DashMap<SessionId, Arc<live::Slot>>,
     budget: budget::Budget,
+    opening: quota::Claims,
+    storing: quota::Claims,
     searches: Semaphore,
     queries: Arc<QueryCache>,
     upkeep: Arc<Semaphore>,
@@ -112,6 +116,8 @@ impl GrepSessions {
             settings,
             live: DashMap::new(),
             budget,
+            opening: quota::Claims::default(),
+            storing: quota::Claims::default(),
             searches,
             queries: Arc::new(QueryCache::new(COMPILED_QUERIES)),
             upkeep,

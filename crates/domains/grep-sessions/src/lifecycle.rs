@@ -109,7 +109,7 @@ impl GrepSessions {
     /// and the cursor of the next.
     ///
     /// # Errors
-    /// When the database fails.
+    /// [`Error::Cursor`]; others when the database fails.
     pub async fn list(
         &self,
         actor: &Actor,
@@ -117,8 +117,10 @@ impl GrepSessions {
         limit: u32,
     ) -> Result<(Vec<Session>, Option<String>)> {
         let now = self.0.clock.now();
-        let start = (i64::MAX, String::new());
-        let after = after.and_then(cursor::decode::<(i64, String)>).unwrap_or(start);
+        let after: (i64, String) = match after {
+            Some(text) => cursor::decode(text).ok_or(Error::Cursor)?,
+            None => (i64::MAX, String::new()),
+        };
         let page = repository::page(&self.0.db, &actor.organisation, now, &after, limit + 1).await?;
         let more = page.len() > limit as usize;
         let mut next = None;

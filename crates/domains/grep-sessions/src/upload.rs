@@ -1,6 +1,6 @@
 //! An upload on its way in: files and archives, decoded and counted as they arrive.
 
-use std::io::{Seek as _, SeekFrom, Write as _};
+use std::io::{Read, Seek as _, SeekFrom, Write as _};
 
 use pentad_archive::{Caps, SafePath, ZipReader};
 use pentad_grep_engine::{Batch, Decoded, decode_text};
@@ -46,6 +46,7 @@ pub struct Upload {
     sessions: GrepSessions,
     batch: Batch,
     skipped: Vec<Skipped>,
+    skipped_bytes: usize,
     limit: u64,
     share: Share,
     zip_in_memory: usize,
@@ -57,6 +58,8 @@ pub struct Upload {
 pub struct UploadFile {
     path: SafePath,
     content: Content,
+    sessions: GrepSessions,
+    share: Share,
     /// The bytes that the rest of the upload has left of the limit.
     left: u64,
     limit: u64,
@@ -68,8 +71,13 @@ enum Content {
     Zip(SpooledTempFile),
 }
 
-/// How far a share of memory grows ahead of the bytes that arrive.
+/// How much memory is taken at once for bytes that arrive.
 const SHARE_STEP: u64 = 1 << 20;
+
+/// What is taken for a file that is still arriving: all of it but less than a step, which `add` takes.
+const fn whole_steps(bytes: u64) -> u64 {
+    bytes / SHARE_STEP * SHARE_STEP
+}
 
 impl GrepSessions {
     /// Begins an upload within the plan's limit for one session.
@@ -79,6 +87,7 @@ impl GrepSessions {
             sessions: self.clone(),
             batch: Batch::new(),
             skipped: Vec::new(),
+            skipped_bytes: 0,
             limit: plan.grep_session_bytes.unwrap_or(settings.max_session_bytes),
             share: self.0.budget.share(),
             zip_in_memory: settings.zip_in_memory,
@@ -112,6 +121,8 @@ impl Upload {
         Ok(UploadFile {
             path,
             content,
+            sessions: self.sessions.clone(),
+            share: self.sessions.0.budget.share(),
             left: self.left(),
             limit: self.limit,
         })
@@ -126,6 +137,8 @@ impl Upload {
     /// # Errors
     /// Any [`UploadError`]: the upload is then to be dropped.
     pub async fn add(&mut self, file: UploadFile) -> Result<()> {
+        self.share.absorb(file.share);
+        let known = self.skipped.len();
         match file.content {
             Content::Text(bytes) => {
                 let decoded = if bytes.len() > DECODE_ON_THREAD {
@@ -142,27 +155,33 @@ impl Upload {
                     max_unpacked_bytes: self.left(),
                     ..Caps::default()
                 };
-                let mut batch = std::mem::take(&mut self.batch);
-                let (returned, skipped) = on_thread(move || {
-                    let outcome = unpack(spool, &file.path, caps, &mut batch);
-                    (batch, outcome)
+                let mut unpacker = Unpacker {
+                    sessions: self.sessions.clone(),
+                    runtime: tokio::runtime::Handle::current(),
+                    batch: std::mem::take(&mut self.batch),
+                    skipped: std::mem::take(&mut self.skipped),
+                    share: std::mem::replace(&mut self.share, self.sessions.0.budget.share()),
+                };
+                let (unpacker, outcome) = on_thread(move || {
+                    let outcome = unpacker.unpack(spool, &file.path, caps);
+                    (unpacker, outcome)
                 })
                 .await?;
-                self.batch = returned;
-                let limit = self.limit;
-                self.skipped
-                    .extend(skipped.map_err(|error| as_too_large(error, limit))?);
+                outcome.map_err(|error| as_too_large(error, self.limit))?;
+                (self.batch, self.skipped, self.share) = (unpacker.batch, unpacker.skipped, unpacker.share);
             }
         }
+        let bytes = |skipped: &Skipped| size_of::<Skipped>() + skipped.path.len();
+        self.skipped_bytes += self.skipped[known..].iter().map(bytes).sum::<usize>();
         self.reserve().await
     }
 
     /// Takes memory for what the batch holds.
     async fn reserve(&mut self) -> Result<()> {
-        let held = self.batch.text_bytes() as u64;
-        if held > self.limit {
+        if self.batch.text_bytes() as u64 > self.limit {
             return Err(UploadError::TooLarge { limit: self.limit });
         }
+        let held = (self.batch.memory_bytes() + self.skipped_bytes) as u64;
         let wanted = held.div_ceil(SHARE_STEP) * SHARE_STEP;
         self.sessions.make_room(&mut self.share, wanted).await
     }
@@ -198,14 +217,21 @@ impl UploadFile {
     /// Appends content.
     ///
     /// # Errors
-    /// [`UploadError::TooLarge`], [`UploadError::Spool`].
-    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+    /// [`UploadError::TooLarge`], [`UploadError::NoMemory`], [`UploadError::Spool`].
+    pub async fn write(&mut self, bytes: &[u8]) -> Result<()> {
         if bytes.len() as u64 > self.left {
             return Err(UploadError::TooLarge { limit: self.limit });
         }
         self.left -= bytes.len() as u64;
         match &mut self.content {
-            Content::Text(text) => text.extend_from_slice(bytes),
+            Content::Text(text) => {
+                text.reserve(bytes.len());
+                let wanted = whole_steps(text.capacity() as u64);
+                if wanted > self.share.bytes() {
+                    self.sessions.make_room(&mut self.share, wanted).await?;
+                }
+                text.extend_from_slice(bytes);
+            }
             Content::Zip(spool) => spool.write_all(bytes).map_err(UploadError::Spool)?,
         }
         Ok(())
@@ -223,7 +249,12 @@ async fn on_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static)
 
 fn take(batch: &mut Batch, skipped: &mut Vec<Skipped>, path: SafePath, decoded: Decoded) {
     match decoded {
-        Decoded::Text(text) => batch.insert(path.into_string(), text),
+        Decoded::Text(mut text) => {
+            if (text.capacity() - text.len()) as u64 > SHARE_STEP {
+                text.shrink_to_fit();
+            }
+            batch.insert(path.into_string(), text);
+        }
         Decoded::Binary => {
             skipped.push(Skipped {
                 path: path.into_string(),
@@ -249,10 +280,10 @@ fn as_too_large(error: UploadError, limit: u64) -> UploadError {
     }
 }
 
-/// Carries the two errors of unpacking through the archive's visitor.
+/// Carries the errors of unpacking through the archive's visitor.
 enum Unpacking {
     Archive(pentad_archive::Error),
-    Name(String, pentad_archive::PathError),
+    Refused(UploadError),
 }
 
 impl From<pentad_archive::Error> for Unpacking {
@@ -261,59 +292,87 @@ impl From<pentad_archive::Error> for Unpacking {
     }
 }
 
-fn unpack(
-    mut spool: SpooledTempFile,
-    path: &SafePath,
-    caps: Caps,
-    batch: &mut Batch,
-) -> Result<Vec<Skipped>> {
-    spool.seek(SeekFrom::Start(0)).map_err(UploadError::Spool)?;
-    let refuse = |error: Unpacking| match error {
-        Unpacking::Archive(reason) => UploadError::Archive {
-            name: path.as_str().to_owned(),
-            reason,
-        },
-        Unpacking::Name(name, reason) => UploadError::Name { name, reason },
-    };
-    // A spool that never left memory is read there: no system call per read.
-    match spool.into_inner() {
-        SpooledData::InMemory(cursor) => unpack_from(cursor, path, caps, batch),
-        SpooledData::OnDisk(file) => unpack_from(file, path, caps, batch),
+impl From<UploadError> for Unpacking {
+    fn from(error: UploadError) -> Self {
+        Self::Refused(error)
     }
-    .map_err(refuse)
 }
 
-fn unpack_from(
-    reader: impl std::io::Read + std::io::Seek,
-    path: &SafePath,
-    caps: Caps,
-    batch: &mut Batch,
-) -> std::result::Result<Vec<Skipped>, Unpacking> {
-    let mut archive = ZipReader::open(reader, caps)?;
-    let directory = path.parent();
-    let place = |entry: &SafePath| match &directory {
-        Some(directory) => entry
-            .below(directory)
-            .map_err(|reason| Unpacking::Name(entry.as_str().to_owned(), reason)),
-        None => Ok(entry.clone()),
-    };
-    let mut skipped = Vec::new();
-    archive.for_each(|entry, content| {
+/// Takes the files of an archive into a batch, on a thread of its own.
+struct Unpacker {
+    sessions: GrepSessions,
+    /// Where memory is made room for meanwhile.
+    runtime: tokio::runtime::Handle,
+    batch: Batch,
+    skipped: Vec<Skipped>,
+    share: Share,
+}
+
+impl Unpacker {
+    fn unpack(&mut self, mut spool: SpooledTempFile, path: &SafePath, caps: Caps) -> Result<()> {
+        spool.seek(SeekFrom::Start(0)).map_err(UploadError::Spool)?;
+        // A spool that never left memory is read there: no system call per read.
+        let outcome = match spool.into_inner() {
+            SpooledData::InMemory(cursor) => self.unpack_from(cursor, path, caps),
+            SpooledData::OnDisk(file) => self.unpack_from(file, path, caps),
+        };
+        outcome.map_err(|error| match error {
+            Unpacking::Archive(reason) => UploadError::Archive {
+                name: path.as_str().to_owned(),
+                reason,
+            },
+            Unpacking::Refused(error) => error,
+        })
+    }
+
+    fn unpack_from(
+        &mut self,
+        reader: impl Read + std::io::Seek,
+        path: &SafePath,
+        caps: Caps,
+    ) -> std::result::Result<(), Unpacking> {
+        let mut archive = ZipReader::open(reader, caps)?;
+        let directory = path.parent();
+        let place = |entry: &SafePath| match &directory {
+            Some(directory) => entry.below(directory).map_err(|reason| UploadError::Name {
+                name: entry.as_str().to_owned(),
+                reason,
+            }),
+            None => Ok(entry.clone()),
+        };
+        archive.for_each(|entry, content| {
+            let decoded = decode_text(self.read(content)?);
+            take(&mut self.batch, &mut self.skipped, place(entry)?, decoded);
+            Ok::<(), Unpacking>(())
+        })?;
+        for left_out in archive.skipped() {
+            use pentad_archive::Skipped as LeftOut;
+            if let LeftOut::Symlink(entry) | LeftOut::Special(entry) = left_out {
+                self.skipped.push(Skipped {
+                    path: place(entry)?.into_string(),
+                    reason: SkipReason::Symlink,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The content of a file, for which memory is taken as it unpacks: a small archive may hold more than there is.
+    fn read(&mut self, content: &mut dyn Read) -> std::result::Result<Vec<u8>, Unpacking> {
         let mut bytes = Vec::new();
-        content
-            .read_to_end(&mut bytes)
-            .map_err(|source| pentad_archive::Error::Read { source })?;
-        take(batch, &mut skipped, place(entry)?, decode_text(bytes));
-        Ok::<(), Unpacking>(())
-    })?;
-    for left_out in archive.skipped() {
-        use pentad_archive::Skipped as LeftOut;
-        if let LeftOut::Symlink(entry) | LeftOut::Special(entry) = left_out {
-            skipped.push(Skipped {
-                path: place(entry)?.into_string(),
-                reason: SkipReason::Symlink,
-            });
+        loop {
+            let read = content
+                .take(SHARE_STEP)
+                .read_to_end(&mut bytes)
+                .map_err(|source| pentad_archive::Error::Read { source })?;
+            let wanted = whole_steps((self.batch.memory_bytes() + bytes.capacity()) as u64);
+            if wanted > self.share.bytes() {
+                self.runtime
+                    .block_on(self.sessions.make_room(&mut self.share, wanted))?;
+            }
+            if (read as u64) < SHARE_STEP {
+                return Ok(bytes);
+            }
         }
     }
-    Ok(skipped)
 }

@@ -19,10 +19,18 @@ fn text_file() -> Part {
 }
 
 #[tokio::test]
-async fn fields_may_come_before_the_part_that_decides() {
+async fn fields_and_other_files_may_come_before_the_part_that_decides() {
     let gateway = TestGateway::start().await;
     let grep = Form::new().text("ttl_minutes", "10").part("files", text_file());
     let (status, session) = answer(&gateway, grep).await;
+    assert_eq!(
+        (status, &session["file_count"]),
+        (201, &Value::from(1)),
+        "{session}"
+    );
+
+    let after_another_file = Form::new().part("note", text_file()).part("files", text_file());
+    let (status, session) = answer(&gateway, after_another_file).await;
     assert_eq!(
         (status, &session["file_count"]),
         (201, &Value::from(1)),

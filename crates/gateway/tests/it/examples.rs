@@ -266,6 +266,11 @@ async fn answers_come_in_three_forms() {
         get("text").await,
         "a.txt\n1-one\n2:two hit\n3-three\n4:four hit\n5-five\n\n1 files\n"
     );
+    assert_eq!(
+        get("text&count=lines").await,
+        "a.txt:2\n\n1 files, 2 lines\n",
+        "counts are shown in every form"
+    );
     let lines: Vec<Value> = get("ndjson")
         .await
         .lines()

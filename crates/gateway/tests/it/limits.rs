@@ -142,3 +142,41 @@ async fn a_gateway_that_is_told_to_stop_stops() {
     gateway.stop().await;
     assert!(reqwest::get(&url).await.is_err());
 }
+
+#[tokio::test]
+async fn searches_in_one_request_answer_together_what_one_may() {
+    let gateway = TestGateway::start().await;
+    let line = format!("hit {}\n", "x".repeat(400));
+    let text = line.repeat(4 << 10);
+    let form = Form::new().part("files", Part::bytes(text.into_bytes()).file_name("a.txt"));
+    let opened = gateway
+        .client()
+        .post(gateway.url("/api/v1/sessions"))
+        .bearer_auth(gateway.key())
+        .multipart(form)
+        .send()
+        .await
+        .unwrap();
+    let opened: Value = opened.json().await.unwrap();
+    let path = format!("/api/v1/sessions/{}/grep", opened["id"].as_str().unwrap());
+    let queries = vec![json!({ "query": "hit" }); 16];
+    let answer = gateway
+        .client()
+        .post(gateway.url(&path))
+        .bearer_auth(gateway.key())
+        .json(&json!({ "queries": queries }))
+        .send()
+        .await
+        .unwrap()
+        .bytes()
+        .await
+        .unwrap();
+    assert!(answer.len() < 10 << 20, "{} bytes", answer.len());
+    let answer: Value = serde_json::from_slice(&answer).unwrap();
+    for result in answer["results"].as_array().unwrap() {
+        assert_eq!(
+            (&result["total"], &result["truncated"]),
+            (&json!(1), &json!(true))
+        );
+    }
+}

@@ -16,6 +16,9 @@ use crate::wire::Answer;
 /// The most searches in one request.
 const MAX_QUERIES: usize = 64;
 
+/// About how large the answer becomes, in bytes: as large as that of one search, which each has a fair share of.
+const ANSWER_BYTES: usize = 8 << 20;
+
 /// Searches to run.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = grep::Batch, example = json!({
@@ -51,7 +54,8 @@ pub(crate) enum BatchResult {
 /// Search a session several times
 ///
 /// Runs up to 64 searches in one request. A search that is refused does not keep the others from their
-/// answers.
+/// answers. Together they answer as much as a single search may: a page that would be larger than its share ends
+/// early, and says where the next begins.
 #[utoipa::path(post, path = "/api/v1/sessions/{id}/grep", tag = "grep",
     params(("id" = String, Path, description = "The session's UUID.", example = "3fa85f64-5717-4562-b3fc-2c963f66afa6")),
     request_body = Batch,
@@ -73,6 +77,7 @@ async fn grep_many(
             queries.len()
         )));
     }
+    let page_bytes = ANSWER_BYTES / queries.len();
     let one = async |parameters: Map<String, Value>| -> Result<BatchResult, Fault> {
         let search = match pairs(parameters).and_then(|query| Search::read(&query)) {
             Ok(search) if search.format == Format::Json => search,
@@ -83,7 +88,10 @@ async fn grep_many(
             }
             Err(fault) => return Ok(BatchResult::Refused { error: fault.message }),
         };
-        match sessions.grep(&principal.actor, &id, search.query).await {
+        match sessions
+            .grep(&principal.actor, &id, search.query.page_bytes(page_bytes))
+            .await
+        {
             Ok(page) => Ok(BatchResult::Found(Answer::new(page, search.shown))),
             Err(pentad_grep_sessions::Error::Query(refused)) => Ok(BatchResult::Refused {
                 error: refused.to_string(),

@@ -13,7 +13,7 @@ use crate::{READ, WRITE};
 #[utoipa::path(get, path = "/api/v1/sessions/{id}/files", tag = "grep",
     params(("id" = String, Path, description = "The session's UUID.", example = "3fa85f64-5717-4562-b3fc-2c963f66afa6"),
            ("glob" = Option<Vec<String>>, Query, description = "Only paths that match; `!` in front excludes. Repeatable."),
-           ("path" = Option<String>, Query, description = "Only files below this directory, or this file."),
+           ("path" = Option<String>, Query, description = "Only paths that begin with this: `src/` for what is below a directory."),
            ("type" = Option<Vec<String>>, Query, description = "Only files of this kind, as `rust`. Repeatable."),
            ("after" = Option<String>, Query, description = "Only paths after this one: `next` of the page before."),
            ("limit" = Option<u32>, Query, description = "Files on a page, 1 to 10000. Default 1000.")),

@@ -56,21 +56,31 @@ fn ndjson(mut answer: Answer) -> String {
 }
 
 /// As grep prints with headings: the path, then `line:text`, context as `line-text`, overlapping context
-/// once, `--` between parts that do not touch.
+/// once, `--` between parts that do not touch. When files or lines are counted: the paths, with `:lines`.
 fn text(answer: &Answer) -> String {
     let mut out = String::new();
     for hit in &answer.hits {
+        if hit.matches.is_empty() {
+            out.push_str(&hit.path);
+            if let Some(lines) = hit.lines {
+                let _ = write!(out, ":{lines}");
+            }
+            out.push('\n');
+            continue;
+        }
         if !out.is_empty() {
             out.push('\n');
         }
         write_hit(&mut out, hit);
     }
-    let totals = serde_json::to_value(answer).unwrap_or_default();
-    let _ = write!(out, "\n{} files", totals["total"]);
-    if let Some(next) = totals["next_file_offset"].as_u64() {
+    let _ = write!(out, "\n{} files", answer.total);
+    if let Some(lines) = answer.total_lines {
+        let _ = write!(out, ", {lines} lines");
+    }
+    if let Some(next) = answer.next_file_offset {
         let _ = write!(out, ", more from file_offset={next}");
     }
-    if totals["truncated"].as_bool() == Some(true) {
+    if answer.truncated {
         out.push_str(", truncated");
     }
     out.push('\n');

@@ -61,7 +61,7 @@ pub(crate) struct SearchParameters {
     /// Only files whose path matches the glob; `!` in front excludes. Repeatable.
     #[param(example = "**/*.ts")]
     glob: Option<Vec<String>>,
-    /// Only files below this directory, or this file.
+    /// Only paths that begin with this: `src/` for what is below a directory.
     path: Option<String>,
     /// Only files of this kind, as `rust` or `py`. Repeatable.
     r#type: Option<Vec<String>>,

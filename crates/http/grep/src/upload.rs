@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pentad_grep_sessions::{GrepSessions, NewSession, Storage, Upload};
 use pentad_http_kit::Fault;
-use pentad_http_kit::{FileName, Form, Part, Principal};
+use pentad_http_kit::{FileName, Form, Part, Principal, whole_number};
 
 /// The longest value of a plain field.
 const FIELD_BYTES: usize = 1024;
@@ -66,7 +66,7 @@ async fn take_file(upload: &mut Upload, mut part: Part) -> Result<(), Fault> {
     };
     let mut file = upload.file(&name)?;
     while let Some(chunk) = part.chunk().await? {
-        file.write(&chunk)?;
+        file.write(&chunk).await?;
     }
     Ok(upload.add(file).await?)
 }
@@ -77,13 +77,11 @@ fn minutes(text: &str) -> Result<Duration, Fault> {
             "ttl_minutes must be a whole number of at least 1, not {text:?}"
         ))
     };
-    let whole = text.strip_suffix(".0").unwrap_or(text);
-    let minutes: u32 = whole.parse().map_err(|_| wrong())?;
-    if minutes == 0 {
-        Err(wrong())
-    } else {
-        Ok(Duration::from_secs(u64::from(minutes) * 60))
-    }
+    let minutes = whole_number(text)
+        .and_then(|minutes| u32::try_from(minutes).ok())
+        .filter(|minutes| *minutes > 0)
+        .ok_or_else(wrong)?;
+    Ok(Duration::from_secs(u64::from(minutes) * 60))
 }
 
 /// The form of an upload, for the document.

@@ -168,16 +168,16 @@ pub(crate) struct Answer {
     /// Matching files of this page.
     pub(crate) hits: Vec<HitAnswer>,
     /// Files with at least one match in the whole session, whatever the page.
-    total: usize,
+    pub(crate) total: usize,
     /// Lines with at least one match in the whole session; only with `count=lines`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    total_lines: Option<usize>,
+    pub(crate) total_lines: Option<usize>,
     /// The `file_offset` of the next page; `null` on the last.
-    next_file_offset: Option<usize>,
+    pub(crate) next_file_offset: Option<usize>,
     /// True if a budget left something out of the page; absent otherwise.
     #[serde(skip_serializing_if = "is_false")]
     #[schema(required = false)]
-    truncated: bool,
+    pub(crate) truncated: bool,
 }
 
 /// A matching file.
@@ -190,7 +190,7 @@ pub(crate) struct HitAnswer {
     pub(crate) matches: Vec<MatchAnswer>,
     /// How many of its lines match; only with `count=lines`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    lines: Option<usize>,
+    pub(crate) lines: Option<usize>,
     /// True if more of its lines match than are shown; absent otherwise.
     #[serde(skip_serializing_if = "is_false")]
     #[schema(required = false)]
@@ -230,7 +230,8 @@ pub(crate) struct MatchAnswer {
     /// Where the first match begins, in bytes from 1; only with `ranges`.
     #[serde(skip_serializing_if = "Option::is_none")]
     column: Option<usize>,
-    /// Where the pattern matches, in bytes of the line from 0, ends excluded; only with `ranges`.
+    /// Where the pattern matches, in bytes of the line from 0, ends excluded: the first thousand places of the
+    /// line. Only with `ranges`.
     #[serde(skip_serializing_if = "Option::is_none")]
     ranges: Option<Vec<[usize; 2]>>,
     /// Which of several patterns match, counted from 0: `query` first, then each `pattern`.

@@ -19,8 +19,8 @@ use crate::Fault;
 const DRAIN_BYTES: usize = 64 << 20;
 /// How long a refused form is still read.
 const DRAIN_TIME: Duration = Duration::from_secs(10);
-/// How long a client may pause within a body.
-pub(crate) const STALL: Duration = Duration::from_secs(60);
+/// How long a client may pause within a body; the tests of this crate do not wait as long.
+pub(crate) const STALL: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 60_000 });
 
 /// How much of plain fields is kept while it is looked which form this is.
 const KEPT_BYTES: usize = 64 << 10;
@@ -44,8 +44,8 @@ impl std::fmt::Debug for Parts {
 }
 
 impl Form {
-    /// The first of these names that a part has, looking past plain fields; `None` when another file comes
-    /// before, or nothing. What was looked at is kept for [`Form::next`].
+    /// The first of these names that a part has; `None` when none has one. Plain fields before it are kept for
+    /// [`Form::next`], files of other names are thrown away.
     ///
     /// # Errors
     /// As [`Form::next`], and a fault when the fields before are many or large.
@@ -57,8 +57,7 @@ impl Form {
                 return Ok(Some(name));
             }
             if part.file_name() != FileName::Absent {
-                self.ahead.push_back(part);
-                return Ok(None);
+                continue;
             }
             let field = part.kept(KEPT_BYTES - kept).await?;
             kept += field.content.len();
@@ -194,10 +193,14 @@ impl Part {
     /// The next piece of the content; `None` at its end.
     ///
     /// # Errors
-    /// A fault of kind [`ErrorKind::Invalid`] when the body breaks off.
+    /// A fault of kind [`ErrorKind::Invalid`] when the body breaks off, of kind [`ErrorKind::Timeout`] when it
+    /// stops arriving.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Fault> {
         match &mut self.0 {
-            Source::Arriving(field) => field.next().await.transpose().map_err(|error| broken(&error)),
+            Source::Arriving(field) => match tokio::time::timeout(STALL, field.next()).await {
+                Ok(chunk) => chunk.transpose().map_err(|error| broken(&error)),
+                Err(_) => Err(stalled()),
+            },
             Source::Kept(field) if field.content.is_empty() => Ok(None),
             Source::Kept(field) => Ok(Some(std::mem::take(&mut field.content))),
         }
@@ -345,6 +348,10 @@ fn extended(value: &[u8]) -> FileName {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::error::PayloadError;
+    use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+    use futures_util::stream;
+
     use super::*;
 
     fn given(header: &str) -> Option<String> {
@@ -409,6 +416,30 @@ mod tests {
             FileName::parse(b"form-data; filename*=UTF-8''%ff"),
             FileName::NotText
         );
+    }
+
+    #[actix_web::test]
+    async fn a_part_that_stops_arriving_is_a_timeout() {
+        let start = "--x\r\nContent-Disposition: form-data; name=\"files\"; filename=\"a\"\r\n\r\nhello";
+        let arrived = stream::iter([Ok::<_, PayloadError>(Bytes::from_static(start.as_bytes()))]);
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("multipart/form-data; boundary=x"),
+        );
+        let parts = Multipart::new(&headers, arrived.chain(stream::pending()));
+        let mut form = Form {
+            parts: Parts(Some(parts)),
+            ahead: VecDeque::new(),
+        };
+        let mut part = form.next().await.unwrap().unwrap();
+        let fault = loop {
+            match part.chunk().await {
+                Ok(chunk) => assert!(chunk.is_some(), "the part has not ended"),
+                Err(fault) => break fault,
+            }
+        };
+        assert_eq!(fault.kind, ErrorKind::Timeout);
     }
 
     #[test]

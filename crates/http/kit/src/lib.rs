@@ -54,7 +54,7 @@ pub use json::{BodyLimit, JsonBody};
 pub use mount::{mount, mount_for_programs};
 pub use principal::{Principal, Visitor};
 pub use public_url::PublicUrl;
-pub use query::Query;
+pub use query::{Query, whole_number};
 pub use surface::Surface;
 pub use trace::REQUEST_SPANS;
 

@@ -58,10 +58,7 @@ impl Query {
                 "{name} must be a whole number from {least} to {most}, not {text:?}"
             ))
         };
-        let number = match text.parse::<i64>() {
-            Ok(number) => number,
-            Err(_) => whole_float(text).ok_or_else(wrong)?,
-        };
+        let number = whole_number(text).ok_or_else(wrong)?;
         if bounds.contains(&number) {
             Ok(Some(number))
         } else {
@@ -110,9 +107,9 @@ impl Query {
     }
 }
 
-/// `20.0` and `20.` as 20; anything with another fraction, an exponent or a sign beyond `-` is none.
-fn whole_float(text: &str) -> Option<i64> {
-    let (whole, fraction) = text.split_once('.')?;
+/// Reads `20`, `20.0` and `20.` as 20; anything with another fraction or an exponent is none.
+pub fn whole_number(text: &str) -> Option<i64> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     fraction
         .bytes()
         .all(|digit| digit == b'0')

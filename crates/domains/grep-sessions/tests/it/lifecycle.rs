@@ -115,5 +115,7 @@ both_engines! {
             }
         }
         assert_eq!(listed, [ids[4].clone(), ids[3].clone(), ids[0].clone()]);
+        let foreign = fixture.sessions.list(&fixture.actor, Some("page two"), 2).await;
+        assert!(matches!(foreign, Err(Error::Cursor)));
     }
 }

@@ -1,5 +1,6 @@
 //! What a plan and the machine allow.
 
+use std::io::Write as _;
 use std::time::Duration;
 
 use pentad_grep_sessions::{Error, NewSession, Settings, SkipReason, Storage, UploadError};
@@ -23,7 +24,7 @@ async fn a_session_holds_no_more_text_than_the_plan_says() {
         ..Plan::default()
     };
     let mut file = fixture.sessions.upload(&plan).file("a.txt").unwrap();
-    let refused = file.write(b"12345678901").unwrap_err();
+    let refused = file.write(b"12345678901").await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::TooLarge);
     assert!(
         refused.to_string().contains("grep_session_bytes"),
@@ -58,6 +59,69 @@ async fn a_session_holds_no_more_text_than_the_plan_says() {
         .append(&fixture.actor, &plan, &created.id, replacement)
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn an_upload_takes_memory_as_it_arrives() {
+    let database = TestDb::sqlite().await;
+    let little = Settings {
+        memory_bytes: 8 << 20,
+        ..settings()
+    };
+    let blobs = pentad_blob::Blobs::open("memory:").unwrap();
+    let fixture = Fixture::with(database.db(), blobs, little).await;
+    let upload = fixture.sessions.upload(&fixture.plan);
+    let mut file = upload.file("a.txt").unwrap();
+    let line = "x".repeat((1 << 20) - 1) + "\n";
+    let mut written = 0;
+    let refused = loop {
+        match file.write(line.as_bytes()).await {
+            Ok(()) => written += 1,
+            Err(refused) => break refused,
+        }
+    };
+    assert!(matches!(refused, UploadError::NoMemory), "{refused}");
+    assert_eq!(written, 8, "megabytes of memory");
+    drop((upload, file));
+
+    // 80 MiB, more than a session may hold, in some kilobytes.
+    let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    archive
+        .start_file("b.txt", zip::write::SimpleFileOptions::default())
+        .unwrap();
+    for _ in 0..80 {
+        archive.write_all(line.as_bytes()).unwrap();
+    }
+    let archive = archive.finish().unwrap().into_inner();
+    let mut upload = fixture.sessions.upload(&fixture.plan);
+    let mut file = upload.file("b.zip").unwrap();
+    file.write(&archive).await.unwrap();
+    let refused = upload.add(file).await.unwrap_err();
+    assert!(
+        matches!(refused, UploadError::NoMemory),
+        "it ends where the memory does, before the session's limit: {refused}"
+    );
+}
+
+#[tokio::test]
+async fn callers_who_race_open_as_many_sessions_as_the_plan_says() {
+    let (_database, fixture) = fixture().await;
+    let plan = Plan {
+        grep_live_sessions: Some(2),
+        ..Plan::default()
+    };
+    let create = async || {
+        let upload = upload(&fixture.sessions, &plan, &[("a.txt", "a")]).await;
+        fixture
+            .sessions
+            .create(&fixture.actor, &plan, upload, NewSession::default())
+            .await
+    };
+    let outcomes = futures_util::future::join_all((0..8).map(|_| create())).await;
+    let opened = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+    assert_eq!(opened, 2);
+    let page = fixture.sessions.list(&fixture.actor, None, 10).await.unwrap();
+    assert_eq!(page.0.len(), opened);
 }
 
 #[tokio::test]

@@ -128,7 +128,7 @@ async fn try_upload(
     let mut upload = sessions.upload(plan);
     for (name, text) in files {
         let mut file = upload.file(name)?;
-        file.write(text.as_bytes())?;
+        file.write(text.as_bytes()).await?;
         upload.add(file).await?;
     }
     Ok(upload)

@@ -8,6 +8,7 @@ pub struct Batch {
     /// The text of a file to insert or replace; nothing for one to remove.
     changes: BTreeMap<String, Option<Vec<u8>>>,
     text_bytes: usize,
+    path_bytes: usize,
 }
 
 /// What a batch changed.
@@ -43,8 +44,10 @@ impl Batch {
     }
 
     fn change(&mut self, path: String, change: Option<Vec<u8>>) {
-        if let Some(Some(overtaken)) = self.changes.insert(path, change) {
-            self.text_bytes -= overtaken.len();
+        let path_bytes = path.len();
+        match self.changes.insert(path, change) {
+            Some(overtaken) => self.text_bytes -= overtaken.map_or(0, |text| text.len()),
+            None => self.path_bytes += path_bytes,
         }
     }
 
@@ -61,6 +64,12 @@ impl Batch {
     /// Bytes of text to insert.
     pub fn text_bytes(&self) -> usize {
         self.text_bytes
+    }
+
+    /// About how many bytes of memory the batch takes: text, paths and what holds them together.
+    pub fn memory_bytes(&self) -> usize {
+        let entries = self.changes.len() * size_of::<(String, Option<Vec<u8>>)>();
+        self.text_bytes + self.path_bytes + 2 * entries
     }
 
     /// The files to insert, in the order of their paths, each with its text.

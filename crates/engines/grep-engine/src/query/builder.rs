@@ -11,6 +11,9 @@ use crate::fuzzy::FuzzyMatcher;
 use crate::recent::Recent;
 use crate::signature::Grams;
 
+/// More patterns than this are refused: each is compiled by itself as well, to tell which of them match.
+const MAX_PATTERNS: usize = 1000;
+
 /// Builds a [`Query`]. Everything but the patterns has a default.
 #[derive(Debug, Clone)]
 #[must_use]
@@ -121,7 +124,7 @@ impl QueryBuilder {
     }
 
     /// Says where in the line the pattern matches: [`Match::column`](crate::Match::column)
-    /// and [`Match::ranges`](crate::Match::ranges).
+    /// and [`Match::ranges`](crate::Match::ranges), the first thousand of a line.
     pub fn ranges(mut self, ranges: bool) -> Self {
         self.shape.ranges = ranges;
         self
@@ -249,6 +252,12 @@ impl QueryBuilder {
         if self.key.patterns.is_empty() {
             return Err(QueryError::EmptyPattern);
         }
+        if self.key.patterns.len() > MAX_PATTERNS {
+            return Err(QueryError::TooMany {
+                what: "patterns",
+                limit: MAX_PATTERNS,
+            });
+        }
         for pattern in &self.key.patterns {
             if pattern.is_empty() {
                 return Err(QueryError::EmptyPattern);
@@ -346,6 +355,13 @@ mod tests {
         );
         assert_eq!(Query::plain("").build().unwrap_err(), QueryError::EmptyPattern);
         assert!(Query::plain("  ").build().is_ok(), "blanks are a query");
+        let many = (0..1000).fold(Query::plain("a"), |query, number| {
+            query.pattern(number.to_string())
+        });
+        assert!(matches!(
+            many.build().unwrap_err(),
+            QueryError::TooMany { limit: 1000, .. }
+        ));
         for builder in [Query::plain("a\nb"), Query::fuzzy("a\rb"), Query::regex("a\nb")] {
             assert!(matches!(
                 builder.build().unwrap_err(),

@@ -17,6 +17,14 @@ pub enum QueryError {
         /// The limit it broke.
         limit: usize,
     },
+    /// More patterns, globs or file types than one query may have.
+    #[error("more than {limit} {what}")]
+    TooMany {
+        /// What there is too much of.
+        what: &'static str,
+        /// How many there may be.
+        limit: usize,
+    },
     /// A pattern asks for a line terminator, literally or by an escape. Matches lie
     /// within one line, so it could never match.
     #[error("the query contains a line terminator ({character}); a match never spans lines")]

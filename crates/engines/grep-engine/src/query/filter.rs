@@ -1,9 +1,14 @@
 //! Which files a query looks at, by path.
 
-use globset::{GlobBuilder, GlobMatcher};
+use globset::{GlobBuilder, GlobSet};
 
 use super::QueryError;
 use super::types;
+
+/// More globs, or file types, than this are refused: each is compiled, and tried on every path.
+const MAX_GLOBS: usize = 100;
+/// Longer globs are refused.
+const MAX_GLOB_BYTES: usize = 4096;
 
 /// Conditions on paths, compiled: a prefix, globs and file types. A path must meet all
 /// three kinds. The default lets every path in.
@@ -11,12 +16,12 @@ use super::types;
 pub struct PathFilter {
     prefix: String,
     globs: Vec<PathGlob>,
-    types: Vec<GlobMatcher>,
+    types: Vec<GlobSet>,
 }
 
 #[derive(Debug)]
 struct PathGlob {
-    matcher: GlobMatcher,
+    matcher: GlobSet,
     excludes: bool,
 }
 
@@ -26,8 +31,16 @@ impl PathFilter {
     ///
     /// # Errors
     ///
-    /// [`QueryError::Glob`] and [`QueryError::UnknownType`].
+    /// [`QueryError::Glob`], [`QueryError::UnknownType`] and [`QueryError::TooMany`].
     pub fn new(prefix: &str, globs: &[String], type_names: &[String]) -> Result<Self, QueryError> {
+        for (what, given) in [("globs", globs), ("file types", type_names)] {
+            if given.len() > MAX_GLOBS {
+                return Err(QueryError::TooMany {
+                    what,
+                    limit: MAX_GLOBS,
+                });
+            }
+        }
         let mut types = Vec::new();
         for name in type_names {
             let patterns =
@@ -110,16 +123,22 @@ impl PathGlob {
     }
 }
 
-fn compile(pattern: &str, shown: &str) -> Result<GlobMatcher, QueryError> {
+fn compile(pattern: &str, shown: &str) -> Result<GlobSet, QueryError> {
+    let refused = |message: String| QueryError::Glob {
+        glob: shown.chars().take(100).collect(),
+        message,
+    };
+    if pattern.len() > MAX_GLOB_BYTES {
+        return Err(refused(format!("it is longer than {MAX_GLOB_BYTES} bytes")));
+    }
     let glob = GlobBuilder::new(pattern)
         .literal_separator(true)
         .backslash_escape(true)
         .build();
-    glob.map(|glob| glob.compile_matcher())
-        .map_err(|error| QueryError::Glob {
-            glob: shown.to_string(),
-            message: error.kind().to_string(),
-        })
+    // A set of one: a glob by itself panics where the regex that it becomes is refused, as one of braces within
+    // braces within braces is.
+    glob.and_then(|glob| GlobSet::builder().add(glob).build())
+        .map_err(|error| refused(error.kind().to_string()))
 }
 
 #[cfg(test)]
@@ -164,6 +183,22 @@ mod tests {
             ["src/a.rs", "src/b_test.rs", "src/deep/c.rs"]
         );
         assert_eq!(allowed(&["*.{md,ts}"], &[]), ["README.md", "web/a.ts"]);
+    }
+
+    #[test]
+    fn what_would_take_too_much_to_compile_is_refused() {
+        let refused = |globs: &[String]| PathFilter::new("", globs, &[]).unwrap_err();
+        let nested = format!("{}b{}", "{a,".repeat(500), "}".repeat(500));
+        assert!(matches!(refused(&[nested]), QueryError::Glob { .. }));
+        assert!(matches!(refused(&["a".repeat(5000)]), QueryError::Glob { .. }));
+        let many = vec!["*.rs".to_owned(); 101];
+        assert_eq!(
+            refused(&many),
+            QueryError::TooMany {
+                what: "globs",
+                limit: 100
+            }
+        );
     }
 
     #[test]

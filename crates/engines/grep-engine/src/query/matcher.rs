@@ -10,12 +10,13 @@ use regex_syntax::hir::{Hir, HirKind};
 
 use super::QueryError;
 use super::runs::RunProbe;
+use crate::Cancel;
 use crate::signature::Grams;
 
 /// The most a compiled regex may weigh.
 const PROGRAM_BYTES: usize = 10 << 20;
 /// The most the lazily built automaton of a regex may weigh, per thread, before it starts over.
-const AUTOMATON_BYTES: usize = 32 << 20;
+const AUTOMATON_BYTES: usize = 8 << 20;
 
 /// Finds the lines that match any of a query's patterns.
 pub(crate) struct Matcher {
@@ -102,22 +103,26 @@ impl Matcher {
         self.engine.first(line)
     }
 
-    /// All matches in a line, left to right, not overlapping.
-    pub(crate) fn all(&self, line: &[u8]) -> Vec<Range<usize>> {
+    /// The matches in a line, left to right, not overlapping: at most `at_most`, and fewer once `cancel` is raised.
+    pub(crate) fn all(&self, line: &[u8], at_most: usize, cancel: &Cancel) -> Vec<Range<usize>> {
         match &self.engine {
             Engine::Literal(finder) => {
                 let length = finder.needle().len();
                 finder
                     .find_iter(line)
                     .map(|start| start..start + length)
+                    .take(at_most)
                     .collect()
             }
             Engine::Regex(regex) => {
-                // An empty match after the line feed is not in this line.
+                // An empty match after the line feed is not in this line. To find the next match, or none, may take
+                // looking at the whole rest of the line.
                 regex
                     .find_iter(line)
+                    .take_while(|_| !cancel.is_cancelled())
                     .map(|found| found.range())
                     .filter(|range| range.start < line.len())
+                    .take(at_most)
                     .collect()
             }
         }

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::Cancel;
 use crate::fuzzy::FuzzyScanner;
 use crate::query::{Finder, Matcher, line_around};
 use crate::segment::Reader;
@@ -70,27 +71,34 @@ impl<'q> LineFinder<'q> {
 /// Where a line matches.
 #[derive(Debug, Default)]
 pub(super) struct Places {
-    /// Ascending; only the first, or none, if not all were asked for.
+    /// Ascending; as many as were asked for.
     pub(super) ranges: Vec<Range<usize>>,
     /// The patterns that match, if asked for.
     pub(super) patterns: Vec<usize>,
 }
 
+/// Which of the places where a line matches are asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    Nothing,
+    First,
+    /// From left to right, at most so many.
+    UpTo(usize),
+}
+
 impl LineFinder<'_> {
     /// Where a matching line, given with its terminator, matches.
-    pub(super) fn locate(&mut self, line: &[u8], all: bool, first: bool, patterns: bool) -> Places {
+    pub(super) fn locate(&mut self, line: &[u8], wanted: Wanted, patterns: bool, cancel: &Cancel) -> Places {
         match self {
             Self::Exact(matcher) => Places {
-                ranges: if all {
-                    matcher.all(line)
-                } else if first {
-                    matcher.first(line).into_iter().collect()
-                } else {
-                    Vec::new()
+                ranges: match wanted {
+                    Wanted::Nothing => Vec::new(),
+                    Wanted::First => matcher.first(line).into_iter().collect(),
+                    Wanted::UpTo(at_most) => matcher.all(line, at_most, cancel),
                 },
                 patterns: if patterns { matcher.which(line) } else { Vec::new() },
             },
-            Self::Fuzzy(scanner) if all || first || patterns => {
+            Self::Fuzzy(scanner) if wanted != Wanted::Nothing || patterns => {
                 let located = scanner.locate(without_terminator(line));
                 located.map_or_else(Places::default, |located| Places {
                     ranges: located.ranges,

@@ -4,13 +4,16 @@ use std::ops::Range;
 
 use super::Search;
 use super::files::Found;
-use super::lines::{FoundLine, LineFinder, Lines, without_terminator};
+use super::lines::{FoundLine, LineFinder, Lines, Wanted, without_terminator};
 use super::shares::share;
 use super::snippet::{snippet, trimmed};
 use crate::definitions::{Definition, classify_line};
-use crate::query::{Count, Query, QueryError};
+use crate::query::{Count, QueryError};
 use crate::segment::Reader;
 use crate::snapshot::FileRef;
+
+/// Of more matches in one line than this the ranges are not told: such a line is longer than what is shown of it.
+const RANGES_PER_LINE: usize = 1000;
 
 /// One page of an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -64,7 +67,7 @@ pub struct Match {
     pub score: Option<u32>,
     /// Where in the line the first match begins, in bytes from 1, if asked for.
     pub column: Option<usize>,
-    /// Where in the line the pattern matches, in bytes from 0, if asked for.
+    /// Where in the line the pattern matches, in bytes from 0, if asked for: the first thousand places.
     pub ranges: Vec<Range<usize>>,
     /// Which of several patterns match, by their order in the query; empty for a query
     /// of one pattern.
@@ -80,7 +83,7 @@ impl Match {
             .chain(&self.after)
             .map(|line| line.len() + 3)
             .sum::<usize>();
-        32 + self.snippet.len() + context + self.ranges.len() * 8
+        32 + self.snippet.len() + context + self.ranges.len() * 16
     }
 }
 
@@ -206,7 +209,17 @@ impl<'a> Renderer<'a> {
                     hit.truncated = true;
                     break 'blocks;
                 }
-                let shown = render_line(query, &mut lines, &hit.path, layout.file_range(at.file), &line);
+                let shown = render_line(
+                    self.search,
+                    &mut lines,
+                    &hit.path,
+                    layout.file_range(at.file),
+                    &line,
+                );
+                if query.shape.ranges {
+                    // They may be incomplete.
+                    self.search.check_cancelled()?;
+                }
                 cost += shown.cost();
                 hit.matches.push(shown);
             }
@@ -216,23 +229,31 @@ impl<'a> Renderer<'a> {
 }
 
 fn render_line(
-    query: &Query,
+    search: &Search<'_>,
     lines: &mut Lines<'_, '_>,
     path: &str,
     file: Range<usize>,
     found: &FoundLine,
 ) -> Match {
+    let query = search.query;
     let shape = query.shape;
-    let before = context_before(lines.reader(), &file, found.start, shape.before);
-    let after = context_after(lines.reader(), &file, found.end, shape.after);
-    let show_context = |line: &Vec<u8>| {
+    let show_context = |line: &[u8]| {
+        let line = without_terminator(line);
         let line = if shape.trim { trimmed(line) } else { line };
         snippet(line, shape.snippet_bytes, None).text
     };
+    let before = context_before(lines.reader(), &file, found.start, shape.before, show_context);
+    let after = context_after(lines.reader(), &file, found.end, shape.after, show_context);
     let (text, finder) = lines.text_and_finder(found);
     let line = without_terminator(text);
     let cut = line.len() > shape.snippet_bytes;
-    let places = finder.locate(text, shape.ranges, cut, query.compiled.key.pattern_count() > 1);
+    let wanted = match (shape.ranges, cut) {
+        (true, _) => Wanted::UpTo(RANGES_PER_LINE),
+        (false, true) => Wanted::First,
+        (false, false) => Wanted::Nothing,
+    };
+    let several = query.compiled.key.pattern_count() > 1;
+    let places = finder.locate(text, wanted, several, search.cancel);
     let first = places.ranges.first();
     let (shown_line, around) = if shape.trim {
         let shown = trimmed(line);
@@ -249,8 +270,8 @@ fn render_line(
         line: found.number,
         snippet: shown.text,
         truncated: shown.cut,
-        before: before.iter().map(show_context).collect(),
-        after: after.iter().map(show_context).collect(),
+        before,
+        after,
         definition: if shape.classify_definitions {
             classify_line(path, line)
         } else {
@@ -264,13 +285,19 @@ fn render_line(
 }
 
 /// Up to `count` lines of the file that end at or before `at`, oldest first.
-fn context_before(reader: &mut Reader<'_>, file: &Range<usize>, mut at: usize, count: usize) -> Vec<Vec<u8>> {
+fn context_before(
+    reader: &mut Reader<'_>,
+    file: &Range<usize>,
+    mut at: usize,
+    count: usize,
+    show: impl Fn(&[u8]) -> String,
+) -> Vec<String> {
     let mut lines = Vec::new();
     while lines.len() < count && at > file.start {
         let (text, block_start) = reader.block_with(at - 1);
         let end = at - block_start;
         let start = memchr::memrchr(b'\n', &text[..end - 1]).map_or(0, |feed| feed + 1);
-        lines.push(without_terminator(&text[start..end]).to_vec());
+        lines.push(show(&text[start..end]));
         at = block_start + start;
     }
     lines.reverse();
@@ -278,13 +305,19 @@ fn context_before(reader: &mut Reader<'_>, file: &Range<usize>, mut at: usize, c
 }
 
 /// Up to `count` lines of the file that begin at `at` or after.
-fn context_after(reader: &mut Reader<'_>, file: &Range<usize>, mut at: usize, count: usize) -> Vec<Vec<u8>> {
+fn context_after(
+    reader: &mut Reader<'_>,
+    file: &Range<usize>,
+    mut at: usize,
+    count: usize,
+    show: impl Fn(&[u8]) -> String,
+) -> Vec<String> {
     let mut lines = Vec::new();
     while lines.len() < count && at < file.end {
         let (text, block_start) = reader.block_with(at);
         let start = at - block_start;
         let end = memchr::memchr(b'\n', &text[start..]).map_or(text.len(), |feed| start + feed + 1);
-        lines.push(without_terminator(&text[start..end]).to_vec());
+        lines.push(show(&text[start..end]));
         at = block_start + end;
     }
     lines

@@ -1,5 +1,7 @@
 //! What an answer looks like.
 
+use std::time::Duration;
+
 use pentad_grep_engine::{Cancel, Case, Count, Query, QueryError, Sort};
 
 use super::{corpus, grep, lines, paths};
@@ -164,6 +166,31 @@ fn pages_are_files() {
         (10, false, Some(10))
     );
     assert_eq!(paths(&page), sorted[..10]);
+}
+
+#[test]
+fn of_a_line_full_of_matches_the_first_thousand_places_are_told() {
+    let corpus = corpus(&[("long.txt", &format!("{}\nab\n", "a".repeat(50_000)))]);
+    for query in [Query::plain("a"), Query::regex("a|x*")] {
+        let page = grep(&corpus, &query.ranges(true).build().unwrap());
+        let [long, short] = &page.hits[0].matches[..] else {
+            panic!("two matches")
+        };
+        assert!(long.truncated && !page.truncated);
+        assert_eq!((long.ranges.len(), &long.ranges[999]), (1000, &(999..1000)));
+        assert_eq!(short.ranges[0], 0..1);
+    }
+}
+
+#[test]
+fn looking_for_the_places_of_a_long_line_can_be_cancelled() {
+    let corpus = corpus(&[("long.txt", &"a".repeat(1_000_000))]);
+    // After each match the rest of the line is looked at for the first alternative.
+    let query = Query::regex("[^q]*q|a").ranges(true).build().unwrap();
+    let answer = corpus
+        .snapshot()
+        .grep(&query, &Cancel::after(Duration::from_millis(100)));
+    assert_eq!(answer.unwrap_err(), QueryError::Cancelled);
 }
 
 #[test]
