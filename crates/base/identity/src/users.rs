@@ -216,6 +216,10 @@ impl Identity {
     }
 
     async fn find_user(&self, sql: &'static str, value: &str) -> Result<Option<UserRow>> {
+        // PostgreSQL takes no NUL in a text, and nobody has one in a name.
+        if value.contains('\0') {
+            return Ok(None);
+        }
         Ok(with_reader!(self.db, |conn| sqlx::query_as(sql)
             .bind(value)
             .fetch_optional(conn)

@@ -8,13 +8,14 @@ use pentad_store::with_reader;
 
 use crate::canonical::{self, StepRecords};
 use crate::diagnostics::Finding;
-use crate::json::{Json, object};
+use crate::json::{Json, Members, object};
 use crate::names::{
     RunId, ShotKind, index_in_file, is_log_name, is_modelio_name, is_replay_name, is_side_effect_id,
 };
 use crate::reading::{self, RunInfo};
 use crate::record::{Kind, screenshot_key};
-use crate::signed_order;
+use crate::rows::RecordRow;
+use crate::signed_order::{self, Effort};
 use crate::steps::Shot;
 use crate::{Error, Result, Runs};
 
@@ -145,6 +146,18 @@ impl Path {
         };
         parts.next().is_none().then_some(parsed)
     }
+
+    /// Whether the order of what is in the file may be known by its signature alone.
+    const fn has_a_signed_order(&self) -> bool {
+        matches!(self, Self::Events(_) | Self::Reasoning | Self::Outcomes)
+    }
+}
+
+fn events_path(index: Option<u64>) -> String {
+    match index {
+        Some(index) => format!("events/{index:04}.jsonl"),
+        None => "events/run.jsonl".to_owned(),
+    }
 }
 
 fn is_short_hash(text: &str) -> bool {
@@ -161,10 +174,24 @@ impl Runs {
     pub async fn file(&self, actor: &Actor, run_id: &RunId, path: &str) -> Result<File> {
         let info = reading::run(&self.db, &actor.organisation, run_id).await?;
         let path = Path::parse(path).ok_or(Error::FileNotFound)?;
-        self.file_of(actor, &info, &path).await
+        let signatures = if path.has_a_signed_order() {
+            self.signatures(&info).await?
+        } else {
+            Members::new()
+        };
+        let mut effort = Effort::of_file();
+        self.file_of(actor, &info, &path, &signatures, &mut effort).await
     }
 
-    pub(crate) async fn file_of(&self, actor: &Actor, info: &RunInfo, path: &Path) -> Result<File> {
+    /// A file of a run whose manifest holds these signatures.
+    pub(crate) async fn file_of(
+        &self,
+        actor: &Actor,
+        info: &RunInfo,
+        path: &Path,
+        signatures: &Members,
+        effort: &mut Effort,
+    ) -> Result<File> {
         match path {
             Path::Screenshot(index, kind) => {
                 let shot = self.shot(info, *index, *kind).await?;
@@ -175,7 +202,7 @@ impl Runs {
                 let findings: Vec<Json> = findings.iter().map(Finding::to_json).collect();
                 Ok(File::json(&Json::Array(findings)))
             }
-            recorded => self.record_file(info, recorded).await,
+            recorded => self.record_file(info, recorded, signatures, effort).await,
         }
     }
 
@@ -210,8 +237,15 @@ impl Runs {
     }
 
     /// A file that is made of records alone.
-    pub(crate) async fn record_file(&self, info: &RunInfo, path: &Path) -> Result<File> {
+    pub(crate) async fn record_file(
+        &self,
+        info: &RunInfo,
+        path: &Path,
+        signatures: &Members,
+        effort: &mut Effort,
+    ) -> Result<File> {
         let db = &self.db;
+        let signature = |path: &str| signatures.get(path).and_then(Json::text);
         match path {
             Path::Screenshot(..) | Path::Findings => Err(Error::FileNotFound),
             Path::Manifest => match reading::by_key(db, info.id, Kind::Manifest, "").await? {
@@ -233,19 +267,16 @@ impl Runs {
             Path::Events(index) => {
                 let file = index.map_or_else(|| "run".to_owned(), |index| format!("{index:09}"));
                 let rows = reading::below(db, info.id, Kind::Events, &file).await?;
-                let name = index.map_or_else(|| "run".to_owned(), |index| format!("{index:04}"));
-                let signature = self.signature(info, &format!("events/{name}.jsonl")).await?;
-                let arrived = canonical::events_as_they_came(&rows)?;
-                let (records, time) = (canonical::events(&rows)?, canonical::event_key);
-                signed_order::file(signature.as_deref(), records, arrived, time, lines)
+                events_file(&rows, signature(&events_path(*index)), effort)
             }
             Path::Reasoning => {
                 let rows = reading::of_kind(db, info.id, Kind::Reasoning).await?;
-                let signature = self.signature(info, "events/reasoning.jsonl").await?;
+                let signature = signature("events/reasoning.jsonl");
                 let arrived = canonical::as_they_came(&rows)?;
                 let time = |record: &Json| record.text_at("ts").unwrap_or_default().to_owned();
+                let place = |record: &Json| (time(record), record.get("step_index").cloned());
                 let records = canonical::reasoning(&rows)?;
-                signed_order::file(signature.as_deref(), records, arrived, time, lines)
+                signed_order::file(signature, records, arrived, time, place, lines, effort)
             }
             Path::Spans => {
                 let rows = reading::of_kind(db, info.id, Kind::Span).await?;
@@ -261,12 +292,13 @@ impl Runs {
             }
             Path::Outcomes => {
                 let rows = reading::of_kind(db, info.id, Kind::Outcome).await?;
-                let signature = self.signature(info, "outcomes.json").await?;
+                let signature = signature("outcomes.json");
                 let arrived = canonical::as_they_came(&rows)?;
                 let time = |record: &Json| record.text_at("finalized_at").unwrap_or_default().to_owned();
                 let render = |records: &[Json]| list("outcomes", records.to_vec());
+                let place = |record: &Json| (time(record), record.get("step_index").cloned());
                 let records = canonical::outcomes(&rows)?;
-                signed_order::file(signature.as_deref(), records, arrived, time, render)
+                signed_order::file(signature, records, arrived, time, place, render, effort)
             }
             Path::EvalCandidates => {
                 let rows = reading::of_kind(db, info.id, Kind::EvalCandidate).await?;
@@ -279,14 +311,18 @@ impl Runs {
         }
     }
 
-    /// The hash of a file as the client's manifest has it.
-    async fn signature(&self, info: &RunInfo, path: &str) -> Result<Option<String>> {
+    /// The hashes of the client's own files by their paths, as its manifest has them.
+    pub(crate) async fn signatures(&self, info: &RunInfo) -> Result<Members> {
         let Some(row) = reading::by_key(&self.db, info.id, Kind::Manifest, "").await? else {
-            return Ok(None);
+            return Ok(Members::new());
         };
-        let manifest = row.plain()?;
-        let signature = manifest.at(&["signatures", path]).and_then(Json::text);
-        Ok(signature.map(str::to_owned))
+        Ok(match row.plain()? {
+            Json::Object(mut manifest) => match manifest.remove("signatures") {
+                Some(Json::Object(signatures)) => signatures,
+                _ => Members::new(),
+            },
+            _ => Members::new(),
+        })
     }
 
     /// The paths of everything that can be read of the run, sorted.
@@ -315,10 +351,7 @@ impl Runs {
                     steps.push(row);
                     continue;
                 }
-                Kind::Events => index.map_or_else(
-                    || "events/run.jsonl".to_owned(),
-                    |index| format!("events/{index:04}.jsonl"),
-                ),
+                Kind::Events => events_path(index),
                 Kind::Screenshot => {
                     let kind = row.key.rsplit('/').next().unwrap_or_default();
                     format!("screenshots/{:04}_{kind}.png", index.unwrap_or_default())
@@ -425,6 +458,13 @@ impl Runs {
             None => Err(Error::Damaged("a screenshot without its bytes")),
         }
     }
+}
+
+/// The decision events of one step, or those of the run.
+pub(crate) fn events_file(rows: &[RecordRow], signature: Option<&str>, effort: &mut Effort) -> Result<File> {
+    let arrived = canonical::events_as_they_came(rows)?;
+    let (records, time) = (canonical::events(rows)?, canonical::event_key);
+    signed_order::file(signature, records, arrived, time, time, lines, effort)
 }
 
 fn lines(records: &[Json]) -> Result<File> {

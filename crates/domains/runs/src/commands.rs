@@ -1,5 +1,6 @@
 //! What a person tells a running agent.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ use crate::{Error, Result, Runs};
 const LOOK: Duration = Duration::from_secs(1);
 /// How many commands one poll gives.
 const PAGE: i64 = 100;
+/// How many commands of a run are listed.
+const LISTED: i64 = 10_000;
 
 /// What kind of command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,21 +190,17 @@ impl Runs {
             .await)?;
         tx.commit().await?;
         self.watch.announce_command(run);
-        self.watch.announce(RunChanged {
-            run,
-            rev,
-            paths: Vec::new(),
-        });
+        self.watch.announce(RunChanged::new(run, rev, BTreeSet::new()));
         row.try_into()
     }
 
-    /// The commands of a run, oldest first.
+    /// The commands of a run, oldest first; at most 10,000.
     ///
     /// # Errors
     /// [`Error::RunNotFound`].
     pub async fn commands(&self, actor: &Actor, run_id: &RunId) -> Result<Vec<Command>> {
         let run = reading::run(&self.db, &actor.organisation, run_id).await?.id;
-        self.commands_after(run, 0).await
+        self.commands_after(run, 0, LISTED).await
     }
 
     /// What an agent is to do: commands after the one that `cursor` names, as soon as there are any, or
@@ -249,7 +248,7 @@ impl Runs {
             Err(Error::RunNotFound) => return Ok(None),
             Err(other) => return Err(other),
         };
-        let commands = self.commands_after(run, after).await?;
+        let commands = self.commands_after(run, after, PAGE).await?;
         let Some(last) = commands.last() else {
             return Ok(None);
         };
@@ -265,11 +264,11 @@ impl Runs {
         Ok(Some(commands))
     }
 
-    async fn commands_after(&self, run: i64, after: u64) -> Result<Vec<Command>> {
+    async fn commands_after(&self, run: i64, after: u64, limit: i64) -> Result<Vec<Command>> {
         let rows: Vec<CommandRow> = with_reader!(self.db, |conn| sqlx::query_as(AFTER)
             .bind(run)
             .bind(i64::try_from(after).unwrap_or(i64::MAX))
-            .bind(PAGE)
+            .bind(limit)
             .fetch_all(conn)
             .await)?;
         rows.into_iter().map(Command::try_from).collect()

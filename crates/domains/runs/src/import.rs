@@ -245,12 +245,14 @@ impl<'a> Bundle<'a> {
                 for record in lines(path, &content)? {
                     changes.extend(Submission::reasoning(run.clone(), record)?.changes);
                 }
+                keep_repeated(&mut changes);
             }
             Path::Outcomes => {
                 changes.push(Change::clear_all(Kind::Outcome));
                 for record in list(path, &json()?, "outcomes")? {
                     changes.extend(Submission::outcome(run.clone(), record)?.changes);
                 }
+                keep_repeated(&mut changes);
             }
             Path::EvalCandidates => {
                 changes.push(Change::clear_all(Kind::EvalCandidate));
@@ -302,6 +304,18 @@ impl<'a> Bundle<'a> {
             Path::Trace | Path::Agent | Path::Findings => {}
         }
         Ok(changes)
+    }
+}
+
+/// A record that comes again is the same post sent twice; in a file it was made twice.
+fn keep_repeated(changes: &mut [Change]) {
+    let mut seen = BTreeMap::<String, u64>::new();
+    for change in changes {
+        let count = seen.entry(change.key.clone()).or_default();
+        if *count > 0 {
+            change.key = format!("{}/{count}", change.key);
+        }
+        *count += 1;
     }
 }
 

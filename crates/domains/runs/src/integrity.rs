@@ -7,11 +7,13 @@ use std::collections::BTreeMap;
 
 use pentad_kernel::{Actor, secret};
 
-use crate::bundle::{Path, digest};
+use crate::bundle::{Path, digest, events_file};
 use crate::json::Json;
 use crate::names::RunId;
 use crate::reading::{self, RunInfo};
 use crate::record::Kind;
+use crate::rows::RecordRow;
+use crate::signed_order::Effort;
 use crate::{Error, Result, Runs};
 
 /// How a signed file stands.
@@ -104,6 +106,12 @@ impl Runs {
             .into_iter()
             .map(|step| (step.index, step))
             .collect();
+        let mut events = BTreeMap::<Option<u64>, Vec<RecordRow>>::new();
+        for row in reading::of_kind(&self.db, info.id, Kind::Events).await? {
+            let index = row.step_index.and_then(|index| u64::try_from(index).ok());
+            events.entry(index).or_default().push(row);
+        }
+        let mut effort = Effort::of_run();
         let mut files = BTreeMap::new();
         for (path, signature) in signatures {
             let signature = signature.text().unwrap_or_default();
@@ -125,7 +133,11 @@ impl Runs {
                     .get(&index)
                     .and_then(|step| step.iteration(&name))
                     .map(|body| secret::sha256_hex(body.to_file())),
-                Some(path) => match self.record_file(info, &path).await {
+                Some(Path::Events(index)) => match events.get(&index) {
+                    Some(rows) => Some(digest(&events_file(rows, Some(signature), &mut effort)?)),
+                    None => None,
+                },
+                Some(path) => match self.record_file(info, &path, signatures, &mut effort).await {
                     Ok(file) => Some(digest(&file)),
                     Err(Error::FileNotFound) => None,
                     Err(other) => return Err(other),

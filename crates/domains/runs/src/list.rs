@@ -13,6 +13,7 @@ use crate::json::{Json, Members};
 use crate::names::RunId;
 use crate::reading::{self, InfoRow, RunInfo, info_columns};
 use crate::record::Kind;
+use crate::rows::without_nul;
 use crate::{Error, Result, Runs};
 
 /// The most runs of one page.
@@ -210,10 +211,10 @@ impl Runs {
             let mut query = sqlx::QueryBuilder::new(LIST);
             query.push_bind(actor.organisation.as_str());
             if let Some(status) = &filter.status {
-                query.push(" AND status = ").push_bind(status);
+                query.push(" AND status = ").push_bind(without_nul(status));
             }
             if let Some(client) = &filter.client {
-                query.push(" AND client_name = ").push_bind(client);
+                query.push(" AND client_name = ").push_bind(without_nul(client));
             }
             for (name, value) in &filter.tags {
                 let member: Json = [(name.clone(), Json::from(value.as_str()))].into_iter().collect();
@@ -227,7 +228,7 @@ impl Runs {
             if let Some(text) = filter.search.as_deref().filter(|text| !text.is_empty()) {
                 query
                     .push(" AND REPLACE(search, ")
-                    .push_bind(text.to_lowercase())
+                    .push_bind(without_nul(text).to_lowercase())
                     .push(", '') <> search");
             }
             if let Some(class) = &filter.failure_class {
@@ -236,11 +237,11 @@ impl Runs {
                         " AND EXISTS (SELECT 1 FROM run_records WHERE run_records.run = runs.id
                           AND kind = 'step' AND failure_class = ",
                     )
-                    .push_bind(class)
+                    .push_bind(without_nul(class))
                     .push(")");
             }
             if let Some(parent) = &filter.parent {
-                query.push(" AND parent_run_id = ").push_bind(parent);
+                query.push(" AND parent_run_id = ").push_bind(without_nul(parent));
             } else if !filter.include_branches {
                 // A branch whose parent was never recorded, or is gone, stands for itself.
                 query.push(

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pentad_kernel::Actor;
-use pentad_store::{Tx, affected, with_reader, with_tx, with_writer};
+use pentad_store::{affected, with_writer};
 
 use crate::names::RunId;
 use crate::{Result, Runs, reading};
@@ -18,11 +18,13 @@ const DELETE_OBJECTS: &str = "
     DELETE FROM run_objects WHERE created_at < $1 AND NOT EXISTS (
         SELECT 1 FROM run_records JOIN runs ON runs.id = run_records.run
         WHERE run_records.object = run_objects.sha256 AND runs.organisation_id = run_objects.organisation_id)";
-const EXPIRED: &str = "
-    SELECT runs.id, runs.organisation_id FROM runs
-    JOIN run_settings ON run_settings.organisation_id = runs.organisation_id
-    WHERE retention_days IS NOT NULL AND last_activity_at < $1 - retention_days * 86400000000
-    ORDER BY runs.id LIMIT $2";
+const DELETE_EXPIRED: &str = "
+    DELETE FROM runs WHERE last_activity_at < $1 - 86400000000 * (
+        SELECT retention_days FROM run_settings WHERE run_settings.organisation_id = runs.organisation_id)
+    AND id IN (
+        SELECT runs.id FROM runs JOIN run_settings ON run_settings.organisation_id = runs.organisation_id
+        WHERE retention_days IS NOT NULL AND last_activity_at < $1 - retention_days * 86400000000
+        ORDER BY runs.id LIMIT $2)";
 
 impl Runs {
     /// Removes a run and everything recorded of it, for good.
@@ -31,9 +33,12 @@ impl Runs {
     /// [`crate::Error::RunNotFound`].
     pub async fn delete(&self, actor: &Actor, run_id: &RunId) -> Result<()> {
         let run = reading::run(&self.db, &actor.organisation, run_id).await?.id;
-        let mut tx = self.db.begin().await?;
-        remove(&mut tx, run).await?;
-        tx.commit().await?;
+        // The records and commands go with it.
+        with_writer!(self.db, |conn| sqlx::query(DELETE)
+            .bind(run)
+            .execute(conn)
+            .await
+            .map(affected))?;
         self.connections.forget_run(&actor.organisation, run_id);
         Ok(())
     }
@@ -46,21 +51,18 @@ impl Runs {
     pub async fn retain(&self) -> Result<u64> {
         let mut removed = 0;
         loop {
+            // Whether a run has been silent long enough is asked when it goes: what comes until then keeps it.
             let now = self.clock.now().as_micros();
-            let expired: Vec<(i64, String)> = with_reader!(self.db, |conn| sqlx::query_as(EXPIRED)
+            let gone = with_writer!(self.db, |conn| sqlx::query(DELETE_EXPIRED)
                 .bind(now)
                 .bind(AT_ONCE)
-                .fetch_all(conn)
-                .await)?;
-            if expired.is_empty() {
+                .execute(conn)
+                .await
+                .map(affected))?;
+            removed += gone;
+            if gone == 0 {
                 return Ok(removed);
             }
-            let mut tx = self.db.begin().await?;
-            for (run, _) in &expired {
-                remove(&mut tx, *run).await?;
-                removed += 1;
-            }
-            tx.commit().await?;
         }
     }
 
@@ -78,14 +80,4 @@ impl Runs {
             .map(affected))?;
         self.objects.sweep(&self.db, before).await
     }
-}
-
-async fn remove(tx: &mut Tx, run: i64) -> Result<()> {
-    // The records and commands go with it.
-    with_tx!(*tx, |conn| sqlx::query(DELETE)
-        .bind(run)
-        .execute(conn)
-        .await
-        .map(affected))?;
-    Ok(())
 }

@@ -1,5 +1,7 @@
 //! Telling those who wait that a run changed.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use pentad_store::{Db, with_reader};
@@ -9,15 +11,28 @@ use tokio::time::Instant;
 use crate::Result;
 
 /// How many changes a slow listener may be behind before it has to look for itself.
-const BACKLOG: usize = 1_024;
+const BACKLOG: usize = 256;
+/// How many files one change names. All of a backlog is held for the slowest listener, so neither may be long.
+const MOST_PATHS: usize = 64;
 
 /// A run changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RunChanged {
     pub(crate) run: i64,
     pub(crate) rev: i64,
-    /// The files that changed.
-    pub(crate) paths: Vec<String>,
+    paths: Arc<[String]>,
+}
+
+impl RunChanged {
+    /// A change of these files, each named once; of more than a few files none is named.
+    pub(crate) fn new(run: i64, rev: i64, paths: BTreeSet<String>) -> Self {
+        let few = paths.len() <= MOST_PATHS;
+        Self {
+            run,
+            rev,
+            paths: paths.into_iter().filter(|_| few).collect(),
+        }
+    }
 }
 
 /// Where changes made by this process are announced. What other processes change is found by asking
@@ -65,8 +80,8 @@ const LOOK: Duration = Duration::from_secs(1);
 pub struct Change {
     /// The run's revision after it.
     pub rev: i64,
-    /// The files that changed; empty when that is not known.
-    pub paths: Vec<String>,
+    /// The files that changed; empty when that is not known, or when there are many.
+    pub paths: Arc<[String]>,
 }
 
 /// Follows a run from the moment it was made.
@@ -118,10 +133,23 @@ impl Follower {
                     self.look = Instant::now() + LOOK;
                     if rev > self.seen {
                         self.seen = rev;
-                        return Ok(Some(Change { rev, paths: Vec::new() }));
+                        return Ok(Some(Change { rev, paths: Arc::default() }));
                     }
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_names_each_file_once_and_never_many() {
+        let of = |count: usize| -> BTreeSet<String> { (0..count).map(|at| at.to_string()).collect() };
+        assert_eq!(RunChanged::new(1, 1, of(2)).paths.len(), 2);
+        assert_eq!(RunChanged::new(1, 1, of(MOST_PATHS)).paths.len(), MOST_PATHS);
+        assert!(RunChanged::new(1, 1, of(MOST_PATHS + 1)).paths.is_empty());
     }
 }

@@ -11,8 +11,10 @@ use pentad_kernel::Actor;
 use rawzip::{CompressionMethod, ZipArchiveWriter};
 
 use crate::bundle::{File, Media, Path};
+use crate::json::Members;
 use crate::names::RunId;
 use crate::reading::{self, RunInfo};
+use crate::signed_order::Effort;
 use crate::{Error, Result, Runs};
 
 /// A zip archive, piece by piece: one file of the run after the other, so that memory holds one file.
@@ -21,6 +23,8 @@ pub struct BundleZip {
     runs: Runs,
     actor: Actor,
     info: RunInfo,
+    signatures: Members,
+    effort: Effort,
     paths: VecDeque<String>,
     archive: Option<Archive>,
     written: Sink,
@@ -69,6 +73,8 @@ impl Runs {
             archive: Some(ZipArchiveWriter::new(written.clone())),
             written,
             paths: self.paths(&info).await?.into(),
+            signatures: self.signatures(&info).await?,
+            effort: Effort::of_run(),
             runs: self.clone(),
             actor: actor.clone(),
             info,
@@ -90,7 +96,11 @@ impl BundleZip {
             let Some(parsed) = Path::parse(&path) else {
                 continue;
             };
-            let file = match self.runs.file_of(&self.actor, &self.info, &parsed).await {
+            let (runs, actor, info) = (&self.runs, &self.actor, &self.info);
+            let file = match runs
+                .file_of(actor, info, &parsed, &self.signatures, &mut self.effort)
+                .await
+            {
                 Ok(file) => file,
                 // The run may change while it is read.
                 Err(Error::FileNotFound) => continue,

@@ -21,6 +21,7 @@ pub struct Endpoint {
     pub(crate) tail: bool,
     pub(crate) number: bool,
     pub(crate) surface_by_path: bool,
+    pub(crate) slow_to_refuse: bool,
     pattern: Option<String>,
     pub(crate) documented: bool,
     pub(crate) operation: Operation,
@@ -65,6 +66,7 @@ impl Endpoint {
             tail: false,
             number: false,
             surface_by_path: false,
+            slow_to_refuse: false,
             pattern: None,
             documented: true,
             operation,
@@ -91,6 +93,13 @@ impl Endpoint {
     #[must_use]
     pub const fn number(mut self) -> Self {
         self.number = true;
+        self
+    }
+
+    /// The same, whose refusals and failures are held back for a second: for clients that ask again at once.
+    #[must_use]
+    pub const fn slow_to_refuse(mut self) -> Self {
+        self.slow_to_refuse = true;
         self
     }
 

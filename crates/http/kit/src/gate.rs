@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::HttpMessage as _;
 use actix_web::body::MessageBody;
@@ -64,7 +65,12 @@ pub(crate) struct Policy {
     pub(crate) surface: Option<Surface>,
     pub(crate) access: Access,
     pub(crate) body_limit: BodyLimit,
+    /// Whether refusals and failures are held back.
+    pub(crate) slow_to_refuse: bool,
 }
+
+/// For how long.
+const HELD_BACK: Duration = Duration::from_secs(1);
 
 impl Policy {
     /// The surface that the request is for, which the edge is told.
@@ -112,9 +118,25 @@ pub(crate) async fn guard<B: MessageBody + 'static>(
         }
         return next.call(request).await;
     };
+    let answer = admit_and_answer(policy, &admission, request, next).await;
+    let refused = answer.as_ref().map_or(true, |response| {
+        response.status().is_client_error() || response.status().is_server_error()
+    });
+    if policy.slow_to_refuse && refused {
+        tokio::time::sleep(HELD_BACK).await;
+    }
+    answer
+}
+
+async fn admit_and_answer<B: MessageBody + 'static>(
+    policy: &Policy,
+    admission: &Admission,
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, actix_web::Error> {
     let surface = policy.surface_of(&request);
     request.extensions_mut().insert(policy.body_limit);
-    let admitted = match &admission {
+    let admitted = match admission {
         Admission::Gate(gate) => match gate.admit(&request, surface, policy.access).await? {
             Some(caller) => {
                 let standing = gate.take(surface, &caller)?;

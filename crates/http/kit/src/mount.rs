@@ -79,6 +79,7 @@ fn places(surface: SurfaceRoutes) -> Vec<Place> {
                     surface: (!endpoint.surface_by_path).then_some(surface.surface),
                     access: endpoint.access,
                     body_limit: endpoint.body_limit,
+                    slow_to_refuse: endpoint.slow_to_refuse,
                 };
                 (endpoint.method.clone(), policy)
             })

@@ -17,7 +17,7 @@ const LONGEST_HOLD: f64 = 25.0;
 /// Wait for commands
 ///
 /// Answers as soon as there is a command after `cursor`, or with none after `wait` seconds (20, at most 25).
-/// A run that is not known yet is waited for.
+/// A run that is not known yet is waited for. A refusal comes after a second, because the SDK asks again at once.
 #[utoipa::path(get, path = "/api/v1/runs/{run_id}/commands", tag = "runs",
     params(("run_id" = String, Path, description = "The run."),
            ("cursor" = Option<String>, Query, description = "The last command that was read."),

@@ -110,7 +110,7 @@ fn endpoints(limits: &Limits) -> Vec<Endpoint> {
         record(endpoint!(add_outcome, RECORD)),
         record(endpoint!(put_eval_candidate, RECORD)),
         record(endpoint!(add_judge_decision, RECORD)),
-        endpoint!(poll_commands, RECORD),
+        endpoint!(poll_commands, RECORD).slow_to_refuse(),
         endpoint!(send_command, CHANGE),
         endpoint!(list_run_commands, READ),
         endpoint!(read_manifest, READ),

@@ -1,5 +1,7 @@
 //! The list of a run's steps.
 
+use std::ops::RangeInclusive;
+
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use pentad_http_kit::{Fault, Principal, Query};
@@ -34,18 +36,22 @@ pub(crate) async fn list_steps(
     query: Query,
 ) -> Result<HttpResponse, Fault> {
     let run = RunId::parse(&path).ok_or(Error::RunNotFound)?;
-    let whole = |name: &str, most: u64| -> Result<Option<u64>, Fault> {
+    let whole = |name: &str, bounds: RangeInclusive<u64>| -> Result<Option<u64>, Fault> {
         let Some(text) = query.text(name) else {
             return Ok(None);
         };
-        let number = text.parse().ok().filter(|number| *number <= most);
+        let number = text.parse().ok().filter(|number| bounds.contains(number));
         number.map(Some).ok_or_else(|| {
-            let message = format!("expected a whole number up to {most}");
+            let message = format!(
+                "expected a whole number from {} to {}",
+                bounds.start(),
+                bounds.end()
+            );
             Error::invalid(&["query", name], "int_parsing", message).into()
         })
     };
-    let from = whole("from", 999_999_999)?.unwrap_or(0);
-    let limit = whole("limit", u64::from(MAX_STEPS))?.map_or(PAGE, |limit| limit as u32);
+    let from = whole("from", 0..=999_999_999)?.unwrap_or(0);
+    let limit = whole("limit", 1..=u64::from(MAX_STEPS))?.map_or(PAGE, |limit| limit as u32);
     let page = api.runs.list_steps(&principal.actor, &run, from, limit).await?;
     Ok(HttpResponse::Ok().json(json!({
         "steps": page.steps.iter().map(step).collect::<Vec<_>>(),

@@ -21,7 +21,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Follow a run
 ///
 /// Server-sent events: `change` with `{"rev", "paths"}` for each change; the paths are those of the bundle and
-/// may be empty when only the revision is known. `gone` when the run is deleted.
+/// are left out when there are many of them, or when only the revision is known. `gone` when the run is deleted.
 #[utoipa::path(get, path = "/api/v1/runs/{run_id}/stream", tag = "runs",
     params(("run_id" = String, Path, description = "The run.")),
     responses((status = 200, description = "The changes from now on.", body = inline(Events), content_type = "text/event-stream"),
@@ -61,7 +61,7 @@ async fn next_event(follower: &mut Follower, runs: &Runs) -> Option<(Bytes, bool
         }
         match tokio::time::timeout(LOOK, follower.next()).await {
             Ok(Ok(Some(change))) => {
-                let data = json!({ "rev": change.rev, "paths": change.paths });
+                let data = json!({ "rev": change.rev, "paths": *change.paths });
                 return Some((Bytes::from(format!("event: change\ndata: {data}\n\n")), true));
             }
             Ok(Ok(None)) => return Some((Bytes::from_static(b"event: gone\ndata: {}\n\n"), false)),

@@ -59,8 +59,8 @@ fn render(run: &str, detail: &RunDetail, commands: &[Command], files: &[String])
                 section { h3 { "Side effects" } (step::side_effects(&detail.side_effects)) }
             }
             @if !commands.is_empty() { (given(commands)) }
-            @if !detail.events.is_empty() { section { h3 { "Events of the run" } (step::events(&detail.events)) } }
-            @if !detail.reasoning.is_empty() { section { h3 { "Reasoning" } (step::reasoning(&detail.reasoning)) } }
+            @if !detail.events.is_empty() { section { h3 { "Events of the run" } (step::events(&detail.events, &words::file_url(run, "events/run.jsonl"))) } }
+            @if !detail.reasoning.is_empty() { section { h3 { "Reasoning" } (step::reasoning(&detail.reasoning, &words::file_url(run, "events/reasoning.jsonl"))) } }
             @if !detail.model_calls.is_empty() { section { h3 { "Model calls of the run" } (model_call::calls(run, &detail.model_calls)) } }
             @if !detail.logs.is_empty() {
                 section {

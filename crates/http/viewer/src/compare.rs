@@ -17,6 +17,8 @@ use crate::{Viewer, findings, runs, words};
 const COMPARED: usize = 20_000;
 /// The most rows of a page.
 const ROWS: usize = 400;
+/// The most bytes of what one step says.
+const WORDS: usize = 1_000;
 /// How many equal steps are shown before and after a difference.
 const CONTEXT: usize = 2;
 /// How long looking for the best alignment may take; then the best so far is taken.
@@ -237,8 +239,8 @@ const fn class(difference: Option<Difference>) -> &'static str {
 
 fn head(run: &RunSummary) -> Markup {
     html! {
-        a href=(words::run_url(&run.run_id)) { (runs::name_of(run, run.instruction.as_deref())) }
-        p.muted { code { (run.run_id) } }
+        a.clipped href=(words::run_url(&run.run_id)) { (runs::name_of(run, run.instruction.as_deref())) }
+        p.muted { code.clipped { (run.run_id) } }
         p.badges {
             (runs::status(run))
             span { (words::count(run.digest.step_count, "step", "steps")) }
@@ -256,22 +258,23 @@ fn cell(run: &RunSummary, step: Option<&StepSummary>, difference: Option<Differe
     let shot = [ShotKind::Post, ShotKind::Pre]
         .into_iter()
         .find_map(|kind| Some((kind, step.screenshots.get(&kind)?)));
-    let intent = step.intent.as_deref().unwrap_or(&step.step_type);
+    let brief = |text| words::beginning(text, WORDS);
+    let intent = brief(step.intent.as_deref().unwrap_or(&step.step_type));
     html! {
         a.compare-step href={ (words::run_url(&run.run_id)) "#step=" (step.index) } {
             @if let Some((kind, shot)) = shot {
                 img src=(words::thumbnail_url(&run.run_id, step.index, kind.name(), &shot.sha256)) alt="" width="96" height="60" loading="lazy";
             }
             div {
-                p { strong { (step.index) } " " (intent) }
-                p.muted {
-                    (step.step_type)
-                    @if let Some(target) = &step.target { " · " (target) }
+                p.clipped { strong { (step.index) } " " (intent) }
+                p.muted.clipped {
+                    (brief(&step.step_type))
+                    @if let Some(target) = &step.target { " · " (brief(target)) }
                 }
                 p {
                     span class={ "status " (step.status) } { span.dot aria-hidden="true" {} (step.status) }
                     @if let Some(verdict) = &step.verdict { " verdict " (verdict) }
-                    @if let Some(class) = &step.failure_class { " " code.failure { (class) } }
+                    @if let Some(class) = &step.failure_class { " " code.failure { (brief(class)) } }
                     @match difference {
                         Some(Difference::Action) => { " " span.tag { "other action" } }
                         Some(Difference::Outcome) => { " " span.tag { "other outcome" } }

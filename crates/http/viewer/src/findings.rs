@@ -9,6 +9,8 @@ use crate::words;
 
 /// How many findings are listed before the rest is only counted.
 const LISTED: usize = 200;
+/// The most bytes of a failure class in a sentence.
+const CLASS: usize = 200;
 
 /// The place in the viewer that shows a file: a tab of a step, or the file itself.
 fn place(run: &str, evidence: &Evidence) -> String {
@@ -130,10 +132,10 @@ pub(crate) fn story(run: &RunSummary) -> Markup {
             }
             @if let Some(step) = failed {
                 " It first failed at " a href={ "#step=" (step) } { "step " (step) }
-                @if let Some(class) = class { "; most often as " code { (class) } }
+                @if let Some(class) = class { "; most often as " code { (words::beginning(class, CLASS)) } }
                 "."
             } @else if let Some(class) = class {
-                " Most frequent trouble: " code { (class) } "."
+                " Most frequent trouble: " code { (words::beginning(class, CLASS)) } "."
             }
         }
     }

@@ -8,10 +8,22 @@ use crate::words;
 /// The most bytes of a document that a page shows; the file has the rest.
 const SHOWN: usize = 200_000;
 
+/// The most bytes of a document that is one of many.
+const OF_MANY: usize = 10_000;
+
+/// A document that is one of many on a page.
+pub(crate) fn one_of_many(value: &Json) -> Markup {
+    within(OF_MANY, value, None)
+}
+
 /// A whole document, and where its file is.
 pub(crate) fn document(value: &Json, url: Option<&str>) -> Markup {
+    within(SHOWN, value, url)
+}
+
+fn within(limit: usize, value: &Json, url: Option<&str>) -> Markup {
     let text = value.to_file();
-    let shown = words::beginning(&text, SHOWN);
+    let shown = words::beginning(&text, limit);
     html! {
         pre.json tabindex="0" { (shown) }
         @if shown.len() < text.len() {

@@ -93,13 +93,14 @@ impl Overview {
         let version = run.client.text_at("version");
         html! {
             div.title {
-                h1 { (self.name()) }
+                @let name = self.name();
+                h1.clipped title=(name) { (name) }
                 (runs::status(run))
                 (integrity(&run.run_id, &self.report))
             }
             (findings::story(run))
             dl.facts.row {
-                div { dt { "Client" } dd { (client) @if let Some(version) = version { " " (version) } } }
+                div { dt { "Client" } dd { span.clipped { (client) @if let Some(version) = version { " " (version) } } } }
                 div {
                     dt { "Steps" }
                     dd {
@@ -216,7 +217,7 @@ fn stage() -> Markup {
             div.stage-bar {
                 div.segments role="radiogroup" aria-label="View" {
                     @for (name, words) in [("pre", "Before"), ("post", "After"), ("both", "Both"), ("slide", "Slide"), ("diff", "Difference"), ("target", "Target")] {
-                        button type="button" role="radio" aria-checked="false" data-view=(name) { (words) }
+                        button type="button" role="radio" aria-checked="false" data-view=(name) disabled { (words) }
                     }
                 }
                 label.check { input type="checkbox" data-overlay checked; " Marks" kbd { "o" } }

@@ -4,7 +4,7 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use maud::{Markup, html};
 use pentad_http_kit::{Fault, Principal, Query};
-use pentad_runs::{Connection, Filter, Json, RunSummary};
+use pentad_runs::{Connection, Error, Filter, Json, RunSummary};
 
 use crate::page::{Visitor, page, to_sign_in};
 use crate::{Viewer, findings, words};
@@ -26,10 +26,11 @@ pub(crate) async fn runs_page(
     };
     let actor = &principal.actor;
     let filter = filter(&query);
-    let found = viewer
-        .runs
-        .list(actor, &filter, PAGE, query.text("cursor"))
-        .await?;
+    let found = match viewer.runs.list(actor, &filter, PAGE, query.text("cursor")).await {
+        // A person with a broken link is better served by the newest runs than by an error.
+        Err(Error::Cursor) => viewer.runs.list(actor, &filter, PAGE, None).await?,
+        found => found?,
+    };
     let connections = viewer.runs.connections(actor).await?;
     let now = viewer.runs.now();
     let narrowed = filter != Filter::default();
@@ -137,7 +138,7 @@ fn filters(query: &Query) -> Markup {
             }
             div.field {
                 label for="tag" { "Tag" }
-                input id="tag" name="tag" value=[value("tag")] placeholder="env=prod";
+                input id="tag" name="tag" value=[value("tag")] placeholder="env=prod" pattern="[^=]+=.*" title="name=value";
             }
             @if let Some(parent) = value("parent") { input type="hidden" name="parent" value=(parent); }
             label.check {
@@ -186,12 +187,13 @@ fn empty(narrowed: bool) -> Markup {
     }
 }
 
+/// The most bytes of a name.
+const NAME: usize = 1_000;
+
 /// What a run is called: its task, or its identifier.
 pub(crate) fn name_of(run: &RunSummary, instruction: Option<&str>) -> String {
-    instruction
-        .or(run.task_class.as_deref())
-        .unwrap_or(&run.run_id)
-        .to_owned()
+    let name = instruction.or(run.task_class.as_deref()).unwrap_or(&run.run_id);
+    words::beginning(name, NAME).to_owned()
 }
 
 /// How a run stands, as a coloured word.
@@ -214,9 +216,10 @@ fn row(run: &RunSummary, now: pentad_kernel::Timestamp) -> Markup {
             label.choose { input type="checkbox" name="run" value=(run.run_id) aria-label={ "Compare " (run.run_id) }; }
             div.run-status { (status(run)) }
             div.run-name {
-                a href=(words::run_url(&run.run_id)) { (name_of(run, run.instruction.as_deref())) }
+                @let name = name_of(run, run.instruction.as_deref());
+                a.clipped href=(words::run_url(&run.run_id)) title=(name) { (name) }
                 p.muted {
-                    code { (run.run_id) }
+                    code.clipped { (run.run_id) }
                     @for (name, value) in tags.take(6) {
                         span.tag { (name) "=" (value.text().unwrap_or_default()) }
                     }

@@ -47,7 +47,7 @@ fn render(run: &str, detail: &StepDetail) -> Markup {
                 h2 { "Step " (index) }
                 span class={ "status " (summary.status) } { span.dot aria-hidden="true" {} (summary.status) }
                 @if let Some(class) = &summary.failure_class { code.failure { (class) } }
-                p.intent { (summary.intent.as_deref().unwrap_or(&summary.step_type)) }
+                p.intent { (words::beginning(summary.intent.as_deref().unwrap_or(&summary.step_type), TEXT)) }
             }
             div.tabs role="tablist" aria-label="About the step" {
                 @for (at, tab) in tabs.iter().enumerate() {
@@ -75,6 +75,7 @@ fn tabs(run: &str, detail: &StepDetail) -> Vec<Tab> {
     };
     let index = detail.summary.index;
     let step_url = words::file_url(run, &format!("steps/{index:04}.json"));
+    let events_url = words::file_url(run, &format!("events/{index:04}.jsonl"));
     let verdict = detail.step.get("verdict").filter(|verdict| !verdict.is_null());
     let judges = detail
         .step
@@ -83,12 +84,17 @@ fn tabs(run: &str, detail: &StepDetail) -> Vec<Tab> {
         .unwrap_or_default();
     vec![
         tab("overview", "Overview", 1, overview(run, detail)),
-        tab("events", "Events", detail.events.len(), events(&detail.events)),
+        tab(
+            "events",
+            "Events",
+            detail.events.len(),
+            events(&detail.events, &events_url),
+        ),
         tab(
             "reasoning",
             "Reasoning",
             detail.reasoning.len(),
-            reasoning(&detail.reasoning),
+            reasoning(&detail.reasoning, &words::file_url(run, "events/reasoning.jsonl")),
         ),
         tab(
             "model",
@@ -187,11 +193,32 @@ fn overview(run: &str, detail: &StepDetail) -> Markup {
     }
 }
 
-/// Decision events, in the order in which they happened.
-pub(crate) fn events(events: &[Json]) -> Markup {
+/// How many records of one kind a page shows; the file has the rest.
+const SHOWN: usize = 500;
+/// The most bytes of one text among many.
+const TEXT: usize = 10_000;
+
+/// The text of a member, its beginning when it is long.
+fn brief<'r>(record: &'r Json, name: &str) -> &'r str {
+    words::beginning(record.text_at(name).unwrap_or_default(), TEXT)
+}
+
+fn rest(all: usize, url: &str) -> Markup {
+    html! {
+        @if all > SHOWN {
+            p.muted {
+                "The first " (words::number(SHOWN as u64)) " of " (words::number(all as u64)) ". "
+                a href=(url) target="_blank" rel="noopener" { "Open the file" }
+            }
+        }
+    }
+}
+
+/// Decision events, in the order in which they happened, and the file that has them.
+pub(crate) fn events(events: &[Json], url: &str) -> Markup {
     html! {
         ol.events role="list" {
-            @for event in events {
+            @for event in events.iter().take(SHOWN) {
                 @let kind = event.text_at("kind").unwrap_or_default();
                 li class={ "event " (kind_class(kind)) } {
                     div.event-head {
@@ -199,13 +226,14 @@ pub(crate) fn events(events: &[Json]) -> Markup {
                         span.kind { (kind) }
                         time.muted { (words::time_of_day(event.text_at("ts").unwrap_or_default())) }
                     }
-                    p { (event.text_at("summary").unwrap_or_default()) }
+                    p { (brief(event, "summary")) }
                     @if let Some(detail) = event.get("detail").filter(|detail| detail.members().is_some_and(|members| !members.is_empty())) {
-                        details { summary { "Detail" } (json::document(detail, None)) }
+                        details { summary { "Detail" } (json::one_of_many(detail)) }
                     }
                 }
             }
         }
+        (rest(events.len(), url))
     }
 }
 
@@ -219,17 +247,20 @@ fn kind_class(kind: &str) -> &'static str {
 }
 
 /// What models thought.
-pub(crate) fn reasoning(records: &[Json]) -> Markup {
+pub(crate) fn reasoning(records: &[Json], url: &str) -> Markup {
     html! {
-        @for record in records {
+        @for record in records.iter().take(SHOWN) {
             section.thought {
                 p.muted {
-                    (record.text_at("model").unwrap_or("model")) " · " (record.text_at("format").unwrap_or_default())
+                    span { (record.text_at("model").unwrap_or("model")) } " · " (record.text_at("format").unwrap_or_default())
                     @if let Some(tokens) = record.get("tokens").and_then(Json::whole) { " · " (words::number(tokens)) " tokens" }
                 }
-                blockquote { (record.text_at("text").unwrap_or("Only tokens were counted.")) }
+                blockquote {
+                    @if record.get("text").is_some() { (brief(record, "text")) } @else { "Only tokens were counted." }
+                }
             }
         }
+        (rest(records.len(), url))
     }
 }
 
@@ -266,7 +297,7 @@ fn one_verdict(verdict: &Json) -> Markup {
     let text = |name: &str| verdict.get(name).filter(|value| !value.is_null()).map(json::line);
     html! {
         p { span class={ "status " (verdict_class(status)) } { span.dot aria-hidden="true" {} (status) } }
-        @if let Some(reason) = verdict.text_at("reason") { p { (reason) } }
+        @if verdict.text_at("reason").is_some() { p { (brief(verdict, "reason")) } }
         (json::facts(&[
             ("Score", text("score")),
             ("Parts", text("score_components")),

@@ -29,6 +29,7 @@ both_engines! {
         let password = made.generated_password.unwrap();
         assert!(identity.user_by_password("ADMIN@localhost", &password).await.unwrap().is_some());
         assert!(identity.user_by_password("admin@localhost", &"another one".into()).await.unwrap().is_none());
+        assert!(identity.user_by_password("admin\0@localhost", &password).await.unwrap().is_none());
         assert!(identity.bootstrap("admin@localhost", None).await.unwrap().is_none());
     }
 

@@ -71,6 +71,11 @@ fn click_outside_screenshot(subject: &Subject) -> Vec<Finding> {
             }
             let axis = |name: &str| step.at(&["action", "params", name]).and_then(Json::number);
             let (x, y) = (axis("x")?, axis("y")?);
+            let sent = |name: &str| {
+                step.at(&["action", "params", name])
+                    .map(Json::to_line)
+                    .unwrap_or_default()
+            };
             let path = format!("screenshots/{index:04}_pre.png");
             let shot = subject.screenshots.get(&path)?;
             let outside = x < 0.0 || y < 0.0 || x > shot.width as f64 || y > shot.height as f64;
@@ -81,8 +86,11 @@ fn click_outside_screenshot(subject: &Subject) -> Vec<Finding> {
                     Some(*index),
                     vec![step_file(*index), file(&path)],
                     format!(
-                        "Step {index} acted at ({x}, {y}), outside its screenshot of {}x{}.",
-                        shot.width, shot.height
+                        "Step {index} acted at ({}, {}), outside its screenshot of {}x{}.",
+                        sent("x"),
+                        sent("y"),
+                        shot.width,
+                        shot.height
                     ),
                     "Check the coordinate space and the scale of the screenshot.",
                 )

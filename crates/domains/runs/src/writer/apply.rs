@@ -31,7 +31,7 @@ struct RunState {
     cleared: Vec<(Kind, String, String)>,
     facts: Option<RunFacts>,
     next_ordinal: i64,
-    paths: Vec<String>,
+    paths: BTreeSet<String>,
 }
 
 /// Writes the operations, in their order, or none of them.
@@ -65,11 +65,7 @@ pub(crate) async fn apply(db: &Db, operations: &[Operation], limits: &Limits) ->
     tx.commit().await?;
     let changes = runs
         .into_values()
-        .map(|run| RunChanged {
-            run: run.row.id,
-            rev: run.row.rev,
-            paths: run.paths,
-        })
+        .map(|run| RunChanged::new(run.row.id, run.row.rev, run.paths))
         .collect();
     Ok(Applied { receipts, changes })
 }
@@ -112,7 +108,7 @@ async fn open_runs<'a>(tx: &mut Tx, operations: &'a [Operation]) -> Result<Runs<
             cleared: Vec::new(),
             facts: None,
             next_ordinal,
-            paths: Vec::new(),
+            paths: BTreeSet::new(),
         };
         Some(((new.organisation, new.run_id), state))
     });

@@ -234,6 +234,17 @@ both_engines! {
         assert_eq!(listed(Filter { parent: Some("one".to_owned()), ..Filter::default() }).await, ["branch"]);
         assert_eq!(listed(Filter { failure_class: Some("infra".to_owned()), ..all.clone() }).await.len(), 3);
         assert!(listed(Filter { status: Some("failed".to_owned()), ..all.clone() }).await.is_empty());
+        let nul = || Some("\0".to_owned());
+        for nonsense in [
+            Filter { status: nul(), ..all.clone() },
+            Filter { client: nul(), ..all.clone() },
+            Filter { search: nul(), ..all.clone() },
+            Filter { parent: nul(), ..all.clone() },
+            Filter { failure_class: nul(), ..all.clone() },
+            Filter { tags: vec![("\0".to_owned(), "\0".to_owned())], ..all.clone() },
+        ] {
+            assert!(listed(nonsense).await.is_empty());
+        }
         let first = runs.list(&actor("acme"), &all, 2, None).await.unwrap();
         let second = runs.list(&actor("acme"), &all, 2, first.next_cursor.as_deref()).await.unwrap();
         assert_eq!(second.runs.iter().map(|run| run.run_id.as_str()).collect::<Vec<_>>(), ["one"]);
@@ -277,6 +288,13 @@ both_engines! {
         let none = runs.poll_commands(&actor("acme"), &id("run"), Some(&given.id()), Duration::ZERO).await.unwrap();
         assert!(none.is_empty(), "a cursor is never behind");
         assert!(runs.commands(&actor("acme"), &id("run")).await.unwrap()[0].delivered_at.is_some());
+        for _ in 0..120 {
+            runs.command(&actor("acme"), &id("run"), NewCommand::read(&json(r#"{"type":"resume"}"#)).unwrap()).await.unwrap();
+        }
+        let told = runs.commands(&actor("acme"), &id("run")).await.unwrap();
+        assert_eq!(told.len(), 121, "the history has them all");
+        let page = runs.poll_commands(&actor("acme"), &id("run"), Some(&given.id()), Duration::ZERO).await.unwrap();
+        assert_eq!(page.len(), 100, "an agent gets them by the hundred");
         let unknown = runs.poll_commands(&actor("acme"), &id("never"), None, Duration::ZERO).await.unwrap();
         assert!(unknown.is_empty(), "a run that is not known yet is waited for");
     }
@@ -286,7 +304,10 @@ both_engines! {
         put_step(&runs, "run", 0, DONE).await;
         let mut follower = runs.follow(&actor("acme"), &id("run")).await.unwrap();
         put_step(&runs, "run", 1, DONE).await;
-        assert_eq!(follower.next().await.unwrap().unwrap().paths, ["steps/0001.json"]);
+        assert_eq!(
+            *follower.next().await.unwrap().unwrap().paths,
+            ["steps/0001.json".to_owned()]
+        );
     }
 
     async fn runs_are_forgotten_when_their_time_is_over(db: Db) {

@@ -210,6 +210,13 @@ async fn a_command_reaches_the_agent_that_waits() {
     let unknown = send(agent.request(Method::GET, "/runs/run/commands?wait=0")).await;
     assert_eq!((unknown.status, &unknown.json()["commands"]), (200, &json!([])));
     agent.put("/runs/run/steps/0", &step(0, &json!({}))).await;
+    // The SDK asks again as soon as it is refused.
+    let asked = std::time::Instant::now();
+    let stranger = Agent::with_key(&gateway, "0".repeat(48));
+    let refused = send(stranger.request(Method::GET, "/runs/run/commands")).await;
+    assert_eq!(refused.status, 403);
+    assert!(asked.elapsed() >= std::time::Duration::from_secs(1));
+
     let waiting = tokio::spawn(send(agent.request(Method::GET, "/runs/run/commands?wait=20")));
     let hint = json!({"type": "inject_hint", "payload": {"text": "log in first"}});
     assert_eq!(browser.post("/runs/run/commands", &hint).await.status, 201);

@@ -87,6 +87,7 @@ async fn a_run_is_listed_filtered_and_removed() {
     );
     assert_eq!(browser.get("/runs?nonsense=1").await.status, 422);
     assert_eq!(browser.get("/runs?limit=0").await.status, 422);
+    assert_eq!(browser.get("/runs/run/steps?limit=0").await.status, 422);
     let files = browser.get("/runs/run/files").await.json();
     assert!(
         files["files"]

@@ -2,7 +2,10 @@
 
 async function fetchAbout() {
   const answer = await ask(`${viewer}/about`).catch(() => null);
-  if (!answer?.ok) return;
+  if (!answer?.ok) {
+    find("#about-body").replaceChildren(failure("This could not be loaded.", fetchAbout));
+    return;
+  }
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   find("#about-body").replaceChildren(...page.body.childNodes);
 }
@@ -39,10 +42,18 @@ find("[data-help]").addEventListener("click", () => find("[data-help-dialog]").s
 find("[data-jump]").addEventListener("submit", (event) => {
   event.preventDefault();
   const input = find("#jump");
-  if (input.value !== "") go(Number(input.value));
+  const index = Number(input.value);
+  if (input.value !== "" && !places.has(index)) {
+    input.setCustomValidity("This run has no such step.");
+    input.reportValidity();
+    return;
+  }
+  if (input.value !== "") go(index);
   input.value = "";
   strip.focus();
 });
+
+find("#jump").addEventListener("input", (event) => event.target.setCustomValidity(""));
 
 const toggle = (selector) => {
   const box = find(selector);

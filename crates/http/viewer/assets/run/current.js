@@ -6,14 +6,16 @@ let asked = 0;
 
 const address = () => new URLSearchParams(location.hash.slice(1));
 
-function openFromAddress() {
+// Only when all steps are known is it known which is the last one, and that there is none of the address.
+function openFromAddress(isWhole) {
   const wanted = address();
   if (wanted.has("tab")) tab = wanted.get("tab");
   const index = Number(wanted.get("step"));
+  const last = following() && main.dataset.sealed !== "true";
   if (wanted.has("step") && places.has(index)) show(index);
-  else if (current === null && !wanted.has("step") && steps.length > 0) {
+  else if (current === null && steps.length > 0 && (isWhole || !(wanted.has("step") || last))) {
     const trouble = steps.find((step) => step.status === "failed");
-    show(following() && main.dataset.sealed !== "true" ? steps.at(-1).step_index : (trouble ?? steps[0]).step_index);
+    show((last ? steps.at(-1) : (trouble ?? steps[0])).step_index);
   }
 }
 
@@ -72,7 +74,11 @@ async function fetchDetail() {
   const ticket = (asked += 1);
   const index = current;
   const answer = await ask(`${viewer}/steps/${index}`).catch(() => null);
-  if (ticket !== asked || !answer?.ok) return;
+  if (ticket !== asked) return;
+  if (!answer?.ok) {
+    detail.replaceChildren(failure("This step could not be loaded.", fetchDetail));
+    return;
+  }
   const open = new Set(findAll("details[open] > summary", detail).map((each) => each.textContent));
   const scroll = detail.scrollTop;
   const isSame = find("article", detail)?.dataset.index === String(index);

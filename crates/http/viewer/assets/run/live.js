@@ -38,7 +38,7 @@ async function catchUp() {
   pending = null;
   draw();
   if (steps.length > before && (following() || current === null)) show(steps.at(-1).step_index);
-  else if (everything || indexes.has(current)) {
+  else if (current !== null && (everything || indexes.has(current))) {
     drawn = "";
     fetchDetail();
   }
@@ -63,12 +63,8 @@ async function freshHead() {
 
 function follow() {
   const source = new EventSource(`${api}/stream`);
-  let opened = false;
-  source.addEventListener("open", () => {
-    // After a break nobody knows what was missed.
-    if (opened) noteChange([]);
-    opened = true;
-  });
+  // Before the stream was open, at first or after a break, nobody told what happened.
+  source.addEventListener("open", () => noteChange([]));
   source.addEventListener("change", (event) => noteChange(JSON.parse(event.data).paths));
   source.addEventListener("gone", () => {
     source.close();

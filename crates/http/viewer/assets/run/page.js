@@ -43,6 +43,13 @@ async function ask(url) {
   return answer;
 }
 
+// What could not be loaded, and another try.
+function failure(words, again) {
+  const button = element("button", { type: "button" }, "Try again");
+  button.addEventListener("click", again);
+  return element("div", { class: "message", role: "alert" }, element("p", {}, words), button);
+}
+
 const shotUrl = (index, kind, shot, width) => {
   const file = `${api}/screenshots/${String(index).padStart(4, "0")}_${kind}.png`;
   return `${file}?${width ? `w=${width}&` : ""}v=${shot.sha256}`;

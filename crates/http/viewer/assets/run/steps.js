@@ -31,11 +31,14 @@ async function fetchAll() {
   strip.ariaBusy = "true";
   let from = 0;
   while (from !== null) {
-    const page = await fetchSteps(from, PAGE);
-    if (!page) return;
+    const page = await fetchSteps(from, PAGE).catch(() => null);
+    if (!page) {
+      if (current === null) detail.replaceChildren(failure("The steps could not be loaded.", fetchAll));
+      break;
+    }
     from = page.next_from;
     draw();
-    if (current === null && steps.length > 0) openFromAddress();
+    if (current === null) openFromAddress(from === null);
   }
   strip.ariaBusy = "false";
 }

@@ -301,6 +301,57 @@ async fn a_live_run_is_followed_and_commanded() {
 }
 
 #[tokio::test]
+async fn words_without_an_end_stay_within_the_page() {
+    let Some(mut reader) = Reader::new().await else {
+        return;
+    };
+    let agent = reader.agent().await;
+    let long = format!("\u{202e}{}", "W".repeat(3_000));
+    let words = json!({"intent": long, "step_type": long, "status": "failed", "failure_class": long,
+                       "action": {"type": long, "params": {"text": long, "x": 1e300, "y": -1}},
+                       "grounding": {"provider": long, "provenance": "dom", "target_label": long},
+                       "verdict": {"status": "failed", "reason": long}});
+    agent.step("endless", 0, &words).await;
+    let events = json!({"step_index": 0, "events": [{"ts": "2026-05-19T00:00:00Z", "layer": "planner", "kind": "error",
+                                                      "summary": long, "detail": {"text": long}}]});
+    let of_run = json!({"events": events["events"].clone()});
+    let thought = json!({"format": "adapter_inferred", "text": long, "model": long});
+    let effect = json!({"side_effect_id": "se_1", "step_index": 0, "resource": long, "action": long, "status": "intent_only"});
+    let outcome = json!({"scope": "session", "finalized_at": "2026-05-19T00:00:00Z",
+                         "verdict": {"status": "failed", "reason": long}});
+    let session = json!({"steps": [], "session": {
+        "schema_version": "0.1", "debug_session_id": "dbg_1", "run_id": "endless", "client": {"name": long},
+        "capture_mode": "full", "started_at": "2026-05-19T00:00:00Z", "status": "running", "tags": {"tag": long},
+        "task_spec": {"instruction": long, "subgoals": [{"subgoal_id": "one", "description": long}]}}});
+    for (method, path, body) in [
+        (Method::POST, "events", &events),
+        (Method::POST, "events", &of_run),
+        (Method::POST, "reasoning", &thought),
+        (Method::POST, "side-effects", &effect),
+        (Method::POST, "outcomes", &outcome),
+        (Method::PUT, "trace", &session),
+    ] {
+        agent.send(method, &format!("/runs/endless/{path}"), body).await;
+    }
+    drop(agent);
+    reader.open("/viewer/").await;
+    reader.look("endless-list").await;
+    reader.open("/viewer/runs/endless").await;
+    reader.at_step(0).await;
+    for key in ["1", "2", "5", "6", "8"] {
+        reader.browser.press(key).await;
+        reader.look(&format!("endless-{key}")).await;
+    }
+    reader.browser.click("#about > summary").await;
+    reader
+        .browser
+        .wait_for("document.querySelector('#about-body').innerText.includes('Outcomes')")
+        .await;
+    reader.look("endless-about").await;
+    reader.close(&[]).await;
+}
+
+#[tokio::test]
 async fn ten_thousand_steps_are_as_easy_as_ten() {
     let Some(mut reader) = Reader::new().await else {
         return;
@@ -344,5 +395,12 @@ async fn ten_thousand_steps_are_as_easy_as_ten() {
         .await;
     assert!(frames.as_u64().unwrap() < 60, "{frames} frames are elements");
     reader.look("long").await;
+    // An address beyond the first page of steps, and one that leads nowhere.
+    reader.open("/viewer/").await;
+    reader.open("/viewer/runs/long#step=9000").await;
+    reader.at_step(9_000).await;
+    reader.open("/viewer/").await;
+    reader.open("/viewer/runs/long#step=20000").await;
+    reader.at_step(7_777).await;
     reader.close(&[]).await;
 }

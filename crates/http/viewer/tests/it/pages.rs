@@ -96,6 +96,37 @@ async fn what_was_recorded_is_text_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_broken_link_to_a_page_of_the_list_shows_the_newest_runs() {
+    let gateway = TestGateway::start().await;
+    Agent::new(&gateway).await.step("first", 0, &json!({})).await;
+    let answer = get(&gateway, "/viewer/?cursor=broken", Some(gateway.key())).await;
+    assert_eq!(answer.status(), 200);
+    assert!(answer.text().await.unwrap().contains("/viewer/runs/first"));
+}
+
+#[tokio::test]
+async fn of_thousands_of_events_a_page_shows_the_first() {
+    let gateway = TestGateway::start().await;
+    let agent = Agent::new(&gateway).await;
+    agent
+        .step("chatty", 0, &json!({"intent": "x".repeat(50_000)}))
+        .await;
+    let summary = "y".repeat(20_000);
+    let event = json!({"ts": "2026-05-19T00:00:00Z", "layer": "planner", "kind": "info", "summary": summary});
+    let events = json!({"step_index": 0, "events": vec![event; 60]});
+    for _ in 0..10 {
+        agent
+            .send(reqwest::Method::POST, "/runs/chatty/events", &events)
+            .await;
+    }
+    let piece = get(&gateway, "/viewer/runs/chatty/steps/0", Some(gateway.key())).await;
+    let piece = piece.text().await.unwrap();
+    assert!(piece.contains("The first 500 of 600."));
+    assert!(piece.contains("/api/v1/runs/chatty/events/0000.jsonl"));
+    assert!(piece.len() < 6_000_000, "{} bytes", piece.len());
+}
+
+#[tokio::test]
 async fn a_run_of_another_organisation_is_not_there() {
     let gateway = TestGateway::start().await;
     let agent = Agent::new(&gateway).await;
