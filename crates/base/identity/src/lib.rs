@@ -62,7 +62,7 @@ pub use organisations::{Membership, Organisation, Role, valid_slug};
 pub use plan::{Feature, Plan, PlanName, PlanTable};
 pub use profile::{Account, Profile, Tenant};
 pub use team::{INVITE_LIFETIME, Invite, InviteForMe, Member, NewServiceKey, TeamError, TeamResult, Upgrade};
-pub use users::User;
+pub use users::{SignedUp, User};
 pub use web_sessions::{SESSION_LIFETIME, WebSession};
 
 /// What a call on the accounts gives.

@@ -4,7 +4,7 @@ use pentad_kernel::{OrganisationId, Timestamp, UserId, id};
 use pentad_store::{Tx, affected, with_reader, with_tx};
 use secrecy::SecretString;
 
-use crate::{Error, Identity, Organisation, Result, Role};
+use crate::{Error, Identity, KeyFamily, MintedKey, NewKey, Organisation, Result, Role};
 
 /// A person with an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,17 @@ pub struct User {
     pub home_organisation: OrganisationId,
     /// When the account was made.
     pub created_at: Timestamp,
+}
+
+/// Who signed up, with what is not to be had again.
+#[derive(Debug)]
+pub struct SignedUp {
+    /// The user.
+    pub user: User,
+    /// The user's first key.
+    pub key: MintedKey,
+    /// What proves the address, when it is to be proven; to be sent to it.
+    pub verification: Option<String>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -103,16 +114,60 @@ impl Identity {
         password: Option<&SecretString>,
         is_admin: bool,
     ) -> Result<User> {
-        let slug = format!("u-{}", pentad_kernel::secret::random_hex(8));
         let password_hash = self.hash_optional(password).await?;
         let email = normalised_email(email).ok_or_else(|| Error::InvalidEmail(email.to_owned()))?;
         let mut tx = self.db.begin().await?;
-        let home = self.insert_organisation(&mut tx, &slug, &email, true).await?;
         let user = self
-            .insert_user(&mut tx, email, password_hash, is_admin, &home)
+            .insert_user_at_home(&mut tx, email, password_hash, is_admin)
             .await?;
         tx.commit().await?;
         Ok(user)
+    }
+
+    /// Makes a user who comes by themselves, with a first key, and where the address is to be proven the token that
+    /// proves it: all of it, or nothing.
+    ///
+    /// # Errors
+    /// [`Error::InvalidEmail`], [`Error::EmailTaken`].
+    pub async fn sign_up(&self, email: &str, verify: bool) -> Result<SignedUp> {
+        let email = normalised_email(email).ok_or_else(|| Error::InvalidEmail(email.to_owned()))?;
+        let mut tx = self.db.begin().await?;
+        let user = self.insert_user_at_home(&mut tx, email, None, false).await?;
+        let key = self
+            .insert_key(
+                &mut tx,
+                &user.home_organisation,
+                &user.id,
+                NewKey::of(KeyFamily::User),
+            )
+            .await?;
+        let verification = if verify {
+            Some(self.insert_verification(&mut tx, &user).await?)
+        } else {
+            None
+        };
+        tx.commit().await?;
+        Ok(SignedUp {
+            user: User {
+                email_verified: !verify,
+                ..user
+            },
+            key,
+            verification,
+        })
+    }
+
+    /// A user with an organisation of their own.
+    async fn insert_user_at_home(
+        &self,
+        tx: &mut Tx,
+        email: String,
+        password_hash: Option<String>,
+        is_admin: bool,
+    ) -> Result<User> {
+        let slug = format!("u-{}", pentad_kernel::secret::random_hex(8));
+        let home = self.insert_organisation(tx, &slug, &email, true).await?;
+        self.insert_user(tx, email, password_hash, is_admin, &home).await
     }
 
     /// Makes a user whose home is this organisation, owned by the user.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pentad_kernel::{Timestamp, UserId, secret};
-use pentad_store::{affected, with_reader, with_tx, with_writer};
+use pentad_store::{Tx, affected, with_reader, with_tx};
 
 use crate::{Error, Identity, Result, User};
 
@@ -24,16 +24,22 @@ impl Identity {
     /// # Errors
     /// When the database fails.
     pub async fn require_verification(&self, user: &User) -> Result<String> {
+        let mut tx = self.db.begin().await?;
+        let token = self.insert_verification(&mut tx, user).await?;
+        self.commit_credentials(tx).await?;
+        Ok(token)
+    }
+
+    pub(crate) async fn insert_verification(&self, tx: &mut Tx, user: &User) -> Result<String> {
         let token = secret::random_url_safe(32);
         let now = self.clock.now();
-        let mut tx = self.db.begin().await?;
-        with_tx!(tx, |conn| sqlx::query(FORGET)
+        with_tx!(*tx, |conn| sqlx::query(FORGET)
             .bind(user.id.as_str())
             .bind(now.as_micros())
             .execute(conn)
             .await
             .map(affected))?;
-        with_tx!(tx, |conn| sqlx::query(INSERT)
+        with_tx!(*tx, |conn| sqlx::query(INSERT)
             .bind(secret::sha256_hex(&token))
             .bind(user.id.as_str())
             .bind(&user.email)
@@ -41,13 +47,12 @@ impl Identity {
             .execute(conn)
             .await
             .map(affected))?;
-        with_tx!(tx, |conn| sqlx::query(SET_VERIFIED)
+        with_tx!(*tx, |conn| sqlx::query(SET_VERIFIED)
             .bind(user.id.as_str())
             .bind(false)
             .execute(conn)
             .await
             .map(affected))?;
-        self.commit_credentials(tx).await?;
         Ok(token)
     }
 
@@ -88,13 +93,13 @@ impl Identity {
     /// # Errors
     /// When the database fails.
     pub async fn set_admin(&self, user: &UserId, is_admin: bool) -> Result<()> {
-        with_writer!(self.db, |conn| sqlx::query(SET_ADMIN)
+        let mut tx = self.db.begin().await?;
+        with_tx!(tx, |conn| sqlx::query(SET_ADMIN)
             .bind(user.as_str())
             .bind(is_admin)
             .execute(conn)
             .await
             .map(affected))?;
-        let tx = self.db.begin().await?;
         self.commit_credentials(tx).await
     }
 }

@@ -55,6 +55,18 @@ impl Provider {
         }
     }
 
+    /// Whose model has this name; one that tells nothing is OpenAI's.
+    pub fn of_model(model: &str) -> Self {
+        let model = model.to_ascii_lowercase();
+        let families = [
+            ("claude", Self::Anthropic),
+            ("gemini", Self::Gemini),
+            ("grok", Self::Grok),
+        ];
+        let family = families.into_iter().find(|(family, _)| model.starts_with(family));
+        family.map_or(Self::OpenAi, |(_, provider)| provider)
+    }
+
     /// Reads a name; `None` for any other text.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|provider| provider.name() == name)

@@ -12,8 +12,7 @@ use serde_json::{Value, json};
 use crate::findings::{findings, summary};
 use crate::judge::{Judge, NewJudge};
 use crate::message::{Block, Message};
-use crate::secrets::redacted;
-use crate::summary::head;
+use crate::secrets::excerpt;
 use crate::{Error, Result, Session, SessionSync, require_feature};
 
 /// From so many messages on, an audit runs in the background.
@@ -377,22 +376,22 @@ impl SessionSync {
                     match block {
                         Block::Text(said) => {
                             claims |= message.role == "assistant" && !said.trim().is_empty();
-                            text.push_str(&head(&said, MESSAGE_CHARS));
+                            text.push_str(&excerpt(&said, MESSAGE_CHARS));
                         }
                         Block::Thought(thought) => {
-                            text.push_str(&format!("[thinks: {}]", head(&thought, MESSAGE_CHARS)));
+                            text.push_str(&format!("[thinks: {}]", excerpt(&thought, MESSAGE_CHARS)));
                         }
                         Block::ToolUse { name, input, .. } => {
                             let input = input.map_or("", serde_json::value::RawValue::get);
-                            text.push_str(&format!("[calls {name} {}]", head(input, MESSAGE_CHARS)));
+                            text.push_str(&format!("[calls {name} {}]", excerpt(input, MESSAGE_CHARS)));
                         }
                         Block::ToolResult { text: result, .. } => {
-                            text.push_str(&format!("[tool output: {}]", head(&result, MESSAGE_CHARS)));
+                            text.push_str(&format!("[tool output: {}]", excerpt(&result, MESSAGE_CHARS)));
                         }
                     }
                     text.push('\n');
                 }
-                let piece = format!("#{number} {}: {}", message.role, redacted(&text));
+                let piece = format!("#{number} {}: {text}", message.role);
                 total += piece.len();
                 pieces.push_back(piece);
                 while total > PROMPT_CHARS && pieces.len() > 1 {

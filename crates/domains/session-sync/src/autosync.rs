@@ -165,7 +165,8 @@ const COUNTS: &str = "
         COUNT(*) AS watched,
         CAST(COALESCE(SUM(CASE WHEN status = 'queued' THEN 1 ELSE 0 END), 0) AS BIGINT) AS queued,
         CAST(COALESCE(SUM(CASE WHEN status = 'failed' THEN 1 ELSE 0 END), 0) AS BIGINT) AS failed
-    FROM sync_watches WHERE user_id = $1";
+    FROM sync_watches
+    WHERE user_id = $1 AND session_id IN (SELECT id FROM sync_sessions WHERE user_id = $1 AND deleted_at IS NULL)";
 
 impl SessionSync {
     async fn settings_row(&self, actor: &Actor) -> Result<Option<SettingsRow>> {

@@ -55,8 +55,9 @@ impl SessionSync {
                 .and_then(|index| changed.findings.get_mut(index));
             let finding = finding.ok_or_else(|| Error::Invalid(format!("Invalid finding index: {index}")))?;
             finding["dismissed"] = json!(dismissal.dismissed);
-            finding["dismissed_by"] = json!(dismissal.dismissed.then_some(&caller.actor.email));
-            finding["dismissed_reason"] = json!(dismissal.dismissed.then_some(&dismissal.reason));
+            let said = |text: &str| json!(if dismissal.dismissed { text } else { "" });
+            finding["dismissed_by"] = said(&caller.actor.email);
+            finding["dismissed_reason"] = said(&dismissal.reason);
             let after = serde_json::to_string(&changed).expect("plain data has a JSON form");
             let replaced = with_writer!(self.db, |conn| sqlx::query(REPLACE)
                 .bind(&report)
@@ -112,9 +113,9 @@ pub(crate) fn findings(answer: &str) -> Result<Vec<Value>> {
                 "explanation": text(item, "explanation", 4_000),
                 "category": text(item, "category", 100),
                 "confidence": whole(item, "confidence").unwrap_or(50).clamp(0, 100),
-                "cwe_id": item.get("cwe_id").and_then(Value::as_str).map(|id| head(id, 20)),
+                "cwe_id": text(item, "cwe_id", 20),
                 "evidence_snippets": [],
-                "dismissed": false, "dismissed_by": null, "dismissed_reason": null,
+                "dismissed": false, "dismissed_by": "", "dismissed_reason": "",
             })
         })
         .collect())

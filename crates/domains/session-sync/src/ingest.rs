@@ -20,6 +20,7 @@ use crate::message::Message;
 use crate::redact::{Kinds, Watched, redacted_archive};
 use crate::secrets::kinds_of_secrets;
 use crate::summary::{Facts, Gatherer};
+use crate::surrogates::without_lone_surrogates;
 use crate::{Error, Result};
 
 /// What bounds the reading of an archive.
@@ -358,7 +359,8 @@ impl<'a> Content<'a> {
         if text.len() as u64 > self.limits.document_bytes {
             return Ok(None);
         }
-        Ok(serde_json::from_slice(&text).ok())
+        let text = String::from_utf8_lossy(&text);
+        Ok(serde_json::from_str(&without_lone_surrogates(&text)).ok())
     }
 
     fn read_messages(&mut self, bytes: &mut dyn Read) -> Result<()> {
@@ -369,9 +371,9 @@ impl<'a> Content<'a> {
         while read_line(&mut bytes, &mut line, self.limits.message_bytes)
             .map_err(pentad_archive::Error::from)?
         {
-            // What is not UTF-8 is replaced in what is shown; the archive keeps it as it is.
+            // What is no Unicode is replaced in what is shown; the archive keeps it as it is.
             let text = String::from_utf8_lossy(&line);
-            let text = text.trim();
+            let text = &*without_lone_surrogates(text.trim());
             let message = Message::parse(text);
             let visible = message.as_ref().is_some_and(Message::is_visible);
             if let Some(message) = &message {

@@ -12,6 +12,8 @@ use crate::{Error, Result, SessionSync, require_feature};
 
 /// How long a list of models may take.
 const MODELS_TIMEOUT: Duration = Duration::from_secs(15);
+/// Who judges when nobody is named.
+const DEFAULT_MODEL: &str = "claude-sonnet-4-5";
 
 /// The judge that a user saved. The key is not part of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -175,23 +177,28 @@ impl SessionSync {
             },
             (None, None) => None,
         };
-        let judge = Judge {
-            provider: provider
-                .or_else(|| saved.as_ref().map(|saved| saved.provider.clone()))
-                .unwrap_or_else(|| "openai".to_owned()),
-            model: non_empty(wanted.model)
-                .or_else(|| saved.as_ref().map(|saved| saved.model.clone()))
-                .unwrap_or_default(),
-            base_url: base_url.or_else(|| saved.and_then(|saved| saved.base_url)),
-            key,
-        };
-        if judge.key.is_none() && judge.base_url.is_none() {
+        let model = non_empty(wanted.model).or_else(|| saved.as_ref().map(|saved| saved.model.clone()));
+        let provider = provider.or_else(|| saved.as_ref().map(|saved| saved.provider.clone()));
+        let base_url = base_url.or_else(|| saved.and_then(|saved| saved.base_url));
+        if key.is_none() && base_url.is_none() {
             return Err(Error::NoJudge);
         }
-        if judge.model.is_empty() {
-            return Err(Error::Invalid("model is required".to_owned()));
-        }
-        Ok(judge)
+        let model = match (model, provider.as_deref()) {
+            (Some(model), _) => model,
+            // Others have no model of this name, but what a gateway has is not known.
+            (None, Some(provider)) if provider != Provider::Anthropic.name() && base_url.is_none() => {
+                return Err(Error::Invalid(format!(
+                    "model is required for the provider {provider}"
+                )));
+            }
+            (None, _) => DEFAULT_MODEL.to_owned(),
+        };
+        Ok(Judge {
+            provider: provider.unwrap_or_else(|| Provider::of_model(&model).name().to_owned()),
+            model,
+            base_url,
+            key,
+        })
     }
 
     /// The models that a provider at this address has.
@@ -240,19 +247,22 @@ impl SessionSync {
     }
 
     fn model_of(&self, judge: &Judge, timeout: Duration) -> Result<LanguageModel> {
-        let provider = match judge.provider.to_ascii_lowercase().as_str() {
-            "google" => Provider::Gemini,
-            "xai" => Provider::Grok,
-            name => match (Provider::parse(name), &judge.base_url) {
-                (Some(provider), _) => provider,
-                // Whoever has an address of their own speaks the words that everybody speaks.
-                (None, Some(_)) => Provider::OpenAi,
-                (None, None) => {
-                    return Err(Error::Invalid(format!(
-                        "base_url is required for the provider {name}"
-                    )));
-                }
-            },
+        let named = match judge.provider.to_ascii_lowercase().as_str() {
+            "google" => Some(Provider::Gemini),
+            "xai" => Some(Provider::Grok),
+            name => Provider::parse(name),
+        };
+        let provider = match (named, &judge.base_url) {
+            (Some(Provider::Azure), _) => Provider::Azure,
+            // Whoever has an address of their own speaks the words that everybody speaks, whatever the model is.
+            (_, Some(_)) => Provider::OpenAi,
+            (Some(provider), None) => provider,
+            (None, None) => {
+                return Err(Error::Invalid(format!(
+                    "base_url is required for the provider {}",
+                    judge.provider
+                )));
+            }
         };
         let key = judge.key.clone().unwrap_or_default();
         Ok(LanguageModel::connect(Connection {

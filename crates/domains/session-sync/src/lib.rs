@@ -61,6 +61,7 @@ mod share;
 mod slots;
 mod summaries;
 mod summary;
+mod surrogates;
 mod title;
 pub mod uploads;
 
@@ -154,6 +155,7 @@ pub struct SessionSync {
     passwords: Arc<Semaphore>,
     read_frames: reads::ReadFrames,
     indexing: Arc<search::Turns>,
+    parts_on_their_way: uploads::PartsOnTheirWay,
 }
 
 impl SessionSync {
@@ -171,6 +173,7 @@ impl SessionSync {
             passwords: Arc::new(Semaphore::new(2)),
             read_frames: reads::read_frames(),
             indexing: Arc::default(),
+            parts_on_their_way: uploads::PartsOnTheirWay::default(),
         }
     }
 

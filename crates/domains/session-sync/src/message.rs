@@ -8,6 +8,8 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::surrogates::without_lone_surrogates;
+
 /// The fields of a message that Pentad looks at.
 #[derive(Default)]
 pub(crate) struct Message<'a> {
@@ -83,35 +85,8 @@ pub(crate) fn text(raw: Option<&RawValue>) -> Option<Cow<'_, str>> {
     if !inner.contains('\\') {
         return Some(Cow::Borrowed(inner));
     }
-    match serde_json::from_str::<String>(raw) {
-        Ok(text) => Some(Cow::Owned(text)),
-        // Only a lone surrogate is well formed for the scanner and still no text.
-        Err(_) => serde_json::from_str::<LossyText>(raw)
-            .ok()
-            .map(|text| Cow::Owned(text.0)),
-    }
-}
-
-/// A string whose lone surrogates are replaced: `serde_json` gives them as WTF-8 when asked for bytes.
-struct LossyText(String);
-
-impl<'de> Deserialize<'de> for LossyText {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Bytes;
-        impl serde::de::Visitor<'_> for Bytes {
-            type Value = LossyText;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a string")
-            }
-            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<LossyText, E> {
-                Ok(LossyText(String::from_utf8_lossy(bytes).into_owned()))
-            }
-            fn visit_str<E>(self, text: &str) -> Result<LossyText, E> {
-                Ok(LossyText(text.to_owned()))
-            }
-        }
-        deserializer.deserialize_bytes(Bytes)
-    }
+    let text = serde_json::from_str(&without_lone_surrogates(raw)).ok()?;
+    Some(Cow::Owned(text))
 }
 
 /// Truth as the original's language sees it: not `null`, `false`, zero, or anything empty.

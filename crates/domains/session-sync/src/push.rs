@@ -103,6 +103,10 @@ const NOTE_CLIENT: &str = "
         client_device = COALESCE($4, client_device), last_sync_at = $5
     WHERE id = $1";
 const EXPIRE_HANDOFFS: &str = "UPDATE handoffs SET status = 'expired' WHERE session_id = $1 AND sender_user_id = $2 AND status = 'pending'";
+const NOTE_EXPIRED: &str = "
+    INSERT INTO handoff_events (handoff_id, event_type, actor_user_id, payload, created_at)
+    SELECT id, 'expired', NULL, '{}', $3 FROM handoffs
+    WHERE session_id = $1 AND sender_user_id = $2 AND status = 'pending'";
 const REVOKE_LINKS: &str =
     "UPDATE sync_share_links SET revoked_at = $2 WHERE session_id = $1 AND revoked_at IS NULL";
 
@@ -523,6 +527,13 @@ impl SessionSync {
         session: &str,
         now: Timestamp,
     ) -> Result<()> {
+        with_tx!(*tx, |conn| sqlx::query(NOTE_EXPIRED)
+            .bind(session)
+            .bind(caller.actor.user.as_str())
+            .bind(now.as_micros())
+            .execute(conn)
+            .await
+            .map(affected))?;
         with_tx!(*tx, |conn| sqlx::query(EXPIRE_HANDOFFS)
             .bind(session)
             .bind(caller.actor.user.as_str())

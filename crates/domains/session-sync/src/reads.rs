@@ -345,11 +345,11 @@ impl<'a> Messages<'a> {
         let mut status = "missing";
         // The visible lines on either side that are nearest, with their places.
         let (mut earlier, mut later) = (None, None);
+        // The last frame before the line's own that has visible lines, with the place of its first.
+        let mut previous = None;
         let mut before = 0;
         for frame in &self.frames {
-            let holds = (frame.first_line..frame.first_line + frame.lines).contains(&index);
-            let past = frame.first_line > index;
-            if holds {
+            if (frame.first_line..frame.first_line + frame.lines).contains(&index) {
                 let lines = self.lines(frame).await?;
                 let mut place = before;
                 for (number, line) in &lines {
@@ -371,20 +371,24 @@ impl<'a> Messages<'a> {
                         place += 1;
                     }
                 }
-            } else if frame.visible > 0 && (!past || later.is_none()) {
-                let lines = self.visible_lines(frame).await?;
-                if past {
+            } else if frame.first_line > index {
+                if later.is_none() && frame.visible > 0 {
+                    let lines = self.visible_lines(frame).await?;
                     later = lines.first().map(|(number, _)| (*number, before));
-                } else {
-                    earlier = lines
-                        .last()
-                        .map(|(number, _)| (*number, before + u64::from(frame.visible) - 1));
                 }
+                if later.is_some() {
+                    break;
+                }
+            } else if frame.visible > 0 {
+                previous = Some((frame, before));
             }
             before += u64::from(frame.visible);
-            if past && later.is_some() {
-                break;
-            }
+        }
+        if let (None, Some((frame, before))) = (earlier, previous) {
+            let lines = self.visible_lines(frame).await?;
+            earlier = lines
+                .last()
+                .map(|(number, _)| (*number, before + u64::from(frame.visible) - 1));
         }
         let anchor = match (earlier, later) {
             (Some(earlier), Some(later)) => Some(if index - earlier.0 <= later.0 - index {
@@ -551,7 +555,7 @@ fn document(text: Option<String>) -> Option<Value> {
     text.and_then(|text| serde_json::from_str(&text).ok())
 }
 
-/// A message as it is shown. One that only lone surrogates keep from being JSON text is shown as its text.
+/// A message as it is shown. One that is nested too deep to be read is shown as its text.
 fn shown(line: &str) -> Value {
     serde_json::from_str(line).unwrap_or_else(|_| Value::String(line.to_owned()))
 }

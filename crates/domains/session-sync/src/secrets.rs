@@ -5,6 +5,8 @@ use std::sync::LazyLock;
 
 use regex::bytes::{Regex, RegexSet};
 
+use crate::summary::head;
+
 /// The name of a kind of secret and the form it has. Where the form also holds what the secret is known by, the
 /// group `secret` is the secret itself: it holds no quote and no backslash, so that JSON without it stays JSON.
 const FORMS: &[(&str, &str)] = &[
@@ -83,6 +85,15 @@ pub fn redacted(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// How much further than an excerpt secrets are looked for, in characters: the longest form and more.
+const EXCERPT_MARGIN: usize = 2_048;
+
+/// The first `chars` characters of a text without its secrets. What is cut is cut afterwards, so that no half of a
+/// secret is left that has its form no more.
+pub(crate) fn excerpt(text: &str, chars: usize) -> String {
+    head(&redacted(&head(text, chars + EXCERPT_MARGIN)), chars)
+}
+
 /// The same of bytes that may be text.
 pub(crate) fn redacted_bytes(bytes: &[u8]) -> Cow<'_, [u8]> {
     let mut result = Cow::Borrowed(bytes);
@@ -120,6 +131,14 @@ mod tests {
             redacted("Fix the retry test, no secret here"),
             Cow::Borrowed(_)
         ));
+    }
+
+    #[test]
+    fn an_excerpt_shows_no_part_of_a_secret_at_its_end() {
+        let secret = format!("sk_sfs_{}", "9f2c47d18e6ba035".repeat(2));
+        let text = format!("{} {secret} and more", "x".repeat(390));
+        assert_eq!(excerpt(&text, 395), format!("{} [red", "x".repeat(390)));
+        assert_eq!(excerpt("short", 395), "short");
     }
 
     #[test]

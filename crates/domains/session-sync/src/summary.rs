@@ -8,7 +8,7 @@ use regex::Regex;
 use serde::{Deserialize, Serialize};
 
 use crate::message::{Block, Message, input_field};
-use crate::secrets::redacted;
+use crate::secrets::excerpt;
 
 /// How many errors, files and packages are kept.
 const MAX_ERRORS: usize = 5;
@@ -109,10 +109,7 @@ impl Gatherer {
                 if last.len() == LAST_MESSAGES {
                     last.remove(0);
                 }
-                last.push(head(
-                    &redacted(&head(said.trim(), LAST_MESSAGE_CHARS)),
-                    LAST_MESSAGE_CHARS,
-                ));
+                last.push(excerpt(said.trim(), LAST_MESSAGE_CHARS));
             }
             _ => {}
         }
@@ -201,9 +198,7 @@ impl Gatherer {
         if is_error && self.facts.errors_encountered.len() < MAX_ERRORS {
             let line = text.lines().map(str::trim).find(|line| !line.is_empty());
             if let Some(line) = line {
-                self.facts
-                    .errors_encountered
-                    .push(head(&redacted(&head(line, ERROR_CHARS)), ERROR_CHARS));
+                self.facts.errors_encountered.push(excerpt(line, ERROR_CHARS));
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::secrets::redacted;
 
-/// The longest title made from a message, in characters.
+/// The longest title that is not given by hand, in characters.
 const MAX_CHARS: usize = 80;
 /// A sentence shorter than this says too little to end the title.
 const MIN_SENTENCE_CHARS: usize = 10;
@@ -29,12 +29,12 @@ fn usable(line: &str) -> bool {
     line.chars().count() >= 3 && !NOT_A_TITLE.iter().any(|start| line.starts_with(start))
 }
 
-/// The title: the one given, when usable, else the first usable line of the first message of the user,
-/// else how many messages there are.
+/// The title: the one given, when usable, else the first usable line of the first message of the user, each no
+/// longer than its first sentence; else how many messages there are.
 pub(crate) fn smart_title(given: Option<&str>, first_message: Option<&str>, messages: i64) -> String {
     let clean = |text: &str| redacted(&text.replace('\0', "")).trim().to_owned();
     if let Some(title) = given.map(clean).filter(|title| usable(title)) {
-        return title;
+        return shortened(&title);
     }
     let line = first_message.and_then(|text| text.lines().map(str::trim).find(|line| usable(line)));
     match line {
@@ -52,7 +52,7 @@ fn shortened(line: &str) -> String {
         let ends =
             matches!(mark, '.' | '!' | '?') && line[next..].chars().next().is_none_or(char::is_whitespace);
         if ends && line[..at].chars().count() >= MIN_SENTENCE_CHARS {
-            end = at;
+            end = next;
             break;
         }
     }
@@ -84,7 +84,11 @@ mod tests {
         let message = "<system>\n\nFix the flaky test in worker.py. Then deploy it.";
         assert_eq!(
             smart_title(None, Some(message), 1),
-            "Fix the flaky test in worker.py"
+            "Fix the flaky test in worker.py."
+        );
+        assert_eq!(
+            smart_title(Some("Fix the parser. Then deploy it."), None, 1),
+            "Fix the parser."
         );
         let long = "word ".repeat(40);
         let title = smart_title(None, Some(&long), 1);

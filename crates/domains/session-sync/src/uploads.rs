@@ -1,12 +1,14 @@
 //! Pushing an archive in parts, which may be sent again when a connection breaks.
 
+use std::collections::HashMap;
 use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use pentad_identity::{Caller, Feature};
-use pentad_kernel::{Classify, ErrorKind, Timestamp, id, secret};
+use pentad_kernel::{Classify, ErrorKind, Timestamp, UserId, id, secret};
 use pentad_store::{affected, with_reader, with_tx, with_writer};
 use serde_json::{Value, json};
 
@@ -34,6 +36,9 @@ pub enum UploadError {
     /// The part is not the one whose hash was sent.
     #[error("Part hash does not match X-Part-SHA256")]
     PartHashMismatch,
+    /// The user is sending enough parts already.
+    #[error("You are sending parts already: at most {0} at once")]
+    Busy(usize),
     /// There is no part of this number.
     #[error("Part number must be from 1 to {0}")]
     InvalidPartNumber(i64),
@@ -55,6 +60,7 @@ impl Classify for UploadError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::NotFound => ErrorKind::NotFound,
+            Self::Busy(_) => ErrorKind::RateLimited,
             Self::PartSizeMismatch { .. }
             | Self::PartHashMismatch
             | Self::InvalidPartNumber(_)
@@ -71,6 +77,7 @@ impl Classify for UploadError {
             Self::TooManyPending(_) => "too_many_pending_uploads",
             Self::PartSizeMismatch { .. } => "part_size_mismatch",
             Self::PartHashMismatch => "part_hash_mismatch",
+            Self::Busy(_) => "upload_busy",
             Self::InvalidPartNumber(_) => "invalid_part_number",
             Self::MissingParts(_) => "missing_parts",
             Self::NotPending(_) => "upload_not_pending",
@@ -86,6 +93,52 @@ impl Classify for UploadError {
                 Some(json!({"part_number": number, "expected_bytes": expected}))
             }
             _ => None,
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        matches!(self, Self::Busy(_)).then_some(Duration::from_secs(1))
+    }
+}
+
+/// How many parts each user is sending: they are held in memory until they are whole.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PartsOnTheirWay(Arc<Mutex<HashMap<UserId, usize>>>);
+
+/// A part on its way, until it is dropped.
+#[derive(Debug)]
+struct PartOnItsWay {
+    all: PartsOnTheirWay,
+    user: UserId,
+}
+
+impl PartsOnTheirWay {
+    fn counts(&self) -> MutexGuard<'_, HashMap<UserId, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(&self, user: &UserId) -> std::result::Result<PartOnItsWay, UploadError> {
+        let mut counts = self.counts();
+        let count = counts.entry(user.clone()).or_default();
+        if *count >= MAX_PARTS_AT_ONCE {
+            return Err(UploadError::Busy(MAX_PARTS_AT_ONCE));
+        }
+        *count += 1;
+        Ok(PartOnItsWay {
+            all: self.clone(),
+            user: user.clone(),
+        })
+    }
+}
+
+impl Drop for PartOnItsWay {
+    fn drop(&mut self) {
+        let mut counts = self.all.counts();
+        if let Some(count) = counts.get_mut(&self.user) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.user);
+            }
         }
     }
 }
@@ -135,6 +188,7 @@ const MIN_PART: i64 = 5 * MIB;
 const MAX_PART: i64 = 32 * MIB;
 const LIFETIME: Duration = Duration::from_secs(24 * 3600);
 const MAX_PENDING: i64 = 3;
+const MAX_PARTS_AT_ONCE: usize = 2;
 
 #[derive(sqlx::FromRow)]
 struct UploadRow {
@@ -290,6 +344,7 @@ impl SessionSync {
     where
         S: Stream<Item = io::Result<Bytes>>,
     {
+        let _on_its_way = self.parts_on_their_way.begin(&caller.actor.user)?;
         let upload = self.upload_row(caller, id).await?;
         self.check_pending(&upload)?;
         if !(1..=upload.part_count).contains(&number) {

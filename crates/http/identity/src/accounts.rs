@@ -7,7 +7,7 @@ use actix_web::http::header::ContentType;
 use actix_web::web::{Data, Json, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use pentad_http_kit::{Access, Endpoint, Fault, Gate, JsonBody, Principal, Query, Surface, endpoint};
-use pentad_identity::{Account, Caller, Identity, KeyFamily, NewKey, PlanName};
+use pentad_identity::{Account, Caller, Identity, PlanName};
 use pentad_kernel::{ErrorKind, OrganisationId};
 use pentad_mail::{Letter, Mailer};
 use serde::{Deserialize, Serialize};
@@ -84,9 +84,13 @@ async fn sign_up(
                     .with_retry_after(limited.retry_after)
             })?;
     }
-    let identity = &gate.identity;
-    let user = identity
-        .create_user(&body.email, None, false)
+    let pentad_identity::SignedUp {
+        user,
+        key,
+        verification,
+    } = gate
+        .identity
+        .sign_up(&body.email, sign_ups.verify_email)
         .await
         .map_err(|error| match error {
             pentad_identity::Error::InvalidEmail(_) => {
@@ -94,25 +98,20 @@ async fn sign_up(
             }
             other => other.into(),
         })?;
-    let message = if sign_ups.verify_email {
-        let token = identity.require_verification(&user).await?;
-        match send_verification(&mailer, &user.email, &token).await {
-            true => "Account created. Verify your email to enable cloud sync.",
-            false => {
-                "Account created. The message to verify your email could not be sent: ask your administrator."
-            }
+    let message = match verification {
+        None => "Account created and verified.",
+        Some(token) if send_verification(&mailer, &user.email, &token).await => {
+            "Account created. Verify your email to enable cloud sync."
         }
-    } else {
-        "Account created and verified."
+        Some(_) => {
+            "Account created. The message to verify your email could not be sent: ask your administrator."
+        }
     };
-    let minted = identity
-        .mint_key(&user.home_organisation, &user.id, NewKey::of(KeyFamily::User))
-        .await?;
     Ok(HttpResponse::Created().json(SignedUp {
         user_id: user.id.to_string(),
         email: user.email,
-        raw_key: minted.secret().to_owned(),
-        key_id: minted.key.id.to_string(),
+        raw_key: key.secret().to_owned(),
+        key_id: key.key.id.to_string(),
         message: message.to_owned(),
     }))
 }

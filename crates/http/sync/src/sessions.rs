@@ -45,12 +45,19 @@ pub async fn list_sessions(
         &[("updated_at", Sort::UpdatedAt), ("model", Sort::Model)],
     )?;
     let order = choice(query, "order", &[("asc", true), ("desc", false)])?;
+    // A form sends what is not filled in as nothing.
+    let filter = |name: &str| {
+        query
+            .text(name)
+            .filter(|text| !text.is_empty())
+            .map(str::to_owned)
+    };
     let wanted = ListQuery {
         page,
         page_size,
-        source_tool: query.text("source_tool").map(str::to_owned),
+        source_tool: filter("source_tool"),
         models: query.texts("model").map(str::to_owned).collect(),
-        tag: query.text("tag").map(str::to_owned),
+        tag: filter("tag"),
         sort: sort.unwrap_or_default(),
         ascending: order.unwrap_or(false),
         deleted: boolean(query, "deleted", false)?,

@@ -41,7 +41,8 @@ impl From<JudgeSettings> for JudgeAnswer {
 #[derive(Deserialize, ToSchema)]
 #[schema(as = sync::SetJudge, example = json!({"provider": "openai", "model": "gpt-5", "api_key": "sk-…"}))]
 struct SetJudge {
-    /// Whose language model it is: `anthropic`, or any other for the OpenAI form.
+    /// Whose language model it is: `anthropic`, `openai`, `gemini` or `grok`. At an address of one's own the OpenAI
+    /// form is spoken, whoever is named, but for `azure`.
     provider: String,
     /// The model.
     model: String,

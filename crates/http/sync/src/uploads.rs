@@ -97,7 +97,7 @@ async fn begin_upload(
 
 /// Send a part
 ///
-/// Sending one again replaces it.
+/// Sending one again replaces it. A user sends at most two at once.
 #[utoipa::path(put, path = "/api/v1/uploads/{upload_id}/parts/{number}", tag = "sessions",
     params(("upload_id" = String, Path, description = "The upload."),
            ("number" = i64, Path, description = "Which part, from 1."),
@@ -106,7 +106,8 @@ async fn begin_upload(
     responses((status = 200, description = "The part is there.", body = Value),
               (status = 400, description = "`part_size_mismatch`, `part_hash_mismatch` or `invalid_part_number`"),
               (status = 404, description = "There is no such upload."),
-              (status = 409, description = "`upload_not_pending` or `upload_expired`")))]
+              (status = 409, description = "`upload_not_pending` or `upload_expired`"),
+              (status = 429, description = "`upload_busy`")))]
 async fn put_part(
     request: HttpRequest,
     sync: Data<SessionSync>,

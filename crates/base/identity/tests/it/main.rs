@@ -42,6 +42,21 @@ both_engines! {
         assert!(matches!(error, Error::InvalidEmail(_)), "{error:?}");
     }
 
+    async fn signing_up_makes_all_of_an_account_or_nothing(db: Db) {
+        let (identity, _) = accounts(db);
+        let made = identity.sign_up(" Ada@Example.com", true).await.unwrap();
+        assert_eq!((made.user.email.as_str(), made.user.email_verified), ("ada@example.com", false));
+        let caller = identity.authenticate(made.key.secret()).await.unwrap();
+        assert!(!caller.email_verified, "nothing is proven yet");
+        identity.verify_email(&made.verification.unwrap()).await.unwrap();
+        assert!(identity.authenticate(made.key.secret()).await.unwrap().email_verified);
+
+        assert!(matches!(identity.sign_up("ada@example.com", false).await, Err(Error::EmailTaken)));
+        assert_eq!(identity.user_keys(&made.user.id).await.unwrap().len(), 1, "no key of an account that was refused");
+        let bob = identity.sign_up("bob@example.com", false).await.unwrap();
+        assert!(bob.verification.is_none() && bob.user.email_verified);
+    }
+
     async fn a_key_opens_what_its_scopes_say_and_no_more(db: Db) {
         let (identity, _) = accounts(db);
         let user = identity.create_user("ada@example.com", None, false).await.unwrap();

@@ -3,10 +3,10 @@
 use pentad_identity::{KeyFamily, NewKey, PlanName};
 use pentad_kernel::{Classify as _, ScopeSet};
 use pentad_session_sync::handoffs::{NewHandoff, Status};
-use pentad_session_sync::{Error, SessionRef};
+use pentad_session_sync::{DeleteScope, Error, Push, SessionRef};
 use pentad_store::{Db, both_engines};
 
-use crate::forge::{World, new_session, session};
+use crate::forge::{World, new_session, session, to};
 
 fn by_email(session: &str, email: &str) -> NewHandoff {
     NewHandoff {
@@ -65,7 +65,12 @@ both_engines! {
         world.clock.advance(std::time::Duration::from_secs(169 * 3600));
         assert!(matches!(world.sync.claim_handoff(&grace, &expired).await, Err(Error::HandoffExpired)));
         assert!(matches!(world.sync.handoff(&ada, &expired).await, Err(Error::HandoffExpired)));
-        for ended in [&revoked, &declined, &expired] {
+        let outdated = offer().await;
+        world.sync.delete(&ada.actor, &SessionRef::Id(id.clone()), DeleteScope::Cloud).await.unwrap();
+        world.push_as(&ada, Push { undelete: true, ..to(&id) }, &session("anew", &["hello"])).await.unwrap();
+        let events = world.sync.handoff_events(&ada, &outdated).await.unwrap();
+        assert_eq!(events.last().unwrap().event_type, "expired", "what came back from the trash is not what was offered");
+        for ended in [&revoked, &declined, &expired, &outdated] {
             assert!(world.sync.claim_handoff(&grace, ended).await.is_err());
             assert!(world.sync.revoke_handoff(&ada, ended, "again").await.is_err());
             assert!(world.sync.decline_handoff(&grace, ended, None).await.is_err());

@@ -173,7 +173,7 @@ both_engines! {
         }
         world.sync.dismiss_finding(&ada, &id, &dismissal(0, false)).await.unwrap();
         let findings = world.sync.audit_report(&ada, &id).await.unwrap().findings;
-        assert_eq!((&findings[0]["dismissed"], &findings[0]["dismissed_by"]), (&json!(false), &json!(null)));
+        assert_eq!((&findings[0]["dismissed"], &findings[0]["dismissed_by"]), (&json!(false), &json!("")));
         assert_eq!(findings[1]["dismissed"], json!(true));
     }
 
@@ -190,6 +190,24 @@ both_engines! {
         assert!(world.sync.summarise(&ada, &id).await.unwrap().narrative.is_some());
         world.push(&ada, &id, &session("work", &["something else"])).await.unwrap();
         assert_eq!(world.sync.summary(&ada, &id).await.unwrap().narrative, None);
+    }
+
+    async fn a_gateway_is_asked_in_the_common_form_whoever_and_whatever_model_is_named(db: Db) {
+        let world = with_models(db);
+        let ada = world.person("ada").await;
+        let id = new_session();
+        world.push(&ada, &id, &session("work", &["hello"])).await.unwrap();
+        let model = ScriptedModel::that_says(&["[]", "[]"]).await;
+        let named = NewJudge { provider: "anthropic".into(), model: "claude-opus-5".into(), ..judge(&model) };
+        world.sync.audit(&ada, &id, named).await.unwrap();
+        let unnamed = NewJudge { provider: String::new(), model: String::new(), ..judge(&model) };
+        world.sync.audit(&ada, &id, unnamed).await.unwrap();
+        let asked = model.asked();
+        assert!(asked.iter().all(|request| request.starts_with("POST /v1/chat/completions")), "{asked:?}");
+        assert!(asked[1].contains("claude-"), "{}", asked[1]);
+        let nothing = NewJudge { base_url: None, model: String::new(), ..judge(&model) };
+        let error = world.sync.audit(&ada, &id, nothing).await.unwrap_err();
+        assert!(matches!(error, Error::Invalid(_)), "OpenAI has no model of that name: {error}");
     }
 
     async fn a_model_that_fails_leaves_the_facts(db: Db) {

@@ -205,6 +205,34 @@ both_engines! {
         assert_eq!((beyond.messages.len(), beyond.total), (0, 1_800));
     }
 
+    async fn half_an_emoji_costs_nothing_but_itself(db: Db) {
+        let world = World::new(db);
+        let ada = world.person("ada").await;
+        let lines = [
+            r#"{"role":"user","content":[{"type":"text","text":"cut \ud83d wombat"}]}"#,
+            r#"{"role":"tool","content":[{"type":"tool_result","tool_use_id":"1","content":[{"type":"text","text":"quokka \udc00"}]}]}"#,
+        ];
+        let archive = tar_gz(&[
+            ("manifest.json", br#"{"title":"Half \ud83d an emoji","tags":["a"],"source":{"tool":"codex"}}"#),
+            ("messages.jsonl", lines.join("\n").as_bytes()),
+            ("workspace.json", br#"{"git":{"branch":"main \ude00"}}"#),
+            ("tools.json", br#"["\ud83d"]"#),
+        ]);
+        let id = new_session();
+        world.push(&ada, &id, &archive).await.unwrap();
+        let found = world.sync.session(&ada.actor, &by_id(&id)).await.unwrap();
+        assert_eq!(found.title.as_deref(), Some("Half \u{fffd} an emoji"));
+        assert_eq!((found.source_tool.as_str(), found.git_branch.as_deref()), ("codex", Some("main \u{fffd}")));
+        assert_eq!(world.sync.tools(&ada.actor, &by_id(&id)).await.unwrap(), json!(["\u{fffd}"]));
+        let shown = world.sync.messages(&ada.actor, &by_id(&id), page(1, 5)).await.unwrap().messages;
+        assert_eq!(shown[0]["content"][0]["text"], "cut \u{fffd} wombat");
+        assert_eq!(shown[1]["content"][0]["content"][0]["text"], "quokka \u{fffd}");
+        for word in ["wombat", "quokka"] {
+            assert_eq!(world.sync.search(&ada, &words(word)).await.unwrap().1, 1, "{word}");
+        }
+        assert_eq!(world.archive(&ada, &id).await, archive, "what is pulled is what was pushed");
+    }
+
     async fn search_sees_all_that_was_said_and_only_ones_own(db: Db) {
         let world = World::new(db);
         let (ada, eve) = (world.person("ada").await, world.person("eve").await);
@@ -353,7 +381,9 @@ both_engines! {
         let renamed = world.sync.edit_bookmark_folder(&ada, &folder.id, rename).await.unwrap();
         assert_eq!((&*renamed.name, renamed.color.as_deref(), renamed.bookmark_count), ("Hers", Some("#4f9cF7"), 1));
 
+        world.sync.watch(&ada, &id).await.unwrap();
         world.sync.delete(&ada.actor, &by_id(&id), DeleteScope::Cloud).await.unwrap();
+        assert_eq!(world.sync.sync_status(&ada).await.unwrap().watched_sessions, 0, "as the list of those says");
         assert!(world.sync.bookmarked(&ada.actor, &folder.id).await.unwrap().is_empty());
         assert_eq!(counts().await, [0, 0]);
         world.sync.restore(&ada.actor, &id).await.unwrap();

@@ -1,6 +1,7 @@
 //! Pushing in parts.
 
-use pentad_kernel::{Classify as _, secret};
+use futures_util::{FutureExt as _, stream};
+use pentad_kernel::{Classify as _, ErrorKind, secret};
 use pentad_session_sync::{Client, NewUpload};
 use pentad_store::{Db, both_engines};
 
@@ -64,6 +65,23 @@ both_engines! {
         let error = world.sync.complete_upload(&ada, &begun.id, None, false, Client::default()).await.unwrap_err();
         assert_eq!(error.code(), Some("sha256_mismatch"));
         assert!(world.sync.session_by_id(&ada, &new.session_id).await.is_err());
+    }
+
+    async fn only_so_many_parts_are_taken_at_once(db: Db) {
+        let world = World::new(db);
+        let (ada, eve) = (world.person("ada").await, world.person("eve").await);
+        let begin = || NewUpload { session_id: new_session(), total_size: 9, sha256: "0".repeat(64), part_size: None };
+        let mine = world.sync.begin_upload(&ada, &begin()).await.unwrap().id;
+        let hers = world.sync.begin_upload(&eve, &begin()).await.unwrap().id;
+        let send = |who, id| Box::pin(world.sync.put_part(who, id, 1, None, stream::pending()));
+        let (mut first, mut second) = (send(&ada, &mine), send(&ada, &mine));
+        assert!(first.as_mut().now_or_never().is_none() && second.as_mut().now_or_never().is_none());
+        let refused = send(&ada, &mine).await.unwrap_err();
+        assert_eq!((refused.kind(), refused.code()), (ErrorKind::RateLimited, Some("upload_busy")));
+        assert!(refused.retry_after().is_some());
+        assert!(send(&eve, &hers).now_or_never().is_none(), "another user's part is taken");
+        drop(first);
+        assert!(send(&ada, &mine).now_or_never().is_none(), "who hangs up makes room");
     }
 
     async fn only_so_many_are_pending_and_an_ended_one_counts_no_more(db: Db) {
