@@ -11,7 +11,9 @@ use crate::slot::{is_pronoun, subject_words};
 /// Each line is what one thing can be one of. Within a line, what stands in one string means the same.
 #[rustfmt::skip]
 const STATES: &[&[&str]] = &[
-    &["open|reopened", "closed|resolved|fixed|done", "in progress", "in review", "approved", "blocked", "on hold", "merged", "rejected", "cancelled|canceled", "pending"],
+    &["open|reopened", "closed|resolved|fixed|done", "in progress", "merged", "rejected", "cancelled|canceled"],
+    &["in progress", "in review", "blocked", "on hold", "pending", "closed|resolved|fixed|done", "merged", "rejected", "cancelled|canceled"],
+    &["in review", "approved"],
     &["pending", "processing", "confirmed", "in transit|shipped", "out for delivery", "delivered", "lost", "returned", "cancelled|canceled"],
     &["pending", "unpaid", "paid", "refunded", "cancelled|canceled"],
     &["overdue", "paid|done|closed|resolved|delivered|merged", "cancelled|canceled"],
