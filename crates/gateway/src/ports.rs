@@ -76,11 +76,11 @@ impl Sessions for CapturedSessions {
         project: &'a str,
         remotes: &'a [String],
     ) -> Answer<'a, Result<bool, PortError>> {
-        Box::pin(async move { Ok(self.0.has_captured(user, project, remotes).await.map_err(told)?) })
+        Box::pin(async move { self.0.has_captured(user, project, remotes).await.map_err(told) })
     }
 
     fn remotes_of<'a>(&'a self, user: &'a UserId) -> Answer<'a, Result<Vec<String>, PortError>> {
-        Box::pin(async move { Ok(self.0.captured_remotes(user).await.map_err(told)?) })
+        Box::pin(async move { self.0.captured_remotes(user).await.map_err(told) })
     }
 
     fn counts<'a>(&'a self, projects: &'a [Captured]) -> Answer<'a, Result<Vec<i64>, PortError>> {
@@ -88,11 +88,8 @@ impl Sessions for CapturedSessions {
             let places = projects
                 .iter()
                 .map(|captured| (captured.project.as_str(), &*captured.remotes));
-            Ok(self
-                .0
-                .captured_counts(&places.collect::<Vec<_>>())
-                .await
-                .map_err(told)?)
+            let places: Vec<_> = places.collect();
+            self.0.captured_counts(&places).await.map_err(told)
         })
     }
 
@@ -123,7 +120,7 @@ impl Sessions for CapturedSessions {
     }
 
     fn unlink<'a>(&'a self, project: &'a str) -> Answer<'a, Result<(), PortError>> {
-        Box::pin(async move { Ok(self.0.unlink_project(project).await.map_err(told)?) })
+        Box::pin(async move { self.0.unlink_project(project).await.map_err(told) })
     }
 
     fn pending_handoffs<'a>(
@@ -131,15 +128,15 @@ impl Sessions for CapturedSessions {
         project: &'a str,
         persona: &'a str,
     ) -> Answer<'a, Result<i64, PortError>> {
-        Box::pin(async move { Ok(self.0.pending_handoffs(project, persona).await.map_err(told)?) })
+        Box::pin(async move { self.0.pending_handoffs(project, persona).await.map_err(told) })
     }
 
     fn of_user<'a>(&'a self, user: &'a UserId) -> Answer<'a, Result<i64, PortError>> {
-        Box::pin(async move { Ok(self.0.sessions_of_user(user).await.map_err(told)?) })
+        Box::pin(async move { self.0.sessions_of_user(user).await.map_err(told) })
     }
 
     fn stored_bytes<'a>(&'a self, users: &'a [UserId]) -> Answer<'a, Result<i64, PortError>> {
-        Box::pin(async move { Ok(self.0.stored_bytes(users).await.map_err(told)?) })
+        Box::pin(async move { self.0.stored_bytes(users).await.map_err(told) })
     }
 }
 

@@ -51,6 +51,7 @@ use std::sync::Arc;
 use pentad_kernel::SharedClock;
 use pentad_store::Db;
 
+pub use administration::{UserPage, UserQuery};
 pub use audit::AuditEvent;
 pub use authenticate::{Caller, Refusal, VERSION_POLL};
 pub use bootstrap::{Bootstrapped, DEFAULT_ORGANISATION};

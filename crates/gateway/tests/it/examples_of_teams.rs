@@ -2,7 +2,7 @@
 //! as their document shows.
 
 use pentad_identity::{KeyFamily, PlanName, User};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::examples::Walk;
 
@@ -168,6 +168,18 @@ async fn integrations(walk: &mut Walk) {
 
 async fn administration(walk: &mut Walk) {
     let (user, _) = walk.gateway.tenant(KeyFamily::User, PlanName::Free).await;
+    let listed = walk.get("/api/v1/admin/users").await;
+    let of_user = |listed: &Value| {
+        listed["users"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|one| one["id"] == user.id.as_str())
+    };
+    assert!(
+        of_user(&listed) && listed["total"].as_i64().unwrap() >= 2,
+        "{listed}"
+    );
     let by_address = [("user_id", user.email.as_str())];
     let found = walk
         .at("GET", "/api/v1/admin/users/{user_id}", &by_address, None)

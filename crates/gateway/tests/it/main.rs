@@ -2,6 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
 mod authorisation;
+mod captured;
 mod crossroads;
 mod documents;
 mod envelopes;

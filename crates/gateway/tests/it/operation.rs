@@ -54,11 +54,13 @@ impl Operation {
     }
 
     pub(crate) fn surface(&self) -> Surface {
-        // Lists are seed 002's, whatever else opens sessions there.
-        if self.name() == "GET /api/v1/sessions" {
-            return Surface::Sync;
+        match self.name().as_str() {
+            // Lists are seed 002's, whatever else opens sessions there.
+            "GET /api/v1/sessions" => Surface::Sync,
+            // Users are made by seed 004; what else is done to them is seed 002's.
+            "POST /api/v1/admin/users" => Surface::Ingest,
+            _ => Surface::of_path(&self.concrete_path()).unwrap_or(Surface::Sync),
         }
-        Surface::of_path(&self.concrete_path()).unwrap_or(Surface::Sync)
     }
 
     /// Whether everybody may reach it from this machine.

@@ -132,6 +132,7 @@ pub(crate) const ROWS: &[(&str, &str, For)] = &[
     ("GET", "/api/v1/settings/gitlab", People),
     ("PUT", "/api/v1/settings/gitlab", People),
     ("DELETE", "/api/v1/settings/gitlab", People),
+    ("GET", "/api/v1/admin/users", Administrators),
     ("GET", "/api/v1/admin/users/{user_id}", Administrators),
     ("PUT", "/api/v1/admin/users/{user_id}/tier", Administrators),
     ("POST", "/api/v1/admin/users/{user_id}/api-keys", Administrators),

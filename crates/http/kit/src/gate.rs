@@ -354,7 +354,7 @@ fn permit(access: Access, surface: Surface, caller: &Caller) -> Result<(), Fault
             } else {
                 Err(Fault::new(
                     ErrorKind::Forbidden,
-                    "only a platform administrator may do this",
+                    "Admin access required: only a platform administrator may do this",
                 ))
             }
         }

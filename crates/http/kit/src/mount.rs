@@ -10,7 +10,7 @@ use crate::gate::{Admission, Policy, guard};
 use crate::{Endpoint, Gate, SurfaceRoutes};
 
 /// Mounts the operations of these surfaces, each behind its guard, with and without a trailing slash. Of two that
-/// take the same path, that of the earlier surface answers.
+/// take the same path and method, that of the earlier surface answers.
 pub fn mount(
     surfaces: impl IntoIterator<Item = SurfaceRoutes>,
     gate: &Data<Gate>,
@@ -28,7 +28,7 @@ pub fn mount_for_programs(surface: SurfaceRoutes, config: &mut ServiceConfig) {
 /// A path and its methods.
 struct Place {
     pattern: String,
-    policies: Rc<[(Method, Policy)]>,
+    policies: Vec<(Method, Policy)>,
     methods: Vec<Endpoint>,
 }
 
@@ -42,9 +42,13 @@ fn mount_behind(
     let mut areas: Vec<(String, Vec<Place>)> = Vec::new();
     for place in surfaces.into_iter().flat_map(places) {
         let area = area(&place.pattern);
-        match areas.iter_mut().find(|(known, _)| known == area) {
-            Some((_, places)) => places.push(place),
-            None => areas.push((area.to_owned(), vec![place])),
+        let Some((_, known)) = areas.iter_mut().find(|(known, _)| known == area) else {
+            areas.push((area.to_owned(), vec![place]));
+            continue;
+        };
+        match known.iter_mut().find(|known| known.pattern == place.pattern) {
+            Some(same) => same.join(place),
+            None => known.push(place),
         }
     }
     for (area, places) in areas {
@@ -94,12 +98,23 @@ fn places(surface: SurfaceRoutes) -> Vec<Place> {
 }
 
 impl Place {
+    /// Takes the methods of another surface at the same path that this one does not have.
+    fn join(&mut self, other: Self) {
+        let theirs = other.policies.into_iter().zip(other.methods);
+        for ((method, policy), endpoint) in theirs {
+            if self.policies.iter().all(|(known, _)| *known != method) {
+                self.policies.push((method, policy));
+                self.methods.push(endpoint);
+            }
+        }
+    }
+
     fn resource(
         &self,
         pattern: &str,
         admission: &Admission,
     ) -> impl actix_web::dev::HttpServiceFactory + use<> {
-        let (policies, admission) = (Rc::clone(&self.policies), admission.clone());
+        let (policies, admission) = (Rc::from(self.policies.as_slice()), admission.clone());
         let mut resource = web::resource(pattern);
         for endpoint in &self.methods {
             resource = resource.route((endpoint.route)().method(endpoint.method.clone()));

@@ -56,8 +56,6 @@ impl Surface {
                 Some("grep" | "append" | "restart") => Some(Self::Grep),
                 _ => Some(Self::Sync),
             },
-            // Users are made by seed 004; what is done to one of them is seed 002's.
-            ("admin", Some("users")) if last.is_none() => Some(Self::Ingest),
             ("runs" | "heartbeat" | "connections" | "tenant" | "healthz" | "otel", _)
             | ("admin", Some("tenants" | "impersonate"))
             | ("auth", Some("login" | "logout")) => Some(Self::Ingest),
@@ -103,7 +101,7 @@ mod tests {
             ("/api/v1/auth/login", Some(Surface::Ingest)),
             ("/api/v1/auth/me", Some(Surface::Sync)),
             ("/api/v1/admin/tenants", Some(Surface::Ingest)),
-            ("/api/v1/admin/users", Some(Surface::Ingest)),
+            ("/api/v1/admin/users", Some(Surface::Sync)),
             ("/api/v1/admin/users/1/api-keys", Some(Surface::Sync)),
             ("/api/v1/runs/1/trace", Some(Surface::Ingest)),
             ("/api/execute", Some(Surface::Exec)),

@@ -2,13 +2,16 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, Path};
-use pentad_http_kit::{Access, Endpoint, Fault, JsonBody, Principal, endpoint};
-use pentad_identity::{Identity, PlanName, User};
+use pentad_http_kit::{Access, Endpoint, Fault, JsonBody, Principal, Query, endpoint};
+use pentad_identity::{Identity, PlanName, User, UserQuery};
 use pentad_kernel::{ErrorKind, UserId};
 use pentad_projects::Projects;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
+
+use crate::parameters::{integer, text};
+use crate::wire::{answer, list};
 
 /// A key to mint for somebody else.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -129,6 +132,57 @@ async fn restore_from_compilation(
     }))
 }
 
+answer! {
+    /// A user in a list.
+    ListedUser as sync::AdminListedUser, from |pair: (User, PlanName)| {
+        /// The plan of the user's own organization, or `admin` for a platform administrator.
+        tier: String = tier(&pair.0, pair.1),
+        id: String = pair.0.id.to_string(),
+        email: String = pair.0.email,
+        display_name: Option<String> = pair.0.display_name,
+        email_verified: bool = pair.0.email_verified,
+        is_active: bool = pair.0.is_active,
+        created_at: String = pair.0.created_at.to_string(),
+    }
+}
+
+/// A page of users.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = sync::AdminUsers)]
+pub(crate) struct UsersAnswer {
+    users: Vec<ListedUser>,
+    /// On all pages.
+    total: i64,
+    page: i64,
+    page_size: i64,
+}
+
+/// List users
+#[utoipa::path(get, path = "/api/v1/admin/users", tag = "sync",
+    params(("search" = Option<String>, Query, description = "Part of the address, in any case."),
+           ("tier_filter" = Option<String>, Query, description = "A plan, or `admin`."),
+           ("page" = Option<i64>, Query, description = "From 1."),
+           ("page_size" = Option<i64>, Query, description = "1 to 200. Default 50.")),
+    responses((status = 200, description = "The newest first.", body = UsersAnswer),
+              (status = 422, description = "A parameter is refused.")))]
+async fn list_users(projects: Data<Projects>, query: Query) -> Result<Json<UsersAnswer>, Fault> {
+    let page = integer(&query, "page", &(1..=1_000_000))?.unwrap_or(1);
+    let page_size = integer(&query, "page_size", &(1..=200))?.unwrap_or(50);
+    let wanted = UserQuery {
+        search: text(&query, "search"),
+        tier: text(&query, "tier_filter"),
+        offset: (page - 1) * page_size,
+        limit: page_size,
+    };
+    let found = projects.identity().users(&wanted).await?;
+    Ok(Json(UsersAnswer {
+        users: list(found.users),
+        total: found.total,
+        page,
+        page_size,
+    }))
+}
+
 /// A user, as administrators see one.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = sync::AdminUser)]
@@ -136,7 +190,7 @@ pub(crate) struct UserAnswer {
     id: String,
     email: String,
     display_name: Option<String>,
-    /// `admin` for a platform administrator.
+    /// The plan of the user's own organization, or `admin` for a platform administrator.
     tier: String,
     email_verified: bool,
     is_active: bool,
@@ -171,7 +225,7 @@ async fn user_of(identity: &Identity, reference: &str) -> Result<User, Fault> {
 async fn get_user(projects: Data<Projects>, user_id: Path<String>) -> Result<Json<UserAnswer>, Fault> {
     let identity = projects.identity();
     let user = user_of(identity, &user_id).await?;
-    let plan = identity.effective_plan(&user.id).await?;
+    let plan = identity.organisation(&user.home_organisation).await?.plan;
     let kept = projects.possessions(&user.id).await?;
     Ok(Json(UserAnswer {
         session_count: kept.sessions,
@@ -268,7 +322,7 @@ async fn set_user_tier(
     if user.id == principal.actor.user && plan.is_some() {
         return Err(invalid("You cannot end your own administration".to_owned()));
     }
-    let old_tier = tier(&user, identity.effective_plan(&user.id).await?);
+    let old_tier = tier(&user, identity.organisation(&user.home_organisation).await?.plan);
     identity.set_tier(&principal.actor, &user, plan).await?;
     Ok(Json(TierChanged {
         user_id: user.id.to_string(),
@@ -279,6 +333,7 @@ async fn set_user_tier(
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
+        endpoint!(list_users, Access::Admin),
         endpoint!(get_user, Access::Admin),
         endpoint!(verify_user, Access::Admin),
         endpoint!(deactivate_user, Access::Admin),

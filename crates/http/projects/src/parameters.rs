@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use pentad_http_kit::{Fault, Query};
-use pentad_kernel::{ErrorKind, Timestamp};
+use pentad_kernel::{ErrorKind, Timestamp, TimestampError};
 
 fn unprocessable(name: &str, fault: Fault) -> Fault {
     Fault::unprocessable(&["query", name], fault.message, "value_error")
@@ -32,11 +32,14 @@ pub(crate) fn instant(query: &Query, name: &str) -> Result<Option<Timestamp>, Fa
     let Some(text) = query.text(name) else {
         return Ok(None);
     };
-    let text = text.replace(' ', "+");
-    Timestamp::parse(&text)
-        .or_else(|_| Timestamp::parse(&format!("{text}Z")))
+    parse_instant(&text.replace(' ', "+"))
         .map(Some)
         .map_err(|error| unprocessable(name, Fault::new(ErrorKind::Unprocessable, error.to_string())))
+}
+
+/// Reads an instant; one that names no offset, as Python writes them, is one of UTC.
+pub(crate) fn parse_instant(text: &str) -> Result<Timestamp, TimestampError> {
+    Timestamp::parse(text).or_else(|error| Timestamp::parse(&format!("{text}Z")).map_err(|_| error))
 }
 
 /// A text, when one is given.

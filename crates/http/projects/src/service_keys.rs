@@ -11,6 +11,7 @@ use pentad_projects::Projects;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use crate::parameters::parse_instant;
 use crate::wire::{answer, optional_timestamp};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -24,9 +25,8 @@ pub(crate) struct NewKeyBody {
     name: String,
     /// What it may do, by name; never `*`.
     scopes: Vec<String>,
-    /// When it stops working.
-    #[schema(value_type = Option<String>)]
-    expires_at: Option<Timestamp>,
+    /// When it stops working: RFC 3339, in UTC when it names no offset.
+    expires_at: Option<String>,
     /// The same in days from now, 1 to 730; `expires_at` wins.
     expires_in_days: Option<u32>,
     /// The only projects it may touch; none for all of the organization's.
@@ -79,7 +79,7 @@ impl MintedServiceKey {
 fn read(body: NewKeyBody, now: Timestamp) -> Result<NewServiceKey, Fault> {
     let wrong = |field: &str, reason: &str| Fault::unprocessable(&["body", field], reason, "value_error");
     let expires_at = match (body.expires_at, body.expires_in_days) {
-        (Some(at), _) => Some(at),
+        (Some(at), _) => Some(parse_instant(&at).map_err(|error| wrong("expires_at", &error.to_string()))?),
         (None, Some(days)) if (1..=DAYS_MOST).contains(&days) => Some(now.plus(DAY * days)),
         (None, Some(_)) => return Err(wrong("expires_in_days", "1 to 730")),
         (None, None) => None,

@@ -119,11 +119,19 @@ async fn complete_ticket(
     Ok(Json(ticket.into()))
 }
 
+/// The lease that a ticket in review must have.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(as = sync::ResolveTicket, example = json!({"lease_epoch": 1}))]
+pub(crate) struct ResolveTicket {
+    /// As the query parameter of that name, which wins.
+    lease_epoch: Option<i64>,
+}
+
 /// Resolve a ticket
 ///
 /// From review to done. Tickets that waited for it are told what was done and go on when nothing else
 /// holds them.
-#[utoipa::path(post, path = "/api/v1/projects/{project_id}/tickets/{ticket_id}/resolve", tag = "sync",
+#[utoipa::path(post, path = "/api/v1/projects/{project_id}/tickets/{ticket_id}/resolve", tag = "sync", request_body = ResolveTicket,
     params(("project_id" = String, Path, description = "The project.", example = "proj_0123456789abcdef"),
            ("ticket_id" = String, Path, description = "The ticket.", example = "tk_0123456789abcdef"),
            ("lease_epoch" = Option<i64>, Query, description = "The lease that the ticket must have.")),
@@ -135,9 +143,10 @@ async fn resolve_ticket(
     principal: Principal,
     path: Path<(String, String)>,
     query: Query,
+    body: JsonBody<ResolveTicket>,
 ) -> Result<Json<TicketAnswer>, Fault> {
     let (project, ticket) = path.into_inner();
-    let lease_epoch = integer(&query, "lease_epoch", &(0..=i64::MAX))?;
+    let lease_epoch = integer(&query, "lease_epoch", &(0..=i64::MAX))?.or(body.lease_epoch);
     let ticket = projects
         .resolve_ticket(&principal.actor, &project, &ticket, lease_epoch)
         .await?;
@@ -147,7 +156,7 @@ async fn resolve_ticket(
 /// Resolve a ticket (other path)
 ///
 /// The same as `resolve`, as the command line calls it.
-#[utoipa::path(post, path = "/api/v1/projects/{project_id}/tickets/{ticket_id}/accept", tag = "sync",
+#[utoipa::path(post, path = "/api/v1/projects/{project_id}/tickets/{ticket_id}/accept", tag = "sync", request_body = ResolveTicket,
     params(("project_id" = String, Path, description = "The project.", example = "proj_0123456789abcdef"),
            ("ticket_id" = String, Path, description = "The ticket.", example = "tk_0123456789abcdef"),
            ("lease_epoch" = Option<i64>, Query, description = "The lease that the ticket must have.")),
@@ -159,9 +168,10 @@ async fn accept_ticket(
     principal: Principal,
     path: Path<(String, String)>,
     query: Query,
+    body: JsonBody<ResolveTicket>,
 ) -> Result<Json<TicketAnswer>, Fault> {
     let (project, ticket) = path.into_inner();
-    let lease_epoch = integer(&query, "lease_epoch", &(0..=i64::MAX))?;
+    let lease_epoch = integer(&query, "lease_epoch", &(0..=i64::MAX))?.or(body.lease_epoch);
     let ticket = projects
         .resolve_ticket(&principal.actor, &project, &ticket, lease_epoch)
         .await?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use pentad_identity::{
     Error, Feature, Identity, KeyFamily, Meter, NewKey, PlanName, PlanTable, Refusal, Role, SESSION_LIFETIME,
+    UserQuery,
 };
 use pentad_kernel::{ActorKind, Clock as _, ManualClock, Scope, Timestamp};
 use pentad_store::{Db, both_engines};
@@ -55,6 +56,29 @@ both_engines! {
         assert_eq!(identity.user_keys(&made.user.id).await.unwrap().len(), 1, "no key of an account that was refused");
         let bob = identity.sign_up("bob@example.com", false).await.unwrap();
         assert!(bob.verification.is_none() && bob.user.email_verified);
+    }
+
+    async fn administrators_find_users_by_a_part_of_the_address_and_by_their_own_plan(db: Db) {
+        let (identity, clock) = accounts(db);
+        identity.create_user("root@example.com", None, true).await.unwrap();
+        for name in ["ada", "ad_a", "grace"] {
+            clock.advance(Duration::from_secs(1));
+            let user = identity.create_user(&format!("{name}@example.com"), None, false).await.unwrap();
+            identity.set_plan(&user.home_organisation, if name == "ada" { PlanName::Pro } else { PlanName::Free }).await.unwrap();
+        }
+        let identity = &identity;
+        let find = async |search: Option<&str>, tier: Option<&str>, offset| {
+            let query = UserQuery { search: search.map(str::to_owned), tier: tier.map(str::to_owned), offset, limit: 2 };
+            let page = identity.users(&query).await.unwrap();
+            let names: Vec<String> = page.users.iter().map(|(user, _)| user.email.replace("@example.com", "")).collect();
+            (page.total, names.join(" "))
+        };
+        assert_eq!(find(None, None, 0).await, (4, "grace ad_a".to_owned()), "the newest first");
+        assert_eq!(find(None, None, 2).await, (4, "ada root".to_owned()));
+        assert_eq!(find(Some(" AD_A@"), None, 0).await, (1, "ad_a".to_owned()), "in any case, and nothing stands for another letter");
+        assert_eq!(find(Some(""), Some("pro"), 0).await, (1, "ada".to_owned()));
+        assert_eq!(find(None, Some("admin"), 0).await, (1, "root".to_owned()));
+        assert_eq!(find(Some("%"), Some("gold"), 0).await, (0, String::new()));
     }
 
     async fn a_key_opens_what_its_scopes_say_and_no_more(db: Db) {

@@ -64,7 +64,7 @@ const BY_ID: &str = concat!(
 /// What matches any text that contains `term` in a LIKE with `\` as escape.
 fn like_pattern(term: &str) -> String {
     let mut pattern = String::from("%");
-    for c in term.to_lowercase().chars() {
+    for c in term.chars() {
         if matches!(c, '%' | '_' | '\\') {
             pattern.push('\\');
         }
@@ -75,7 +75,7 @@ fn like_pattern(term: &str) -> String {
 }
 
 macro_rules! filtered {
-    ($builder:expr, $project:expr, $filter:expr, $pattern:expr) => {{
+    ($builder:expr, $project:expr, $filter:expr, $term:expr) => {{
         let builder = &mut $builder;
         let filter: &EntryFilter = $filter;
         builder
@@ -120,11 +120,26 @@ macro_rules! filtered {
             }
             None => {}
         }
-        if let Some(pattern) = $pattern {
+        if let Some(term) = $term {
+            let lower = like_pattern(&term.to_lowercase());
             builder
-                .push(" AND LOWER(content) LIKE ")
-                .push_bind(pattern)
+                .push(" AND (LOWER(content) LIKE ")
+                .push_bind(lower)
                 .push(" ESCAPE '\\'");
+            if !term.is_ascii() {
+                // SQLite changes the case of ASCII letters alone.
+                let upper = like_pattern(&term.to_uppercase());
+                builder
+                    .push(" OR UPPER(content) LIKE ")
+                    .push_bind(upper)
+                    .push(" ESCAPE '\\'");
+                let same = like_pattern(term);
+                builder
+                    .push(" OR content LIKE ")
+                    .push_bind(same)
+                    .push(" ESCAPE '\\'");
+            }
+            builder.push(")");
         }
         if let Some(before) = filter.before {
             builder.push(" AND id < ").push_bind(before);
@@ -149,10 +164,10 @@ impl Projects {
     /// As [`Projects::open`]; [`Error::Field`] for filters that are none.
     pub async fn entries(&self, actor: &Actor, project: &str, filter: &EntryFilter) -> Result<Vec<Entry>> {
         self.open(actor, project, Level::Read).await?;
-        let pattern = check(filter)?;
+        let term = check(filter)?;
         let mut entries: Vec<Entry> = with_reader!(self.db, |conn| {
             let mut builder = QueryBuilder::new(concat!("SELECT ", entry_columns!()));
-            filtered!(builder, project.to_owned(), filter, pattern.clone());
+            filtered!(builder, project.to_owned(), filter, term);
             builder.build_query_as().fetch_all(conn).await
         })?;
         if filter.search.is_some() && actor.allows(Scope::KnowledgeWrite) && !entries.is_empty() {
@@ -235,7 +250,8 @@ impl Projects {
     }
 }
 
-fn check(filter: &EntryFilter) -> Result<Option<String>> {
+/// Refuses filters that are none; gives the text that is searched for.
+fn check(filter: &EntryFilter) -> Result<Option<&str>> {
     let one_of = |field, value: &Option<String>, words: &[&str]| match value {
         Some(value) if !words.contains(&value.as_str()) => {
             Err(Error::field(field, format!("one of {}", words.join(", "))))
@@ -267,7 +283,7 @@ fn check(filter: &EntryFilter) -> Result<Option<String>> {
         return Err(Error::field("search", "at least 3 characters"));
     }
     crate::checked_text("search", term)?;
-    Ok(Some(like_pattern(term)))
+    Ok(Some(term))
 }
 
 #[cfg(test)]
@@ -276,6 +292,6 @@ mod tests {
 
     #[test]
     fn what_like_would_interpret_is_escaped() {
-        assert_eq!(like_pattern("100%_A\\"), "%100\\%\\_a\\\\%");
+        assert_eq!(like_pattern("100%_a\\"), "%100\\%\\_a\\\\%");
     }
 }

@@ -146,9 +146,11 @@ impl Projects {
     }
 
     /// The name of the persona that a ticket is for, as the persona writes it; a name that no persona has yet
-    /// stays as it is.
+    /// stays as it is, and an empty one is nobody's.
     pub(super) async fn assignee(&self, project: &str, name: Option<&str>) -> Result<Option<String>> {
-        let Some(name) = name else { return Ok(None) };
+        let Some(name) = name.map(str::trim).filter(|name| !name.is_empty()) else {
+            return Ok(None);
+        };
         let persona = self.find_persona(project, name, false).await?;
         Ok(Some(
             persona.map_or_else(|| name.to_owned(), |persona| persona.name),

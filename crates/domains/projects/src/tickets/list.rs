@@ -62,9 +62,13 @@ impl Projects {
                 builder.push(" AND priority = ").push_bind(priority.name());
             }
             if let Some(persona) = &filter.assigned_to {
+                // SQLite changes the case of ASCII letters alone.
                 builder
-                    .push(" AND LOWER(assigned_to) = ")
-                    .push_bind(persona.to_lowercase());
+                    .push(" AND (LOWER(assigned_to) = ")
+                    .push_bind(persona.to_lowercase())
+                    .push(" OR assigned_to = ")
+                    .push_bind(persona.clone())
+                    .push(")");
             }
             builder.push(" ORDER BY created_at DESC, id");
             builder.build_query_as().fetch_all(conn).await

@@ -232,6 +232,20 @@ both_engines! {
         assert!(matches!(promoted, Error::WrongState(_)), "{promoted:?}");
     }
 
+    async fn a_search_finds_words_of_any_language_in_any_case(db: Db) {
+        let house = House::new(db);
+        let ada = house.person("ada").await;
+        let project = house.project(&ada, "acme/widgets").await.id;
+        for content in ["Änderungen am Schema laufen nachts", "Die ÄNDERUNGEN stehen in src/log.rs"] {
+            let new = NewEntry { content: content.to_owned(), ..NewEntry::default() };
+            house.projects.add_entry(&ada, &project, new).await.unwrap();
+        }
+        for (search, found) in [("Änderungen", 2), ("änderungen", 2), ("ÄNDERUNGEN", 2), ("SCHEMA", 1), ("Änderungen_", 0)] {
+            let filter = EntryFilter { search: Some(search.to_owned()), limit: 10, ..EntryFilter::default() };
+            assert_eq!(house.projects.entries(&ada, &project, &filter).await.unwrap().len(), found, "{search}");
+        }
+    }
+
     async fn sessions_leave_evidence_once_and_good_evidence_compiles(db: Db) {
         let house = House::new(db);
         let ada = house.person("ada").await;
