@@ -164,17 +164,15 @@ fn parse(head: &[u8]) -> Result<Asked, String> {
         });
     }
     let rest = target.strip_prefix("http://").ok_or_else(wrong)?;
-    let (place, path) = match rest.find('/') {
-        Some(slash) => rest.split_at(slash),
-        None => (rest, "/"),
-    };
+    let (place, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let root = if path.starts_with('/') { "" } else { "/" };
     let (host, port) = authority(place, Some(80)).ok_or_else(wrong)?;
     // One request a connection: the next one may be for another host.
     let kept = headers.split("\r\n").filter(|header| {
         let name = header.split(':').next().unwrap_or_default();
         !name.to_ascii_lowercase().starts_with("proxy-") && !name.eq_ignore_ascii_case("connection")
     });
-    let mut head = format!("{method} {path} {version}\r\nConnection: close\r\n");
+    let mut head = format!("{method} {root}{path} {version}\r\nConnection: close\r\n");
     for header in kept.filter(|header| !header.is_empty()) {
         head.push_str(header);
         head.push_str("\r\n");
@@ -243,6 +241,9 @@ mod tests {
             head,
             "GET /x?y HTTP/1.1\r\nConnection: close\r\nHost: a.example\r\n\r\n"
         );
+        let asked = parse(b"GET http://a.example?y HTTP/1.1\r\n\r\n").unwrap();
+        assert_eq!(asked.host, "a.example");
+        assert!(asked.head.unwrap().starts_with(b"GET /?y HTTP/1.1\r\n"));
         for wrong in [
             "GET / HTTP/1.1\r\n\r\n",
             "CONNECT x HTTP/1.1\r\n\r\n",

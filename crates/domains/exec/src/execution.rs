@@ -12,7 +12,7 @@ use crate::egress::Egress;
 use crate::engine::{EGRESS_PORT, Listeners, Output, STORAGE_PORT, Watch, Work};
 use crate::interest::Interest;
 use crate::session::Env;
-use crate::workspace::is_reserved;
+use crate::workspace::{check_paths, is_reserved};
 use crate::{Error, Exec, Result};
 use tokio::task::JoinHandle;
 
@@ -377,23 +377,11 @@ async fn accept<W: Future<Output = ()> + Send + 'static>(
 
 /// Refuses files of which one would have to be a directory, or that a run fills itself.
 fn check_files(files: &[InputFile]) -> Result<()> {
-    let mut paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
-    if let Some(reserved) = paths.iter().find(|path| is_reserved(path)) {
-        return Err(Error::ReservedPath((*reserved).to_owned()));
+    let paths = || files.iter().map(|file| file.path.as_str());
+    match paths().find(|path| is_reserved(path)) {
+        Some(reserved) => Err(Error::ReservedPath(reserved.to_owned())),
+        None => check_paths(paths()),
     }
-    paths.sort_unstable();
-    let is_file = |path: &str| paths.binary_search(&path).is_ok();
-    for path in &paths {
-        for (end, _) in path.match_indices('/') {
-            if is_file(&path[..end]) {
-                return Err(Error::PathConflict {
-                    path: (*path).to_owned(),
-                    other: path[..end].to_owned(),
-                });
-            }
-        }
-    }
-    Ok(())
 }
 
 /// The variables that lead programs to the proxy.

@@ -12,7 +12,7 @@ use tempfile::NamedTempFile;
 
 use crate::manifest::{self, Content, Entry, FileEntry};
 use crate::session::SessionId;
-use crate::workspace::is_reserved;
+use crate::workspace::{check_paths, is_reserved};
 use crate::{Error, Exec, Result, repository};
 
 /// Up to this size an upload is held in memory.
@@ -198,8 +198,15 @@ impl Exec {
     async fn put_entries(&self, actor: &Actor, id: &SessionId, entries: Vec<Entry>) -> Result<()> {
         let mut tx = self.db().begin().await?;
         let key = repository::touch_files(&mut tx, &actor.organisation, id, self.now()).await?;
-        for entry in &entries {
-            manifest::refuse_conflict(&mut tx, &key, &WorkspacePath::parse(&entry.path)?).await?;
+        let paths: Vec<&str> = entries.iter().map(|entry| entry.path.as_str()).collect();
+        if let Some(other) = manifest::in_the_way(&mut tx, &key, &paths).await?.pop() {
+            let stands_below = |path: &str| manifest::parents(path).any(|parent| parent == other);
+            let is_above = |path: &str| manifest::parents(&other).any(|parent| parent == path);
+            let path = paths.iter().find(|path| stands_below(path) || is_above(path));
+            return Err(Error::PathConflict {
+                path: path.copied().unwrap_or_default().to_owned(),
+                other,
+            });
         }
         manifest::put(&mut tx, &key, &entries).await?;
         let (files, bytes) = repository::count_files(&mut tx, &key).await?;
@@ -249,6 +256,7 @@ impl Exec {
         }
         let mut entries = Vec::with_capacity(unpacked.len());
         let now = self.now();
+        check_paths(unpacked.iter().map(|(name, _)| name.as_str()))?;
         for (name, bytes) in unpacked {
             let path = writable(&format!("{directory}{name}"))?;
             let size = bytes.len() as u64;
@@ -286,6 +294,14 @@ fn unpack(upload: &Upload, settings: &crate::Settings) -> Result<Vec<(String, Ve
             what: "a file of the archive",
             limit: caps.max_member_bytes,
             name: "exec file_bytes",
+        },
+        pentad_archive::Error::LimitExceeded {
+            limit: Limit::Members,
+            ..
+        } => Error::WorkspaceFull {
+            limit: caps.max_members,
+            unit: "files",
+            name: "exec workspace_files",
         },
         pentad_archive::Error::LimitExceeded { .. } => Error::TooLarge {
             what: "the unpacked archive",

@@ -1,6 +1,7 @@
 //! Making, changing, copying and deleting sessions.
 
 use pentad_kernel::{Actor, Timestamp, cursor};
+use serde_json::json;
 
 use crate::manifest;
 use crate::session::{Code, NewSession, Object, Session, SessionId, SessionSettings};
@@ -108,20 +109,12 @@ impl Exec {
     /// [`Error::SessionNotFound`], [`Error::Invalid`].
     pub async fn configure(&self, actor: &Actor, id: &SessionId, change: SessionSettings) -> Result<Session> {
         self.check_settings(&change)?;
-        let mut session = self.session(actor, id).await?;
         if let Some(metadata) = &change.metadata {
             check_object("metadata", metadata, self.settings().data_bytes)?;
         }
-        session.default_timeout = change.default_timeout.or(session.default_timeout);
-        session.allow_internet = change.allow_internet.unwrap_or(session.allow_internet);
-        session.allow_public = change.allow_public.unwrap_or(session.allow_public);
-        session.metadata = change.metadata.unwrap_or(session.metadata);
-        session.updated_at = self.now();
-        if repository::set_settings(self.db(), &session).await? {
-            Ok(session)
-        } else {
-            Err(Error::SessionNotFound(id.to_string()))
-        }
+        let changed =
+            repository::set_settings(self.db(), &actor.organisation, id, &change, self.now()).await?;
+        changed.ok_or_else(|| Error::SessionNotFound(id.to_string()))
     }
 
     fn check_settings(&self, settings: &SessionSettings) -> Result<()> {
@@ -172,6 +165,13 @@ impl Exec {
             generation: 0,
             ..source.clone()
         };
+        // Nobody installs anything into the copy, and its packages may be half there.
+        if copy.is_being_set_up() {
+            copy.setup_status = Some("failed".to_owned());
+            copy.setup_result = Some(json!({
+                "success": false, "error": "the session was duplicated before its packages were installed",
+            }));
+        }
         let mut tx = self.db().begin().await?;
         repository::insert(&mut tx, &copy).await?;
         repository::copy_code(&mut tx, &source.key, &copy.key).await?;
@@ -226,6 +226,12 @@ impl Exec {
         description: Option<String>,
     ) -> Result<Code> {
         self.check_code(&code)?;
+        // PostgreSQL keeps no NUL in a text.
+        if code.contains('\0') || description.as_ref().is_some_and(|text| text.contains('\0')) {
+            return Err(Error::Invalid(
+                "stored code and its description hold no NUL".to_owned(),
+            ));
+        }
         let stored = Code {
             code,
             description,

@@ -1,8 +1,9 @@
 //! The rows of files: what is in a workspace.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use pentad_kernel::Timestamp;
-use pentad_sandbox::WorkspacePath;
 use pentad_store::{Db, Tx, affected, with_reader, with_tx};
 
 use crate::{Error, Result};
@@ -91,16 +92,12 @@ const ONE: &str = concat!(
 );
 const LIST: &str = "
     SELECT path, size, modified_at FROM exec_files WHERE session_id = $1 AND target IS NULL ORDER BY path";
-const BELOW: &str = "SELECT path FROM exec_files WHERE session_id = $1 AND path > $2 AND path < $3 LIMIT 1";
-const IS_THERE: &str = "SELECT path FROM exec_files WHERE session_id = $1 AND path = $2";
 const UPSERT_HEAD: &str = concat!("INSERT INTO exec_files (session_id, ", columns!(), ") ");
 const UPSERT_TAIL: &str = "
     ON CONFLICT (session_id, path) DO UPDATE SET
         size = excluded.size, modified_at = excluded.modified_at, executable = excluded.executable,
         content_type = excluded.content_type, bytes = excluded.bytes, blob_id = excluded.blob_id,
         target = excluded.target";
-const DELETE: &str = "DELETE FROM exec_files WHERE session_id = $1 AND path = $2";
-const DELETE_BELOW: &str = "DELETE FROM exec_files WHERE session_id = $1 AND path > $2 AND path < $3";
 const COPY: &str = concat!(
     "INSERT INTO exec_files (session_id, ",
     columns!(),
@@ -115,6 +112,8 @@ const BLOBS: &str = "
     SELECT DISTINCT organisation_id, blob_id
     FROM exec_files JOIN exec_sessions ON exec_sessions.id = exec_files.session_id WHERE blob_id IS NOT NULL";
 
+/// Paths that one statement looks around: SQLite refuses conditions of a thousand parts.
+const PATHS: usize = 200;
 /// Rows written by one statement: nine values a row, and an engine's limit on values is 32 766.
 const ROWS: usize = 400;
 
@@ -152,49 +151,37 @@ pub(crate) async fn list(db: &Db, session: &str) -> Result<Vec<FileEntry>> {
         .collect())
 }
 
-/// Refuses a path of which a part is a file, or below which there are files.
-pub(crate) async fn refuse_conflict(tx: &mut Tx, session: &str, path: &WorkspacePath) -> Result<()> {
-    let text = path.as_str();
-    let mut other = None;
-    for (end, _) in text.match_indices('/') {
-        let parent = &text[..end];
-        let found: Option<String> = with_tx!(*tx, |conn| sqlx::query_scalar(IS_THERE)
-            .bind(session)
-            .bind(parent)
-            .fetch_optional(conn)
-            .await)?;
-        other = other.or(found);
+/// Files that cannot stand beside files with these paths: where those need directories, and below them.
+pub(crate) async fn in_the_way(tx: &mut Tx, session: &str, paths: &[&str]) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for piece in paths.chunks(PATHS) {
+        let parents: BTreeSet<&str> = piece.iter().flat_map(|path| parents(path)).collect();
+        let rows: Vec<String> = with_tx!(*tx, |conn| {
+            let mut query = sqlx::QueryBuilder::new("SELECT path FROM exec_files WHERE session_id = ");
+            query.push_bind(session.to_owned()).push(" AND (path IN (");
+            let mut listed = query.separated(", ");
+            // An empty list is none in PostgreSQL, and no path is empty.
+            listed.push_bind(String::new());
+            for parent in &parents {
+                listed.push_bind((*parent).to_owned());
+            }
+            query.push(")");
+            for path in piece {
+                let (first, end) = below(path);
+                query.push(" OR (path > ").push_bind(first);
+                query.push(" AND path < ").push_bind(end).push(")");
+            }
+            query.push(")");
+            query.build_query_scalar().fetch_all(conn).await
+        })?;
+        found.extend(rows);
     }
-    let (first, end) = below(text);
-    let found: Option<String> = with_tx!(*tx, |conn| sqlx::query_scalar(BELOW)
-        .bind(session)
-        .bind(first)
-        .bind(end)
-        .fetch_optional(conn)
-        .await)?;
-    match other.or(found) {
-        Some(other) => Err(Error::PathConflict {
-            path: text.to_owned(),
-            other,
-        }),
-        None => Ok(()),
-    }
+    Ok(found)
 }
 
-/// Removes what cannot stand beside a new file: files where it needs directories, and files below it.
-pub(crate) async fn make_way(tx: &mut Tx, session: &str, path: &str) -> Result<()> {
-    for (end, _) in path.match_indices('/') {
-        delete(tx, session, &path[..end]).await?;
-    }
-    let (first, end) = below(path);
-    with_tx!(*tx, |conn| sqlx::query(DELETE_BELOW)
-        .bind(session)
-        .bind(first)
-        .bind(end)
-        .execute(conn)
-        .await
-        .map(affected))?;
-    Ok(())
+/// The directories above a path.
+pub(crate) fn parents(path: &str) -> impl Iterator<Item = &str> {
+    path.match_indices('/').map(|(end, _)| &path[..end])
 }
 
 /// The paths below a directory lie between these two: `0` follows `/`.
@@ -232,13 +219,25 @@ pub(crate) async fn put(tx: &mut Tx, session: &str, entries: &[Entry]) -> Result
 
 /// Whether the file was there.
 pub(crate) async fn delete(tx: &mut Tx, session: &str, path: &str) -> Result<bool> {
-    let deleted = with_tx!(*tx, |conn| sqlx::query(DELETE)
-        .bind(session)
-        .bind(path)
-        .execute(conn)
-        .await
-        .map(affected))?;
-    Ok(deleted > 0)
+    Ok(delete_all(tx, session, &[path]).await? > 0)
+}
+
+/// How many of the files were there.
+pub(crate) async fn delete_all(tx: &mut Tx, session: &str, paths: &[&str]) -> Result<u64> {
+    let mut deleted = 0;
+    for piece in paths.chunks(ROWS) {
+        deleted += with_tx!(*tx, |conn| {
+            let mut query = sqlx::QueryBuilder::new("DELETE FROM exec_files WHERE session_id = ");
+            query.push_bind(session.to_owned()).push(" AND path IN (");
+            let mut listed = query.separated(", ");
+            for path in piece {
+                listed.push_bind((*path).to_owned());
+            }
+            query.push(")");
+            query.build().execute(conn).await.map(affected)
+        })?;
+    }
+    Ok(deleted)
 }
 
 /// Gives a session the files of another one.

@@ -6,7 +6,7 @@ use pentad_kernel::{OrganisationId, Timestamp};
 use pentad_sandbox::Language;
 use pentad_store::{Db, Tx, affected, with_reader, with_tx, with_writer};
 
-use crate::session::{Code, Object, Session, SessionId};
+use crate::session::{Code, Object, Session, SessionId, SessionSettings};
 use crate::{Error, Result};
 
 #[derive(sqlx::FromRow)]
@@ -96,9 +96,13 @@ const PAGE: &str = concat!(
      ORDER BY created_at DESC, id DESC LIMIT $4"
 );
 const COUNT: &str = "SELECT COUNT(*) FROM exec_sessions WHERE organisation_id = $1";
-const SET_SETTINGS: &str = "
-    UPDATE exec_sessions SET default_timeout_ms = $2, allow_internet = $3, allow_public = $4, metadata = $5,
-        updated_at = $6 WHERE id = $1";
+const SET_SETTINGS: &str = concat!(
+    "UPDATE exec_sessions SET default_timeout_ms = COALESCE($3, default_timeout_ms),
+        allow_internet = COALESCE($4, allow_internet), allow_public = COALESCE($5, allow_public),
+        metadata = COALESCE($6, metadata), updated_at = $7
+     WHERE organisation_id = $1 AND name = $2 RETURNING ",
+    columns!()
+);
 const SET_CODE: &str = "
     UPDATE exec_sessions SET code = $3, code_description = COALESCE($4, code_description), code_updated_at = $5,
         updated_at = $5
@@ -223,19 +227,25 @@ pub(crate) async fn count(db: &Db, organisation: &OrganisationId) -> Result<u64>
     Ok(count.unsigned_abs())
 }
 
-/// Whether the session was still there.
-pub(crate) async fn set_settings(db: &Db, session: &Session) -> Result<bool> {
-    let changed = with_writer!(*db, |conn| sqlx::query(SET_SETTINGS)
-        .bind(&session.key)
-        .bind(millis(session.default_timeout))
-        .bind(session.allow_internet)
-        .bind(session.allow_public)
-        .bind(json(&session.metadata))
-        .bind(session.updated_at.as_micros())
-        .execute(conn)
-        .await
-        .map(affected))?;
-    Ok(changed > 0)
+/// The session as it is now; `None` when it is not there. Those who change different settings at once all do.
+pub(crate) async fn set_settings(
+    db: &Db,
+    organisation: &OrganisationId,
+    id: &SessionId,
+    change: &SessionSettings,
+    now: Timestamp,
+) -> Result<Option<Session>> {
+    let row: Option<SessionRow> = with_writer!(*db, |conn| sqlx::query_as(SET_SETTINGS)
+        .bind(organisation.as_str())
+        .bind(id.as_str())
+        .bind(millis(change.default_timeout))
+        .bind(change.allow_internet)
+        .bind(change.allow_public)
+        .bind(change.metadata.as_ref().map(json))
+        .bind(now.as_micros())
+        .fetch_optional(conn)
+        .await)?;
+    row.map(Session::try_from).transpose()
 }
 
 /// Whether the session was there.

@@ -49,7 +49,7 @@ impl SessionId {
 
     /// A fresh id.
     pub(crate) fn random() -> Self {
-        Self(pentad_kernel::id::prefixed("sess_", 20))
+        Self(pentad_kernel::id::prefixed("sess-", 20))
     }
 
     /// The id as text.
@@ -110,6 +110,13 @@ pub struct Session {
     pub total_bytes: u64,
     /// Rises with every change of the workspace.
     pub(crate) generation: i64,
+}
+
+impl Session {
+    /// Whether its packages are still being installed, or wait for it.
+    pub(crate) fn is_being_set_up(&self) -> bool {
+        matches!(self.setup_status.as_deref(), Some("pending" | "running"))
+    }
 }
 
 /// A session to be made.

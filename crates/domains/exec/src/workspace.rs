@@ -1,5 +1,6 @@
 //! From the rows of a workspace to the files of a run, and back.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
@@ -31,6 +32,25 @@ const DEEPEST: usize = 64;
 pub(crate) fn is_reserved(path: &str) -> bool {
     let top = path.split('/').next().unwrap_or(path);
     RESERVED.contains(&top)
+}
+
+/// Refuses paths of which one is named twice, or would have to be a directory for another one.
+pub(crate) fn check_paths<'a>(paths: impl Iterator<Item = &'a str>) -> Result<()> {
+    let mut seen = BTreeSet::new();
+    for path in paths {
+        if !seen.insert(path) {
+            return Err(Error::Invalid(format!("{path:?} is named twice")));
+        }
+    }
+    for path in &seen {
+        if let Some(parent) = manifest::parents(path).find(|parent| seen.contains(parent)) {
+            return Err(Error::PathConflict {
+                path: (*path).to_owned(),
+                other: parent.to_owned(),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// What a commit did.
@@ -196,15 +216,16 @@ impl Exec {
         else {
             return Err(Error::SessionNotFound(session.id.to_string()));
         };
-        for change in kept.iter().filter(|change| change.kind == ChangeKind::Deleted) {
-            manifest::delete(&mut tx, &session.key, &change.path).await?;
-        }
+        let deleted = kept.iter().filter(|change| change.kind == ChangeKind::Deleted);
+        let deleted: Vec<&str> = deleted.map(|change| change.path.as_str()).collect();
+        manifest::delete_all(&mut tx, &session.key, &deleted).await?;
         let entries: Vec<Entry> = entries.into_iter().flatten().collect();
         // Somebody wrote files while the run was under way: what the run created has the last word.
         if generation != session.generation + 1 {
-            for entry in &entries {
-                manifest::make_way(&mut tx, &session.key, &entry.path).await?;
-            }
+            let paths: Vec<&str> = entries.iter().map(|entry| entry.path.as_str()).collect();
+            let others = manifest::in_the_way(&mut tx, &session.key, &paths).await?;
+            let others: Vec<&str> = others.iter().map(String::as_str).collect();
+            manifest::delete_all(&mut tx, &session.key, &others).await?;
         }
         manifest::put(&mut tx, &session.key, &entries).await?;
         let (files, bytes) = repository::count_files(&mut tx, &session.key).await?;

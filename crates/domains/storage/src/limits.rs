@@ -26,7 +26,8 @@ pub struct Limits {
     pub d1_database_bytes: u64,
     /// Bytes of one text, blob or row of SQL. Default: 4 MiB.
     pub d1_value_bytes: usize,
-    /// Bytes of one SQL statement. Default: 100,000.
+    /// Bytes of one SQL statement, and of each text, blob or row of one that reads a virtual table: what is searched
+    /// for in a full-text index is a program too. Default: 100,000.
     pub d1_statement_bytes: usize,
     /// Parameters of one SQL statement. Default: 100.
     pub d1_parameters: usize,

@@ -42,9 +42,9 @@ impl Guard {
     #[must_use]
     pub const fn fallback(self) -> Option<&'static str> {
         match self {
-            Self::MemoryCgroup => {
-                Some("resident memory of the tree is summed every 20 ms, RLIMIT_DATA bounds each process")
-            }
+            Self::MemoryCgroup => Some(
+                "memory, page tables and sockets of the tree are summed every 20 ms, RLIMIT_DATA bounds each process",
+            ),
             Self::ProcessesCgroup => Some("RLIMIT_NPROC in a user namespace of its own"),
             Self::CpuCgroup => Some("nice value and the wall time"),
             Self::Overlay => Some("the workspace is copied into the sandbox"),

@@ -7,6 +7,7 @@ use actix_web::http::header::{
 };
 use actix_web::web::{Data, Json, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
+use bytes::Bytes;
 use futures_util::StreamExt as _;
 use pentad_exec::{FileBody, FileEntry, Upload};
 use pentad_http_kit::{Binary, Fault, Principal, Query};
@@ -103,18 +104,22 @@ fn file_path(request: &HttpRequest) -> Result<String, Fault> {
     String::from_utf8(bytes).map_err(|_| Fault::invalid("the path is not UTF-8").with_code("INVALID_PATH"))
 }
 
-async fn receive(mut upload: Upload, mut body: Payload) -> Result<Upload, Fault> {
-    loop {
-        match tokio::time::timeout(STALL, body.next()).await {
-            Ok(Some(Ok(chunk))) => upload.write(&chunk)?,
-            Ok(Some(Err(error))) => return Err(Fault::invalid(format!("the body broke off: {error}"))),
-            Ok(None) => return Ok(upload),
-            Err(_) => {
-                return Err(Fault::invalid("the body stopped coming")
-                    .with_status(actix_web::http::StatusCode::REQUEST_TIMEOUT));
-            }
-        }
+/// What comes next of a body; `None` at its end.
+pub(crate) async fn next_of(body: &mut Payload) -> Result<Option<Bytes>, Fault> {
+    match tokio::time::timeout(STALL, body.next()).await {
+        Ok(Some(Ok(chunk))) => Ok(Some(chunk)),
+        Ok(Some(Err(error))) => Err(Fault::invalid(format!("the body broke off: {error}"))),
+        Ok(None) => Ok(None),
+        Err(_) => Err(Fault::invalid("the body stopped coming")
+            .with_status(actix_web::http::StatusCode::REQUEST_TIMEOUT)),
     }
+}
+
+async fn receive(mut upload: Upload, mut body: Payload) -> Result<Upload, Fault> {
+    while let Some(chunk) = next_of(&mut body).await? {
+        upload.write(&chunk)?;
+    }
+    Ok(upload)
 }
 
 /// What a file says it is; what `curl --data-binary` says of everything means nothing.

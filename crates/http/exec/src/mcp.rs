@@ -69,11 +69,15 @@ pub(crate) async fn mcp(
     };
     let id = message.get("id").cloned();
     let method = message.get("method").and_then(Value::as_str);
+    let is_answer = ["result", "error"].iter().any(|name| message.get(name).is_some());
+    let invalid = |what: &str| Err(Refusal(INVALID_REQUEST, what.to_owned()));
+    let is_id = |id: &Value| id.is_string() || id.is_number() || id.is_null();
     let outcome = match (method, &id) {
-        _ if message.get("jsonrpc") != Some(&json!("2.0")) => Err(Refusal(
-            INVALID_REQUEST,
-            "a request is one object with \"jsonrpc\": \"2.0\"".to_owned(),
-        )),
+        _ if message.get("jsonrpc") != Some(&json!("2.0")) => {
+            invalid("a request is one object with \"jsonrpc\": \"2.0\"")
+        }
+        (_, Some(id)) if !is_id(id) => invalid("id must be a text or a number"),
+        (None, _) if !is_answer => invalid("method is missing, or no text"),
         // A notification, or the answer to a question that was never asked.
         (_, None) | (None, _) => return Ok(HttpResponse::Accepted().finish()),
         (Some(method), Some(_)) => {
@@ -81,7 +85,7 @@ pub(crate) async fn mcp(
             call(&caller, method, &params).await
         }
     };
-    let id = id.unwrap_or(Value::Null);
+    let id = id.filter(is_id).unwrap_or(Value::Null);
     Ok(HttpResponse::Ok().json(match outcome {
         Ok(result) => json!({ "jsonrpc": "2.0", "id": id, "result": result }),
         Err(Refusal(code, message)) => {

@@ -44,12 +44,16 @@ pub(crate) fn stays_behind(name: &str) -> bool {
             | "upgrade"
             | "content-length"
             | "set-cookie"
+            | "set-cookie2"
             | "authorization"
             | "cookie"
             | "clear-site-data"
             | "strict-transport-security"
             | "service-worker-allowed"
             | "content-security-policy"
+            | "alt-svc"
+            | "nel"
+            | "report-to"
     )
 }
 
@@ -58,6 +62,11 @@ pub(crate) fn isolate(answer: &mut HttpResponseBuilder) {
     answer
         .insert_header(("Content-Security-Policy", "sandbox allow-scripts allow-forms"))
         .insert_header(("X-Content-Type-Options", "nosniff"));
+}
+
+/// Whether an answer ends with its head. What came after it would be read as the next answer on the connection.
+pub(crate) fn ends_with_its_head(status: StatusCode) -> bool {
+    matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
 fn unreachable(what: &str) -> Error {
@@ -100,6 +109,9 @@ pub(crate) async fn pass(connection: TcpStream, request: Passed) -> pentad_exec:
         answer.append_header((name, value));
     }
     isolate(&mut answer);
+    if ends_with_its_head(status) {
+        return Ok(answer.finish());
+    }
     let body = stream::unfold((Some(rest), connection), |(first, mut connection)| async move {
         if let Some(first) = first.filter(|first| !first.is_empty()) {
             return Some((Ok::<_, std::io::Error>(first), (None, connection)));
@@ -122,7 +134,11 @@ fn parse(head: &[u8]) -> Option<(StatusCode, Vec<(HeaderName, HeaderValue)>)> {
     if !words.next()?.starts_with("HTTP/1.") {
         return None;
     }
+    // Whoever speaks HTTP 1.0 gives one answer, and none before it.
     let status = StatusCode::from_bytes(words.next()?.as_bytes()).ok()?;
+    if status.is_informational() {
+        return None;
+    }
     let mut headers = Vec::new();
     for line in lines.filter(|line| !line.is_empty()) {
         let (name, value) = line.split_once(':')?;
@@ -151,6 +167,8 @@ mod tests {
             "SSH-2.0-x\r\n\r\n",
             "HTTP/1.1 x\r\n\r\n",
             "HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
+            "HTTP/1.1 100 Continue\r\n\r\n",
+            "HTTP/1.1 101 Switching Protocols\r\n\r\n",
             "\r\n\r\n",
         ] {
             assert!(parse(wrong.as_bytes()).is_none(), "{wrong}");

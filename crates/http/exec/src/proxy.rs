@@ -1,29 +1,37 @@
 //! `/proxy/{id}/{port}/…`: requests that reach into a session.
 
+use std::collections::BTreeMap;
+
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::header::{
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, TRANSFER_ENCODING,
+};
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt as _;
 use pentad_exec::{Error, Relayed, SessionRun, Target};
 use pentad_http_kit::{Fault, Visitor};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::Api;
 use crate::faults::fault;
+use crate::files::next_of;
 use crate::gone::Client;
-use crate::port::{Passed, isolate, pass, stays_behind};
+use crate::port::{Passed, ends_with_its_head, isolate, pass, stays_behind};
 
 /// Bytes of a body that is passed on to a port.
 const BODY: usize = 8 << 20;
 /// Bytes of a body that stored code is given, in a variable.
 const CODE_BODY: usize = 96 << 10;
 
-async fn read(mut body: Payload, most: usize) -> Result<Bytes, Fault> {
+async fn read(request: &HttpRequest, mut body: Payload, most: usize) -> Result<Bytes, Fault> {
     let mut bytes = BytesMut::new();
-    while let Some(chunk) = body.next().await {
-        let chunk = chunk.map_err(|error| Fault::invalid(format!("the body broke off: {error}")))?;
+    // Without these there is no body, whatever protocol the client wants to change to.
+    let announced = [CONTENT_LENGTH, TRANSFER_ENCODING];
+    if !announced.iter().any(|name| request.headers().contains_key(name)) {
+        return Ok(bytes.freeze());
+    }
+    while let Some(chunk) = next_of(&mut body).await? {
         if bytes.len() + chunk.len() > most {
             return Err(fault(Error::TooLarge {
                 what: "the body",
@@ -53,7 +61,7 @@ async fn relay(
     let target = api.exec.target(actor, &id).await.map_err(fault)?;
     match api.exec.reach(&target, port).await.map_err(fault)? {
         Relayed::Port(connection) => {
-            let body = read(body, BODY).await?;
+            let body = read(&request, body, BODY).await?;
             let passed = Passed {
                 method: request.method().clone(),
                 target: with_query(&encoded_path(&request), request.query_string()),
@@ -63,7 +71,7 @@ async fn relay(
             pass(connection, passed).await.map_err(fault)
         }
         Relayed::Code => {
-            let body = read(body, CODE_BODY).await?;
+            let body = read(&request, body, CODE_BODY).await?;
             let variables = variables(&request, &body);
             let work = api.exec.answer_request(&target, variables);
             let run = Client::of(&request).wait_for(work).await.map_err(fault)?;
@@ -87,27 +95,40 @@ fn with_query(path: &str, query: &str) -> String {
     }
 }
 
-/// What the caller says, without what identifies it here.
+/// What the caller says, without what identifies it here and what is meant for this connection alone.
 fn headers(request: &HttpRequest) -> impl Iterator<Item = (String, String)> {
+    let named = request.headers().get_all(CONNECTION);
+    let named: Vec<String> = named
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|name| name.trim().to_ascii_lowercase())
+        .collect();
     request
         .headers()
         .iter()
-        .filter(|(name, _)| !stays_behind(name.as_str()))
+        .filter(move |(name, _)| {
+            !stays_behind(name.as_str()) && !named.iter().any(|named| name.as_str() == named)
+        })
         .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())))
 }
 
 /// What stored code is told of the request: its path as it was sent, and its query with the question mark.
 fn variables(request: &HttpRequest, body: &Bytes) -> Vec<(String, String)> {
-    let headers: Map<String, Value> = headers(request)
-        .map(|(name, value)| (name, Value::String(value)))
-        .collect();
+    let mut lines: BTreeMap<String, String> = BTreeMap::new();
+    for (name, value) in headers(request) {
+        // A header that comes again goes on where it stopped.
+        lines
+            .entry(name)
+            .and_modify(|line| *line = format!("{line}, {value}"))
+            .or_insert(value);
+    }
     // A variable holds no NUL.
     [
         ("ERA_REQUEST_MODE", "proxy".to_owned()),
         ("ERA_HTTP_METHOD", request.method().to_string()),
         ("ERA_HTTP_PATH", encoded_path(request)),
         ("ERA_HTTP_QUERY", with_query("", request.query_string())),
-        ("ERA_HTTP_HEADERS", Value::Object(headers).to_string()),
+        ("ERA_HTTP_HEADERS", json!(lines).to_string()),
         ("ERA_HTTP_BODY", String::from_utf8_lossy(body).into_owned()),
     ]
     .map(|(name, value)| (name.to_owned(), value.replace('\0', "\u{fffd}")))
@@ -155,12 +176,12 @@ fn isolated(status: StatusCode) -> HttpResponseBuilder {
 /// about the answer beside it and nothing else; otherwise all that was `printed`.
 fn answered(told: &Map<String, Value>, printed: &str) -> HttpResponse {
     let status = told.get("status").and_then(Value::as_u64);
-    let mut answer = isolated(
-        status
-            .and_then(|status| StatusCode::from_u16(u16::try_from(status).ok()?).ok())
-            .filter(|status| status.as_u16() >= 200)
-            .unwrap_or(StatusCode::OK),
-    );
+    let code = status
+        .and_then(|status| StatusCode::from_u16(u16::try_from(status).ok()?).ok())
+        .filter(|status| status.as_u16() >= 200)
+        .unwrap_or(StatusCode::OK);
+    let mut answer = isolated(code);
+    let mut usual_type = None;
     let headers = told.get("headers").and_then(Value::as_object);
     for (name, value) in headers.into_iter().flatten() {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
@@ -169,7 +190,11 @@ fn answered(told: &Map<String, Value>, printed: &str) -> HttpResponse {
             HeaderName::from_bytes(name.as_bytes()),
             HeaderValue::from_str(&value),
         ) {
-            answer.insert_header((name, value));
+            if name == CONTENT_TYPE {
+                usual_type = Some(value);
+            } else {
+                answer.insert_header((name, value));
+            }
         }
     }
     let content_type = told.get("contentType").and_then(Value::as_str);
@@ -187,12 +212,16 @@ fn answered(told: &Map<String, Value>, printed: &str) -> HttpResponse {
         Some(data) if envelope => (JSON, data.to_string()),
         _ => (JSON, printed.to_owned()),
     };
-    if let Ok(content_type) = HeaderValue::from_str(content_type.unwrap_or(usual)) {
-        answer.insert_header(("Content-Type", content_type));
-    }
+    let content_type = content_type.and_then(|text| HeaderValue::from_str(text).ok());
+    let content_type = content_type
+        .or(usual_type)
+        .unwrap_or(HeaderValue::from_static(usual));
     // What the program says about its page does not count.
     isolate(&mut answer);
-    answer.body(body)
+    if ends_with_its_head(code) {
+        return answer.finish();
+    }
+    answer.insert_header((CONTENT_TYPE, content_type)).body(body)
 }
 
 /// One operation a method: they differ in nothing else.

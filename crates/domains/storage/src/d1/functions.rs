@@ -1,7 +1,7 @@
 //! Functions of SQLite whose own versions take time that grows with the product of their arguments.
 //!
 //! SQLite looks at the clock between instructions, and a call of a function is one instruction: two texts of a
-//! megabyte keep its `instr`, `replace` or `trim` busy for minutes. These give the same answers in time that
+//! megabyte keep its `instr`, `replace`, `trim` or `unhex` busy for minutes. These give the same answers in time that
 //! grows with the sum.
 
 use std::collections::HashSet;
@@ -36,6 +36,7 @@ pub(super) fn install(connection: &Connection, longest: usize) -> Result<()> {
             })?;
         }
     }
+    connection.create_scalar_function("unhex", 2, flags, unhex)?;
     Ok(())
 }
 
@@ -141,28 +142,69 @@ fn trim(context: &Context<'_>, side: Side) -> Result<Value> {
             None => return Ok(Value::Null),
         },
     };
-    // Most are ASCII, for which a table answers.
-    let mut ascii = [false; 128];
-    let mut others = HashSet::new();
-    for character in String::from_utf8_lossy(&characters).chars() {
-        match ascii.get_mut(character as usize) {
-            Some(known) => *known = true,
-            None => {
-                others.insert(character);
-            }
-        }
-    }
+    let unwanted = Characters::of(&characters);
     let text = String::from_utf8_lossy(&text);
-    let is_unwanted = |character: char| match ascii.get(character as usize) {
-        Some(known) => *known,
-        None => others.contains(&character),
-    };
+    let is_unwanted = |character: char| unwanted.contain(character);
     let trimmed = match side {
         Side::Both => text.trim_matches(is_unwanted),
         Side::Left => text.trim_start_matches(is_unwanted),
         Side::Right => text.trim_end_matches(is_unwanted),
     };
     Ok(Value::Text(trimmed.to_owned()))
+}
+
+/// `unhex(X, Y)`: the bytes for which the digits of X stand, between whose pairs there may be characters of Y.
+fn unhex(context: &Context<'_>) -> Result<Option<Vec<u8>>> {
+    let (Some(text), Some(between)) = (bytes(context.get_raw(0)), bytes(context.get_raw(1))) else {
+        return Ok(None);
+    };
+    let between = Characters::of(&between);
+    let text = String::from_utf8_lossy(&text);
+    // SQLite reads as far as the first NUL.
+    let mut characters = text.chars().take_while(|character| *character != '\0');
+    let mut decoded = Vec::with_capacity(text.len() / 2);
+    while let Some(character) = characters.next() {
+        match character.to_digit(16) {
+            Some(high) => match characters.next().and_then(|low| low.to_digit(16)) {
+                Some(low) => decoded.push(((high << 4) | low) as u8),
+                None => return Ok(None),
+            },
+            None if between.contain(character) => {}
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(decoded))
+}
+
+/// A set of characters, most of them of ASCII, for which a table answers.
+struct Characters {
+    ascii: [bool; 128],
+    others: HashSet<char>,
+}
+
+impl Characters {
+    fn of(text: &[u8]) -> Self {
+        let mut all = Self {
+            ascii: [false; 128],
+            others: HashSet::new(),
+        };
+        for character in String::from_utf8_lossy(text).chars() {
+            match all.ascii.get_mut(character as usize) {
+                Some(known) => *known = true,
+                None => {
+                    all.others.insert(character);
+                }
+            }
+        }
+        all
+    }
+
+    fn contain(&self, character: char) -> bool {
+        match self.ascii.get(character as usize) {
+            Some(known) => *known,
+            None => self.others.contains(&character),
+        }
+    }
 }
 
 fn as_text(bytes: Vec<u8>) -> Value {
@@ -219,6 +261,18 @@ mod tests {
             "trim('')",
             "trim(500, 0)",
             "rtrim(500, 0)",
+            "unhex('41-42 43', '- ')",
+            "unhex('4-1', '-')",
+            "unhex('414', '')",
+            "unhex('-', '-')",
+            "unhex('ä61ä', 'ä')",
+            "unhex('6a', 'a')",
+            "unhex('xy', 'x')",
+            "unhex(x'610031', '')",
+            "unhex(41, '')",
+            "unhex('', '')",
+            "unhex(NULL, '')",
+            "unhex('61', NULL)",
         ] {
             let of = |connection: &Connection| {
                 connection

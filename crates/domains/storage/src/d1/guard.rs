@@ -5,6 +5,7 @@
 //! instructions, which ends a statement that ran too long or took too much memory; and own versions of those
 //! functions that would work for minutes between two instructions ([`super::functions`]).
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -66,6 +67,7 @@ const FUNCTIONS: &[&str] = &[
     "json_pretty",
     "json_patch",
     "jsonb_patch",
+    "highlight",
 ];
 
 #[derive(Debug)]
@@ -74,6 +76,10 @@ struct State {
     /// What was refused, in words.
     refused: Option<String>,
     wrote: bool,
+    /// The tables that the statement reads, in lower case.
+    reads: BTreeSet<String>,
+    /// Whether the statement's values are bounded as a search.
+    searches: bool,
     deadline: Instant,
     memory: u64,
     stopped: Option<Stopped>,
@@ -99,6 +105,8 @@ pub(super) fn open(path: Option<&Path>, limits: &Arc<Limits>) -> Result<(Connect
             mode: Mode::Own,
             refused: None,
             wrote: false,
+            reads: BTreeSet::new(),
+            searches: false,
             deadline: Instant::now() + limits.statement_time(),
             memory: memory::in_use().saturating_add(limits.d1_memory_bytes),
             stopped: None,
@@ -174,8 +182,42 @@ impl Guard {
         state.mode = mode;
         state.refused = None;
         state.wrote = false;
+        state.reads.clear();
+        state.searches = false;
         state.stopped = None;
         state.deadline = Instant::now() + self.limits.statement_time();
+    }
+
+    /// Bounds the values of a compiled statement that reads a full-text index, or the paths of `json_tree`, if it
+    /// does. What it looks for there takes time that grows with the square of its length, between two looks at the
+    /// clock.
+    pub(super) fn bound_search(&self, connection: &Connection) -> rusqlite::Result<()> {
+        let (mode, reads) = {
+            let mut state = self.lock();
+            (
+                std::mem::replace(&mut state.mode, Mode::Own),
+                std::mem::take(&mut state.reads),
+            )
+        };
+        let virtual_tables = || -> rusqlite::Result<Vec<String>> {
+            connection
+                .prepare("SELECT lower(name) FROM sqlite_schema WHERE sql LIKE 'CREATE VIRTUAL TABLE %'")?
+                .query_map([], |row| row.get(0))?
+                .collect()
+        };
+        let tables = if reads.is_empty() {
+            Ok(Vec::new())
+        } else {
+            virtual_tables()
+        };
+        let mut state = self.lock();
+        state.mode = mode;
+        state.searches |= tables?.iter().any(|name| reads.contains(name));
+        if state.searches {
+            let longest = i32::try_from(self.limits.d1_statement_bytes).unwrap_or(i32::MAX);
+            connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, longest)?;
+        }
+        Ok(())
     }
 
     /// What a failure means.
@@ -200,6 +242,11 @@ impl Guard {
             },
             Some(ErrorCode::OutOfMemory) => self.out_of_memory(),
             Some(ErrorCode::DiskFull) => self.full(),
+            Some(ErrorCode::TooBig) if state.searches => Error::TooLarge {
+                what: "a text, blob or row of a statement that reads a virtual table",
+                limit: self.limits.d1_statement_bytes as u64,
+                name: "d1_statement_bytes",
+            },
             Some(ErrorCode::TooBig) => Error::TooLarge {
                 what: "a text, blob or row of the statement",
                 limit: self.limits.d1_value_bytes as u64,
@@ -250,6 +297,19 @@ impl Guard {
             Mode::Own => Verdict::Allowed,
             mode => judge(&context.action, mode),
         };
+        if let (
+            AuthAction::Read {
+                table_name,
+                column_name,
+            },
+            false,
+        ) = (&context.action, state.mode == Mode::Own)
+        {
+            state.reads.insert(table_name.to_lowercase());
+            if is_path_of_tree(table_name, column_name) {
+                state.searches = true;
+            }
+        }
         match verdict {
             Verdict::Allowed => Authorization::Allow,
             Verdict::Writes => {
@@ -278,6 +338,10 @@ pub(super) fn message(error: &rusqlite::Error) -> String {
 
 /// The bytes of a page of a database.
 pub(super) const PAGE_BYTES: u64 = 4096;
+
+fn is_path_of_tree(table: &str, column: &str) -> bool {
+    table.eq_ignore_ascii_case("json_tree") && column.eq_ignore_ascii_case("path")
+}
 
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {

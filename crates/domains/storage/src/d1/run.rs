@@ -186,6 +186,9 @@ fn step(connection: &Connection, guard: &Guard, statement: &Statement, limits: &
     if !matches!(batch.next(), Ok(None)) {
         return Err(Error::SqlMultipleStatements);
     }
+    guard
+        .bound_search(connection)
+        .map_err(|error| guard.explain(error))?;
     let wanted = compiled.parameter_count();
     if wanted != statement.parameters.len() {
         return Err(Error::SqlParameters {

@@ -142,7 +142,7 @@ const HOGS: &[(&str, Fate)] = &[
         Full,
     ),
     (
-        "SELECT count(*) FROM notes a, notes b, sqlite_schema c, json_each('[' || replace(hex(zeroblob(30000)), '0', '1,') || '1]') d, json_each('[' || replace(hex(zeroblob(30000)), '0', '1,') || '1]') e",
+        "SELECT count(*) FROM notes a, notes b, sqlite_schema c, json_each('[' || replace(hex(zeroblob(20000)), '0', '1,') || '1]') d, json_each('[' || replace(hex(zeroblob(20000)), '0', '1,') || '1]') e",
         Timeout,
     ),
     ("SELECT randomblob(1000000000)", TooLarge),
@@ -191,6 +191,28 @@ const HOGS: &[(&str, Fate)] = &[
     ),
     (
         "SELECT replace(hex(zeroblob(1000000)), '0', hex(zeroblob(1000000)))",
+        TooLarge,
+    ),
+    (
+        "SELECT unhex(printf('%.*c', 1000000, '-'), printf('%.*c', 1000000, 'x') || '-')",
+        Works,
+    ),
+    (
+        "SELECT count(*) FROM notes WHERE notes MATCH replace(hex(zeroblob(1000000)), '00', 'a ')",
+        TooLarge,
+    ),
+    (
+        "SELECT count(*) FROM notes(replace(hex(zeroblob(1000000)), '00', 'a '))",
+        TooLarge,
+    ),
+    (
+        "SELECT path FROM json_tree('{\"a\": 1}', '$.\"' || replace(hex(zeroblob(900000)), '0', '.') || '\"')",
+        TooLarge,
+    ),
+    ("SELECT highlight(notes, 0, 'a', 'b') FROM notes", Refused),
+    ("SELECT snippet(notes, 0, 'a', 'b', '', 9) FROM notes", Works),
+    (
+        "SELECT rowid FROM notes WHERE text = 'x' AND notes = replace(hex(zeroblob(1000000)), '00', 'a OR ')",
         TooLarge,
     ),
     ("SELECT json_pretty('[1,2]', hex(zeroblob(1000000)))", Refused),

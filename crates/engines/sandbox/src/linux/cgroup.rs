@@ -179,6 +179,9 @@ impl Group {
                 write(&self.memory, "memory.limit_in_bytes", memory.to_string())?;
                 // Absent without swap accounting.
                 let _ = write(&self.memory, "memory.memsw.limit_in_bytes", memory.to_string());
+                // What connections hold is counted apart, and only where it has a limit.
+                let connections = limits.memory_bytes.to_string();
+                let _ = write(&self.memory, "memory.kmem.tcp.limit_in_bytes", connections);
                 write(&self.processes, "pids.max", processes.to_string())?;
                 write(&self.cpu, "cpu.cfs_period_us", period.to_string())?;
                 write(&self.cpu, "cpu.cfs_quota_us", quota.to_string())
@@ -206,10 +209,15 @@ impl Group {
         let stat = fs::read_to_string(directory.join("memory.stat")).ok()?;
         Some(match self.version {
             Version::One => {
-                let kernel = number(directory, "memory.kmem.usage_in_bytes").unwrap_or(0);
+                let also = ["memory.kmem.usage_in_bytes", "memory.kmem.tcp.usage_in_bytes"];
+                let kernel: u64 = also.iter().filter_map(|file| number(directory, file)).sum();
                 field(&stat, "total_rss")? + kernel
             }
-            Version::Two => field(&stat, "anon")? + field(&stat, "kernel").unwrap_or(0),
+            Version::Two => {
+                let also = ["kernel", "sock"];
+                let kernel: u64 = also.iter().filter_map(|name| field(&stat, name)).sum();
+                field(&stat, "anon")? + kernel
+            }
         })
     }
 

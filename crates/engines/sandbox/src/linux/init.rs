@@ -20,6 +20,7 @@ use super::seccomp::Filters;
 use super::status::StatusPage;
 use super::sys;
 use super::template::{Template, attach, step};
+use super::tree::SOCKET_BYTES;
 use super::wire::{self, Began, Failure, Orders, Prepared, Spawn};
 use crate::spec::EXECUTABLE;
 
@@ -113,6 +114,14 @@ fn prepare(
     )?;
     step("name the host", rustix::system::sethostname(b"sandbox"))?;
     step("bring the loopback up", sys::loopback_up())?;
+    if !spec.resources.accounted {
+        // The kernel lets connections grow; where nothing counts what they hold, they do not. A host that forbids
+        // this has them grow to its own bounds.
+        for name in ["tcp_rmem", "tcp_wmem"] {
+            let bounds = format!("4096 65536 {SOCKET_BYTES}");
+            let _ = std::fs::write(format!("/proc/sys/net/ipv4/{name}"), bounds);
+        }
+    }
     let mut listeners = Vec::new();
     for port in &spec.listen {
         listeners.push(step(

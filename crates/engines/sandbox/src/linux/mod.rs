@@ -87,6 +87,11 @@ impl LinuxBackend {
         }
     }
 
+    /// Whether a cgroup counts processes.
+    fn counts_processes(&self) -> bool {
+        self.cgroups.as_ref().is_some_and(|cgroups| cgroups.processes())
+    }
+
     /// Whether the kernel limits the memory of a whole sandbox.
     fn accounts_memory(&self) -> bool {
         self.cgroups.as_ref().is_some_and(|cgroups| cgroups.memory())
@@ -125,7 +130,8 @@ impl LinuxBackend {
             resources: Resources {
                 open_files: u64::from(limits.open_files),
                 file_bytes: limits.file_bytes,
-                processes: u64::from(limits.processes),
+                // Where a group counts them too, its limit must be met first: that one says how often it was.
+                processes: u64::from(limits.processes) * if self.counts_processes() { 2 } else { 1 },
                 // Room for the address space that V8 reserves without using it.
                 data_bytes: (!self.accounts_memory()).then_some(limits.memory_bytes + (1 << 30)),
                 accounted: self.accounts_memory(),

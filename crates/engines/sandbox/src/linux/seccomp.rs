@@ -104,6 +104,20 @@ fn refused(accounted: bool) -> Result<Rules, seccompiler::BackendError> {
         ] {
             rules.insert(call, vec![]);
         }
+        // Then sockets are counted, each as what it holds by default.
+        let mut buffers = Vec::new();
+        for option in [
+            libc::SO_SNDBUF,
+            libc::SO_RCVBUF,
+            libc::SO_SNDBUFFORCE,
+            libc::SO_RCVBUFFORCE,
+        ] {
+            buffers.push(SeccompRule::new(vec![
+                when(1, Dword, Eq, libc::SOL_SOCKET as u64)?,
+                when(2, Dword, Eq, option as u64)?,
+            ])?);
+        }
+        rules.insert(libc::SYS_setsockopt, buffers);
     }
     Ok(rules)
 }

@@ -25,6 +25,9 @@ use crate::error::{Error, Result};
 use crate::spec::READY;
 use crate::{Limits, Outcome, Run};
 
+/// How long a program may take to let a connection in.
+const DIAL: Duration = Duration::from_millis(500);
+
 /// A finished sandbox. Dropping it kills process 1, and with it everything inside.
 pub(crate) struct LinuxSlot {
     pub(crate) reach: Arc<Reach>,
@@ -80,6 +83,19 @@ fn wait_for(descriptor: &impl AsFd, timeout: Duration) -> io::Result<bool> {
     Ok(poll(&mut polled, Some(&timeout))? > 0)
 }
 
+/// Waits until a connection that was begun is there, and makes it an ordinary one.
+fn connected(connection: &OwnedFd) -> io::Result<()> {
+    let timeout = Timespec {
+        tv_sec: DIAL.as_secs() as i64,
+        tv_nsec: i64::from(DIAL.subsec_nanos()),
+    };
+    poll(&mut [PollFd::new(connection, PollFlags::OUT)], Some(&timeout))?;
+    rustix::net::sockopt::socket_error(connection)??;
+    // A connection that is still on its way has no other end.
+    rustix::net::getpeername(connection).map_err(|_| io::ErrorKind::TimedOut)?;
+    Ok(rustix::io::ioctl_fionbio(connection, false)?)
+}
+
 struct Handle(Arc<Reach>);
 
 impl Control for Handle {
@@ -92,7 +108,10 @@ impl Control for Handle {
         let namespaces = [self.0.user.as_fd(), self.0.network.as_fd()];
         match self.0.launcher.ask(&Request::Dial { port }, &namespaces) {
             Ok((_, mut descriptors)) => match descriptors.pop() {
-                Some(connection) => Ok(connection.into()),
+                Some(connection) => {
+                    connected(&connection).map_err(Error::io("connecting to a port of the sandbox"))?;
+                    Ok(connection.into())
+                }
                 None => Err(Error::Helper {
                     doing: "dial a port",
                     source: io::ErrorKind::InvalidData.into(),

@@ -266,9 +266,8 @@ impl Supervisor<'_> {
                 let usage = tree::measure(self.slot.pid);
                 self.peak = self.peak.max(usage.resident_bytes);
                 self.refused = self.refused.max(u64::from(usage.tasks >= limits.processes));
-                if usage.resident_bytes > limits.memory_bytes
-                    && tree::proportional_bytes(self.slot.pid) > limits.memory_bytes
-                {
+                let over = |resident: u64| resident + usage.kernel_bytes > limits.memory_bytes;
+                if over(usage.resident_bytes) && over(tree::proportional_bytes(self.slot.pid)) {
                     return self.stop(KilledBy::Memory);
                 }
             }

@@ -8,12 +8,18 @@ pub(crate) struct TreeUsage {
     /// Resident memory that is not backed by files, in bytes; pages shared after `fork` are counted in every
     /// process.
     pub(crate) resident_bytes: u64,
+    /// What the kernel holds for them, in bytes: their page tables, and as much as their sockets can take.
+    pub(crate) kernel_bytes: u64,
     /// Processes and threads, without process 1 of the sandbox.
     pub(crate) tasks: u32,
 }
 
 /// Most processes looked at in one walk, far above any process limit in use.
 const LONGEST_WALK: usize = 4096;
+
+/// What one socket may hold: the kernel's own `net.core.wmem_default`, which programs cannot raise where nothing
+/// counts it ([`super::seccomp`]).
+pub(crate) const SOCKET_BYTES: u64 = 212_992;
 
 /// Walks the descendants of process 1 of a sandbox, `init`. Orphans are its children, so none is missed.
 pub(crate) fn measure(init: i32) -> TreeUsage {
@@ -25,12 +31,23 @@ pub(crate) fn measure(init: i32) -> TreeUsage {
         if seen > LONGEST_WALK {
             break;
         }
-        let (resident, tasks) = one(process);
-        usage.resident_bytes += resident;
-        usage.tasks += tasks;
+        let one = one(process);
+        usage.resident_bytes += one.resident_bytes;
+        usage.kernel_bytes += one.kernel_bytes;
+        usage.tasks += one.tasks;
         pending.extend(children(process));
     }
+    usage.kernel_bytes += sockets(init) * SOCKET_BYTES;
     usage
+}
+
+/// Sockets in the network of a process, also those that no process holds any more.
+fn sockets(process: i32) -> u64 {
+    let counts = fs::read_to_string(format!("/proc/{process}/net/sockstat")).unwrap_or_default();
+    let used = counts
+        .lines()
+        .find_map(|line| line.strip_prefix("sockets: used "));
+    used.and_then(|number| number.trim().parse().ok()).unwrap_or(0)
 }
 
 /// Resident memory shared fairly between the processes that share it, in bytes: exact, and slow for big
@@ -45,7 +62,7 @@ pub(crate) fn proportional_bytes(init: i32) -> u64 {
                 .iter()
                 .filter_map(|name| kilobytes(&text, name))
                 .sum(),
-            Err(_) => one(process).0,
+            Err(_) => one(process).resident_bytes,
         };
         pending.extend(children(process));
     }
@@ -68,18 +85,19 @@ fn children(process: i32) -> Vec<i32> {
 }
 
 /// Memory and threads of one process; nothing when it has gone meanwhile.
-fn one(process: i32) -> (u64, u32) {
+fn one(process: i32) -> TreeUsage {
     let Ok(status) = fs::read_to_string(format!("/proc/{process}/status")) else {
-        return (0, 0);
+        return TreeUsage::default();
     };
-    let memory = ["RssAnon:", "RssShmem:"]
-        .iter()
-        .filter_map(|name| kilobytes(&status, name))
-        .sum();
+    let sum = |names: &[&str]| names.iter().filter_map(|name| kilobytes(&status, name)).sum();
     let threads = status
         .lines()
         .find_map(|line| line.strip_prefix("Threads:")?.trim().parse().ok());
-    (memory, threads.unwrap_or(1))
+    TreeUsage {
+        resident_bytes: sum(&["RssAnon:", "RssShmem:"]),
+        kernel_bytes: sum(&["VmPTE:"]),
+        tasks: threads.unwrap_or(1),
+    }
 }
 
 /// `Name:   12 kB` in bytes.

@@ -73,6 +73,35 @@ fn the_caller_reaches_a_port_inside() {
 }
 
 #[test]
+fn who_waits_for_a_port_that_lets_nobody_in_waits_alone() {
+    let Some(backend) = harness::backend("a full port") else {
+        return;
+    };
+    let slot = backend.prepare(&Shape::default()).expect("a sandbox");
+    let control = slot.control();
+    let script = "python3 -c \"import socket, time; s = socket.socket(); s.bind(('127.0.0.1', 9000)); s.listen(0)\n\
+                  kept = [socket.socket() for _ in range(4)]\nfor c in kept: c.setblocking(False); c.connect_ex(('127.0.0.1', 9000))\n\
+                  print('full', flush=True); time.sleep(1000)\"";
+    let mut full = false;
+    let mut sink = |event: pentad_sandbox::Event<'_>| {
+        if matches!(event, pentad_sandbox::Event::Stdout(_)) && !std::mem::replace(&mut full, true) {
+            let started = Instant::now();
+            // Each of them waits half a second.
+            std::thread::scope(|scope| {
+                for _ in 0..20 {
+                    scope.spawn(|| assert!(control.dial(9000).is_err()));
+                }
+            });
+            assert!(started.elapsed() < Duration::from_secs(5), "one after the other");
+            control.cancel();
+        }
+        std::ops::ControlFlow::Continue(())
+    };
+    let outcome = slot.run(shell(script), &mut sink).expect("a run");
+    assert!(outcome.cancelled, "{outcome:?}");
+}
+
+#[test]
 fn another_thread_ends_a_run() {
     let Some(backend) = harness::backend("cancelling") else {
         return;

@@ -18,6 +18,18 @@ async fn every_wrong_field_is_400_in_the_envelope() {
     for (method, path, body, code) in [
         ("POST", "/api/execute", json!({}), "VALIDATION_ERROR"),
         (
+            "PUT",
+            "/api/sessions/s/code",
+            json!({"code": "print(1)\u{0}"}),
+            "VALIDATION_ERROR",
+        ),
+        (
+            "PUT",
+            "/api/sessions/s/code",
+            json!({"code": "print(1)", "description": "\u{0}"}),
+            "VALIDATION_ERROR",
+        ),
+        (
             "POST",
             "/api/execute",
             json!({"language": "python"}),

@@ -77,7 +77,42 @@ both_databases! {
         assert_eq!((wrong.status, wrong.code()), (400, "INVALID_PATH"));
         let conflict = client.put_bytes("/api/sessions/s/files?extract=tar&path=data.bin", plain).await;
         assert_eq!((conflict.status, conflict.code()), (409, "PATH_CONFLICT"));
+        let mut builder = tar::Builder::new(Vec::new());
+        for name in ["q", "other", "q/r"] {
+            let mut header = tar::Header::new_gnu();
+            header.set_mode(0o644);
+            header.set_size(0);
+            builder.append_data(&mut header, name, &b""[..]).unwrap();
+        }
+        let nested = client.put_bytes("/api/sessions/s/files?extract=tar", builder.into_inner().unwrap()).await;
+        assert_eq!((nested.status, nested.code()), (409, "PATH_CONFLICT"), "{}", nested.json);
         assert_eq!(client.get("/api/sessions/s/files").await.json, before);
+        assert_eq!(client.run("s", "print('runs')").await.stdout(), "runs\n");
+    }
+
+    async fn many_files_come_and_go_at_once(client) {
+        client.session("s").await;
+        let mut builder = tar::Builder::new(Vec::new());
+        for number in 0..1_000 {
+            let mut header = tar::Header::new_gnu();
+            header.set_mode(0o644);
+            header.set_size(0);
+            builder.append_data(&mut header, format!("d{}/f{number}", number % 7), &b""[..]).unwrap();
+        }
+        let archive = builder.into_inner().unwrap();
+        for _ in 0..2 {
+            let done = client.put_bytes("/api/sessions/s/files?extract=tar", archive.clone()).await;
+            assert_eq!((done.status, &done.json["total_count"]), (200, &json!(1_000)), "{}", done.json);
+        }
+        let run = client.run("s", "import shutil\nfor n in range(6): shutil.rmtree(f'd{n}')").await;
+        assert_eq!(run.json["files_modified"], 858, "{}", run.json);
+        assert_eq!(client.paths("s").await.len(), 142);
+        // The last file of all stands where the archive needs a directory.
+        client.put_bytes("/api/sessions/s/files/x/d6", "in the way").await;
+        let conflict = client.put_bytes("/api/sessions/s/files?extract=tar&path=x", archive).await;
+        assert_eq!((conflict.status, conflict.code()), (409, "PATH_CONFLICT"));
+        assert!(conflict.json["message"].as_str().unwrap().contains("x/d6/f"), "{}", conflict.json);
+        assert_eq!(client.paths("s").await.len(), 143);
     }
 }
 
@@ -174,6 +209,24 @@ async fn too_much_is_refused_by_name_and_changes_nothing() {
     for name in ["b", "c"] {
         assert_eq!(put(name, 1).await.status, 200);
     }
+    let mut builder = tar::Builder::new(Vec::new());
+    for name in ["1", "2", "3", "4"] {
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(0o644);
+        header.set_size(0);
+        builder.append_data(&mut header, name, &b""[..]).unwrap();
+    }
+    let archive = builder.into_inner().unwrap();
+    let many = client
+        .put_bytes("/api/sessions/s/files?extract=tar", archive)
+        .await;
+    assert_eq!(
+        (many.status, many.code()),
+        (507, "QUOTA_EXCEEDED"),
+        "{}",
+        many.json
+    );
+    assert!(many.json["message"].as_str().unwrap().contains("workspace_files"));
     let many = put("d", 1).await;
     assert_eq!((many.status, many.code()), (507, "QUOTA_EXCEEDED"));
     assert!(many.json["message"].as_str().unwrap().contains("workspace_files"));

@@ -89,6 +89,15 @@ async fn an_agent_finds_its_way() {
         told.starts_with("Session ID: s\n") && told.contains(r#""id":"s""#),
         "{told}"
     );
+    // Clients cut an id out of the text as letters, digits and hyphens.
+    let unnamed = tool(&client, "era_create_session", json!({"language": "python"})).await;
+    let id = unnamed["structuredContent"]["id"].as_str().unwrap();
+    assert!(
+        id.bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'),
+        "{id}"
+    );
+    tool(&client, "era_delete_session", json!({ "session_id": id })).await;
     let session = &made["structuredContent"];
     assert_eq!(
         (
@@ -171,6 +180,30 @@ async fn what_is_wrong_is_said_in_the_words_of_the_protocol() {
         .post("/mcp/v1", &json!([{"jsonrpc": "2.0", "id": 1, "method": "ping"}]))
         .await;
     assert_eq!(batch.json["error"]["code"], -32600);
+    for (malformed, id) in [
+        (json!({"jsonrpc": "2.0", "id": 1}), json!(1)),
+        (json!({"jsonrpc": "2.0", "id": "a", "method": 5}), json!("a")),
+        (json!({"jsonrpc": "2.0", "id": {}, "method": "ping"}), json!(null)),
+        (json!({"jsonrpc": "2.0"}), json!(null)),
+        (json!("ping"), json!(null)),
+    ] {
+        let answer = client.post("/mcp/v1", &malformed).await;
+        assert_eq!(
+            (&answer.json["error"]["code"], &answer.json["id"]),
+            (&json!(-32600), &id),
+            "{malformed}"
+        );
+    }
+    for unanswered in [
+        json!({"jsonrpc": "2.0", "method": "notifications/initialized"}),
+        json!({"jsonrpc": "2.0", "id": 1, "result": {}}),
+    ] {
+        assert_eq!(
+            client.post("/mcp/v1", &unanswered).await.status,
+            202,
+            "{unanswered}"
+        );
+    }
     assert_eq!(client.get("/mcp/v1").await.status, 405);
     let (user, _) = client.gateway.tenant(KeyFamily::Exec, PlanName::Unlimited).await;
     let key = client

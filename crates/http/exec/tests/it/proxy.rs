@@ -1,7 +1,10 @@
 //! Requests that reach into a session.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::client::{Answer, Client};
 
@@ -135,6 +138,18 @@ async fn what_stored_code_prints_is_the_answer() {
             "<p>",
         ),
         (r#"{"status": 200, "data": "hi"}"#, 200, text, "hi"),
+        (
+            r#"{"headers": {"content-type": "text/css"}, "data": "p {}"}"#,
+            200,
+            "text/css",
+            "p {}",
+        ),
+        (
+            r#"{"contentType": "text/html\r\nX-Mine: 1", "data": "hi"}"#,
+            200,
+            text,
+            "hi",
+        ),
         ("[1, 2]", 200, json, "[1, 2]"),
         ("hello\nyou", 200, text, "hello\nyou\n"),
     ] {
@@ -181,15 +196,19 @@ async fn what_stored_code_prints_is_the_answer() {
     }
 }
 
+/// Where strangers reach port 8000 of a session.
+async fn public_path(client: &Client, session: &str) -> String {
+    let host = client
+        .get(&format!("/api/sessions/{session}/host?port=8000"))
+        .await
+        .json;
+    let path = host["url"].as_str().unwrap().strip_prefix(&client.gateway.base());
+    path.unwrap().to_owned()
+}
+
 /// A request of a stranger to the stored code of the session `s`.
 async fn anonymous_to(client: &Client, method: Method, body: &'static str) -> Answer {
-    let host = client.get("/api/sessions/s/host?port=8000").await.json;
-    let path = host["url"]
-        .as_str()
-        .unwrap()
-        .strip_prefix(&client.gateway.base())
-        .unwrap()
-        .to_owned();
+    let path = public_path(client, "s").await;
     anonymous(client, method, &format!("{path}/x"), body).await
 }
 
@@ -232,4 +251,97 @@ async fn a_program_that_listens_is_reached_while_it_runs() {
         (answer.bytes.len(), &answer.headers["x-path"]),
         (3000, &"/a%20b?c=1".parse().unwrap())
     );
+}
+
+/// All that comes back over one connection for a head that is sent as it is.
+async fn exchange(client: &Client, head: &str) -> String {
+    let address = client.gateway.base().trim_start_matches("http://").to_owned();
+    let mut connection = tokio::net::TcpStream::connect(&address).await.unwrap();
+    let head = format!("{head}\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    connection.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    let read = connection.read_to_string(&mut answer);
+    tokio::time::timeout(Duration::from_secs(60), read)
+        .await
+        .expect("an end of the answer")
+        .unwrap();
+    answer
+}
+
+/// A client or a proxy takes what follows the head of such an answer for the next answer.
+#[tokio::test]
+async fn an_answer_that_ends_with_its_head_has_nothing_behind_it() {
+    let Some(client) = Client::start().await else {
+        return;
+    };
+    client
+        .session_with(&json!({"language": "python", "session_id": "s", "allowPublicAccess": true}))
+        .await;
+    let path = public_path(&client, "s").await;
+    for status in [204, 304] {
+        let printed = json!({"status": status, "data": "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nowned"});
+        let code = json!({"code": format!("print({:?})", printed.to_string())});
+        client
+            .send(Method::PUT, "/api/sessions/s/code", Some(&code))
+            .await;
+        let answer = exchange(&client, &format!("GET {path}/ HTTP/1.1")).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert!(answer.ends_with("\r\n\r\n"), "{answer}");
+    }
+    // A session of its own, in which no stored code answers before the program does.
+    client
+        .session_with(&json!({"language": "python", "session_id": "p", "allowPublicAccess": true}))
+        .await;
+    let path = public_path(&client, "p").await;
+    let code = "import socket\nl = socket.socket(); l.bind(('127.0.0.1', 8000)); l.listen()\n\
+                for _ in range(4):\n    c, _ = l.accept(); status = c.recv(9999).split(b' ')[1].strip(b'/')\n\
+                \x20   c.sendall(b'HTTP/1.1 ' + status + b' x\\r\\nSet-Cookie2: a\\r\\nNEL: {}\\r\\n\\r\\nHTTP/1.1 200 OK\\r\\n\\r\\nowned'); c.close()";
+    let ask = async {
+        for (told, status) in [(204, 204), (304, 304), (100, 502), (101, 502)] {
+            let deadline = std::time::Instant::now() + Duration::from_secs(25);
+            let answer = loop {
+                let answer = exchange(&client, &format!("GET {path}/{told} HTTP/1.1")).await;
+                // Until it listens: nothing runs yet, or nothing listens yet.
+                if !answer.contains("NO_CODE") && !answer.contains("nothing listens") {
+                    break answer;
+                }
+                assert!(std::time::Instant::now() < deadline, "{answer}");
+            };
+            assert!(
+                answer.starts_with(&format!("HTTP/1.1 {status} ")),
+                "{told}: {answer}"
+            );
+            assert!(
+                !answer.contains("owned") && !answer.contains("nel:"),
+                "{told}: {answer}"
+            );
+        }
+    };
+    let (run, ()) = futures_util::join!(client.run("p", code), ask);
+    assert_eq!(run.json["exit_code"], 0, "{}", run.json);
+}
+
+#[tokio::test]
+async fn what_the_code_is_told_of_a_request_is_the_whole_of_it() {
+    let Some(client) = Client::start().await else {
+        return;
+    };
+    client
+        .session_with(&json!({"language": "python", "session_id": "s", "allowPublicAccess": true}))
+        .await;
+    let code = json!({"code": "import os\nprint(os.environ['ERA_HTTP_HEADERS'])"});
+    client
+        .send(Method::PUT, "/api/sessions/s/code", Some(&code))
+        .await;
+    let path = public_path(&client, "s").await;
+    let head = format!("GET {path}/ HTTP/1.1\r\nX-Many: 1\r\nX-Many: 2\r\nX-Hop: 1\r\nConnection: X-Hop");
+    let answer = exchange(&client, &head).await;
+    assert!(
+        answer.contains(r#""x-many":"1, 2""#) && !answer.contains("x-hop"),
+        "{answer}"
+    );
+    // Nobody waits for a body that was not announced, whatever else the client would like to speak.
+    let head = format!("GET {path}/ HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade");
+    let answer = exchange(&client, &head).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
 }

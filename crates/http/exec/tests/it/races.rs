@@ -53,6 +53,24 @@ both_databases! {
         assert_eq!(client.get("/api/sessions/s/files/both").await.bytes, b"after");
     }
 
+    async fn those_who_change_different_settings_at_once_all_do(client) {
+        client.session("s").await;
+        for _ in 0..20 {
+            client.patch("/api/sessions/s", &json!({"default_timeout": 1, "allowPublicAccess": false,
+                "allowInternetAccess": false, "metadata": {}})).await;
+            let changes = [json!({"default_timeout": 9}), json!({"allowPublicAccess": true}),
+                json!({"allowInternetAccess": true}), json!({"metadata": {"a": 1}})];
+            let changed = join_all(changes.iter().map(|change| client.patch("/api/sessions/s", change))).await;
+            assert!(changed.iter().all(|answer| answer.status == 200));
+            let now = client.get("/api/sessions/s").await.json;
+            assert_eq!(
+                (&now["default_timeout"], &now["allowPublicAccess"], &now["allowInternetAccess"], &now["metadata"]),
+                (&json!(9), &json!(true), &json!(true), &json!({"a": 1}))
+            );
+        }
+        assert_eq!(client.patch("/api/sessions/none", &json!({"default_timeout": 9})).await.status, 404);
+    }
+
     async fn one_id_is_made_once(client) {
         let body = json!({"language": "python", "session_id": "s"});
         let made = join_all((0..8).map(|_| client.post("/api/sessions", &body))).await;

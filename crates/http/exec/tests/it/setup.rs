@@ -183,3 +183,23 @@ async fn packages_of_all_registries_are_there_for_later_runs() {
         assert_eq!(client.run(id, "print('usable')").await.stdout(), "usable\n");
     }
 }
+
+#[tokio::test]
+async fn a_copy_made_during_the_installation_says_that_it_lacks_the_packages() {
+    let Some(client) = Client::start().await else {
+        return;
+    };
+    let setup = json!({"commands": ["sleep 60"]});
+    client
+        .session_with(&json!({"language": "python", "session_id": "s", "setup": setup}))
+        .await;
+    let copied = client
+        .post("/api/sessions/s/duplicate", &json!({"new_id": "copy"}))
+        .await;
+    assert_eq!(copied.status, 201, "{}", copied.json);
+    let copy = client.get("/api/sessions/copy").await.json;
+    assert_eq!(copy["setup_status"], "failed", "{copy}");
+    assert!(copy["setup_result"]["error"].is_string(), "{copy}");
+    assert_eq!(client.run("copy", "print('usable')").await.stdout(), "usable\n");
+    assert_eq!(client.delete("/api/sessions/s").await.status, 200);
+}

@@ -139,6 +139,22 @@ while True:
         .timeout(3000)
         .expect([Fails, Within(Duration::from_secs(20))]),
         python(
+            "taking all processes, and failing",
+            r#"
+try:
+    while True:
+        if os.fork() == 0: time.sleep(1000)
+except OSError:
+    time.sleep(0.5)
+    sys.exit(3)
+"#,
+        )
+        .expect([
+            Killed(KilledBy::Processes),
+            Exit(3),
+            Within(Duration::from_secs(20)),
+        ]),
+        python(
             "threads without end",
             r#"
 started = 0
@@ -327,6 +343,56 @@ print('contained' if held < 192 << 20 else held)
 "#,
         )
         .expect([Limited(MEMORY), Within(Duration::from_secs(20))]),
+        memory(
+            "sockets full of data in many processes",
+            r#"
+def fill():
+    kept = []
+    try:
+        while True:
+            a, b = socket.socketpair(); a.setblocking(False); kept.append((a, b))
+            try:
+                while True: a.send(b'x' * 65536)
+            except BlockingIOError: pass
+    except OSError: time.sleep(1000)
+for _ in range(20):
+    if os.fork() == 0: fill()
+fill()
+"#,
+        ),
+        python(
+            "connections full of data",
+            r#"
+listener = socket.socket(); listener.bind(('127.0.0.1', 0)); listener.listen(500)
+held = 0; kept = []
+try:
+    for _ in range(60):
+        a = socket.socket()
+        try: a.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 23)
+        except OSError: pass
+        a.connect(listener.getsockname()); b, _ = listener.accept(); a.setblocking(False); kept.append((a, b))
+        try:
+            while held < 1 << 30: held += a.send(b'x' * 65536)
+        except BlockingIOError: pass
+except OSError: pass
+print('contained' if held < 192 << 20 else 'HELD')
+"#,
+        )
+        .expect([
+            Limited(MEMORY),
+            crate::harness::Hides("HELD"),
+            Within(Duration::from_secs(20)),
+        ]),
+        memory(
+            "a vast address space, read page by page",
+            r#"
+libc.mmap.restype = ctypes.c_void_p
+size = 4 << 40
+start = libc.mmap(None, ctypes.c_size_t(size), 1, 0x4022, -1, ctypes.c_long(0))
+libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(size), 15)
+for at in range(start, start + size, 2 << 20): ctypes.string_at(at, 1)
+"#,
+        ),
         python(
             "all that is shared, and then memory",
             r#"
