@@ -56,6 +56,11 @@ impl Report {
         self.files.values().filter(|&&known| known == state).count()
     }
 
+    /// About how much memory it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.files.keys().map(|path| path.len() + 64).sum()
+    }
+
     /// The whole in a word: `verified`, `mismatched`, `missing`, or `unsigned`.
     pub fn verdict(&self) -> &'static str {
         if !self.signed {

@@ -108,8 +108,23 @@ pub use zip::BundleZip;
 /// What a call on the runs gives.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// How many revisions of runs have their digests, findings and reports remembered.
+/// How many organisations have their settings and waiting polls remembered.
 const REMEMBERED: u64 = 20_000;
+/// How many bytes of digests, of findings, and of reports are remembered. Each revision of a run has its own, and
+/// those of a long run are large.
+const REMEMBERED_BYTES: u64 = 32 << 20;
+
+/// What is remembered of revisions, within [`REMEMBERED_BYTES`].
+fn revisions<K, V>(bytes: fn(&V) -> usize) -> Cache<K, Arc<V>>
+where
+    K: std::hash::Hash + Eq + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    Cache::builder()
+        .max_capacity(REMEMBERED_BYTES)
+        .weigher(move |_, value: &Arc<V>| u32::try_from(256 + bytes(value)).unwrap_or(u32::MAX))
+        .build()
+}
 
 /// The recorded runs. Clones share the same writer.
 #[derive(Clone)]
@@ -164,9 +179,9 @@ impl Runs {
                 .build(),
             polls: Cache::builder().max_capacity(REMEMBERED).build(),
             span_turns: otel::Turns::default(),
-            digests: Cache::builder().max_capacity(REMEMBERED).build(),
-            findings: Cache::builder().max_capacity(REMEMBERED).build(),
-            reports: Cache::builder().max_capacity(REMEMBERED).build(),
+            digests: revisions(Digest::bytes),
+            findings: revisions(|findings: &Vec<Finding>| findings.iter().map(Finding::bytes).sum()),
+            reports: revisions(Report::bytes),
             thumbnails: Arc::default(),
             closing: Arc::default(),
         }

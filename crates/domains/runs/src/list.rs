@@ -132,6 +132,13 @@ pub struct Digest {
     reported_costs: Option<Json>,
 }
 
+impl Digest {
+    /// About how much memory it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.failure_classes.keys().map(|class| class.len() + 64).sum()
+    }
+}
+
 /// What an organisation has recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Activity {

@@ -14,7 +14,8 @@ impl RunId {
     /// Reads an identifier: 1 to 200 bytes without slashes, backslashes and control characters, and
     /// neither `.` nor `..`.
     pub fn parse(text: &str) -> Option<Self> {
-        let allowed = |c: char| !matches!(c, '/' | '\\' | '\x00'..='\x1f' | '\x7f');
+        // The last stands for bytes of a path that are no text: of two such paths nobody could tell the runs apart.
+        let allowed = |c: char| !matches!(c, '/' | '\\' | '\x00'..='\x1f' | '\x7f' | '\u{fffd}');
         ((1..=200).contains(&text.len()) && text.chars().all(allowed) && text != "." && text != "..")
             .then(|| Self(text.to_owned()))
     }
@@ -28,7 +29,7 @@ impl RunId {
             Error::invalid(
                 location,
                 "value_error",
-                "a run id has 1 to 200 bytes, no slash, backslash or control character, and is not . or ..",
+                "a run id has 1 to 200 bytes of UTF-8, no slash, backslash or control character, and is not . or ..",
             )
         })
     }
@@ -164,7 +165,17 @@ mod tests {
         for fine in ["run_1", "a:é part", "...", &"x".repeat(200)] {
             assert!(RunId::parse(fine).is_some(), "{fine:?}");
         }
-        for wrong in ["", ".", "..", "a/b", "a\\b", "a\0b", "a\x7f", &"x".repeat(201)] {
+        for wrong in [
+            "",
+            ".",
+            "..",
+            "a/b",
+            "a\\b",
+            "a\0b",
+            "a\x7f",
+            "a\u{fffd}",
+            &"x".repeat(201),
+        ] {
             assert!(RunId::parse(wrong).is_none(), "{wrong:?}");
         }
     }

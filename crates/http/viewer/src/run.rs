@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use maud::{Markup, html};
 use pentad_http_kit::{Fault, Principal};
 use pentad_kernel::Actor;
-use pentad_runs::{Error, Finding, Report, RunId, RunSummary, State};
+use pentad_runs::{Error, Finding, Liveness, Report, RunId, RunSummary, State};
 
 use crate::page::{Visitor, answer, missing, page, to_sign_in};
 use crate::{Viewer, assets, findings, runs, words};
@@ -30,7 +30,7 @@ pub(crate) async fn run_page(
     };
     let run = &overview.run;
     let main = html! {
-        main.run id="main" tabindex="-1" data-run=(run.run_id) data-sealed=(run.sealed) data-steps=(run.digest.step_count) {
+        main.run id="main" tabindex="-1" data-run=(run.run_id) data-sealed=(run.sealed) data-at-work=(run.liveness == Liveness::Live) data-steps=(run.digest.step_count) {
             nav.crumbs aria-label="Breadcrumb" { a href="/viewer/" { "Runs" } span aria-hidden="true" { "/" } code { (run.run_id) } }
             div id="head" { (overview.render()) }
             @if !run.sealed { (commands()) }
@@ -40,6 +40,8 @@ pub(crate) async fn run_page(
                 section.detail id="detail" aria-label="Step" tabindex="-1" {
                     @if run.digest.step_count == 0 {
                         p.muted.message { "No step was recorded yet." }
+                    } @else {
+                        p.muted.message { "Loading…" }
                     }
                 }
             }

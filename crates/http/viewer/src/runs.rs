@@ -166,7 +166,7 @@ fn badge(connections: &[Connection]) -> Markup {
                 "No agent connected"
             } @else {
                 (words::count(connections.len() as u64, "agent", "agents")) " connected"
-                span.names { (names.iter().take(5).copied().collect::<Vec<_>>().join(", ")) }
+                @if !names.is_empty() { span.names { (names.iter().take(5).copied().collect::<Vec<_>>().join(", ")) } }
             }
         }
     }

@@ -46,8 +46,9 @@ fn render(run: &str, detail: &StepDetail) -> Markup {
             header.step-head {
                 h2 { "Step " (index) }
                 span class={ "status " (summary.status) } { span.dot aria-hidden="true" {} (summary.status) }
-                @if let Some(class) = &summary.failure_class { code.failure { (class) } }
-                p.intent { (words::beginning(summary.intent.as_deref().unwrap_or(&summary.step_type), TEXT)) }
+                @if let Some(class) = &summary.failure_class { code.failure.clipped title=(words::beginning(class, NAME)) { (words::beginning(class, NAME)) } }
+                @let intent = words::beginning(summary.intent.as_deref().unwrap_or(&summary.step_type), NAME);
+                p.intent.clipped title=(intent) { (intent) }
             }
             div.tabs role="tablist" aria-label="About the step" {
                 @for (at, tab) in tabs.iter().enumerate() {
@@ -197,6 +198,8 @@ fn overview(run: &str, detail: &StepDetail) -> Markup {
 const SHOWN: usize = 500;
 /// The most bytes of one text among many.
 const TEXT: usize = 10_000;
+/// The most bytes of what stands in the head of a step; its file has all of it.
+const NAME: usize = 1_000;
 
 /// The text of a member, its beginning when it is long.
 fn brief<'r>(record: &'r Json, name: &str) -> &'r str {

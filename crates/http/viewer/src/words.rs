@@ -92,10 +92,11 @@ pub(crate) fn time_of_day(text: &str) -> &str {
 /// Dollars out of costs.
 pub(crate) fn dollars(costs: &Json) -> Option<String> {
     let amount = costs.get("total_usd")?.number()?;
-    Some(if amount == 0.0 || amount >= 0.01 {
-        format!("${amount:.2}")
-    } else {
-        format!("${amount:.4}")
+    Some(match amount {
+        // Nobody paid that: it is told, not spelled out.
+        1e9.. => format!("${amount:.1e}"),
+        0.0 | 0.01.. => format!("${amount:.2}"),
+        _ => format!("${amount:.4}"),
     })
 }
 
@@ -131,6 +132,20 @@ mod tests {
             (90_000_000, "1 d 1 h"),
         ] {
             assert_eq!(duration(Duration::from_millis(millis)), expected);
+        }
+    }
+
+    #[test]
+    fn costs_are_as_exact_as_they_are_large() {
+        for (amount, expected) in [
+            ("0", "$0.00"),
+            ("0.0042", "$0.0042"),
+            ("0.042", "$0.04"),
+            ("12.5", "$12.50"),
+            ("1e308", "$1.0e308"),
+        ] {
+            let costs = Json::parse(format!(r#"{{"total_usd":{amount}}}"#).as_bytes()).unwrap();
+            assert_eq!(dollars(&costs).as_deref(), Some(expected));
         }
     }
 

@@ -70,6 +70,12 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// About how much memory it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        let evidence: usize = self.evidence.iter().map(|item| item.path.len() + 64).sum();
+        self.summary.len() + evidence + 128
+    }
+
     /// The form of `diagnostics/findings.json`.
     pub fn to_json(&self) -> Json {
         let evidence = self

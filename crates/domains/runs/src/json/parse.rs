@@ -6,6 +6,8 @@ use super::{Json, Members};
 
 /// How deep arrays and objects may nest.
 const MAX_DEPTH: usize = 128;
+/// How many values a text may hold: each takes some fifty bytes of memory, however short it is written.
+const MAX_VALUES: usize = 4_000_000;
 
 /// The bytes are not JSON that can be kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +25,8 @@ impl fmt::Display for ParseError {
 impl std::error::Error for ParseError {}
 
 impl Json {
-    /// Reads JSON (RFC 8259): without NaN, infinities, half surrogate pairs, or more than 128 levels.
+    /// Reads JSON (RFC 8259): without NaN, infinities, half surrogate pairs, more than 128 levels, or more than
+    /// four million values.
     ///
     /// # Errors
     /// [`ParseError`] with the offset of the first byte that does not fit.
@@ -32,7 +35,11 @@ impl Json {
             reason: "not UTF-8",
             offset: error.valid_up_to(),
         })?;
-        let mut reader = Reader { text, at: 0 };
+        let mut reader = Reader {
+            text,
+            at: 0,
+            values: 0,
+        };
         reader.skip_space();
         let value = reader.value(0)?;
         reader.skip_space();
@@ -46,6 +53,7 @@ impl Json {
 struct Reader<'a> {
     text: &'a str,
     at: usize,
+    values: usize,
 }
 
 impl Reader<'_> {
@@ -75,6 +83,10 @@ impl Reader<'_> {
     fn value(&mut self, depth: usize) -> Result<Json, ParseError> {
         if depth > MAX_DEPTH {
             return Err(self.fail("more than 128 levels"));
+        }
+        self.values += 1;
+        if self.values > MAX_VALUES {
+            return Err(self.fail("more than 4,000,000 values"));
         }
         match self.peek() {
             Some(b'{') => self.object(depth),
@@ -301,6 +313,14 @@ mod tests {
             parse(r#"{"a":1,"a":"\ud83d\ude00"}"#).unwrap().text_at("a"),
             Some("😀")
         );
+    }
+
+    #[test]
+    fn short_values_are_counted() {
+        let of = |count: usize| format!("[{}0]", "0,".repeat(count - 2));
+        assert!(parse(&of(MAX_VALUES)).is_ok());
+        let refused = parse(&of(MAX_VALUES + 1)).unwrap_err();
+        assert_eq!(refused.reason, "more than 4,000,000 values");
     }
 
     proptest::proptest! {

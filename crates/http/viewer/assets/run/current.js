@@ -11,7 +11,7 @@ function openFromAddress(isWhole) {
   const wanted = address();
   if (wanted.has("tab")) tab = wanted.get("tab");
   const index = Number(wanted.get("step"));
-  const last = following() && main.dataset.sealed !== "true";
+  const last = following() && main.dataset.atWork === "true";
   if (wanted.has("step") && places.has(index)) show(index);
   else if (current === null && steps.length > 0 && (isWhole || !(wanted.has("step") || last))) {
     const trouble = steps.find((step) => step.status === "failed");

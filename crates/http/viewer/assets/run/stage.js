@@ -45,8 +45,13 @@ function overlay(shot) {
 
 function label(drawing, mark, box) {
   const words = mark.indirect ? `${mark.label} (not from the screenshot)` : mark.label;
-  const text = svg("text", { class: "mark-label" }, words.length > 60 ? `${words.slice(0, 60)}…` : words);
+  const text = svg("text", { class: "mark-label" }, words);
   drawing.append(text);
+  const room = Math.min(box.width - 18, 480);
+  for (let shown = 60; words.length > shown || text.getComputedTextLength() > room; shown -= 4) {
+    text.textContent = `${words.slice(0, shown)}…`;
+    if (shown <= 4 || text.getComputedTextLength() <= room) break;
+  }
   const width = text.getComputedTextLength();
   const left = Math.max(6, Math.min(mark.left + 20, box.width - width - 12));
   const top = mark.top > 40 ? mark.top - 20 : mark.top + 36;

@@ -309,8 +309,15 @@ async fn words_without_an_end_stay_within_the_page() {
     let long = format!("\u{202e}{}", "W".repeat(3_000));
     let words = json!({"intent": long, "step_type": long, "status": "failed", "failure_class": long,
                        "action": {"type": long, "params": {"text": long, "x": 1e300, "y": -1}},
-                       "grounding": {"provider": long, "provenance": "dom", "target_label": long},
+                       "grounding": {"provider": long, "provenance": "dom", "target_label": long,
+                                     "coordinates": {"x": 320, "y": 200}},
                        "verdict": {"status": "failed", "reason": long}});
+    agent
+        .shot("endless", 0, "pre", crate::screens::Screen::Welcome)
+        .await;
+    agent
+        .shot("endless", 0, "post", crate::screens::Screen::Welcome)
+        .await;
     agent.step("endless", 0, &words).await;
     let events = json!({"step_index": 0, "events": [{"ts": "2026-05-19T00:00:00Z", "layer": "planner", "kind": "error",
                                                       "summary": long, "detail": {"text": long}}]});
@@ -322,6 +329,7 @@ async fn words_without_an_end_stay_within_the_page() {
     let session = json!({"steps": [], "session": {
         "schema_version": "0.1", "debug_session_id": "dbg_1", "run_id": "endless", "client": {"name": long},
         "capture_mode": "full", "started_at": "2026-05-19T00:00:00Z", "status": "running", "tags": {"tag": long},
+        "costs": {"total_usd": 1e308, "tokens_in": u64::MAX},
         "task_spec": {"instruction": long, "subgoals": [{"subgoal_id": "one", "description": long}]}}});
     for (method, path, body) in [
         (Method::POST, "events", &events),
@@ -338,6 +346,13 @@ async fn words_without_an_end_stay_within_the_page() {
     reader.look("endless-list").await;
     reader.open("/viewer/runs/endless").await;
     reader.at_step(0).await;
+    let edge = |element: &str| format!("{element}.getBoundingClientRect().right");
+    let within = format!(
+        "[...document.querySelectorAll('.mark-plate')].filter(plate => {} <= {}).length === 2",
+        edge("plate"),
+        edge("plate.closest('.screen')"),
+    );
+    reader.browser.wait_for(&within).await;
     for key in ["1", "2", "5", "6", "8"] {
         reader.browser.press(key).await;
         reader.look(&format!("endless-{key}")).await;
