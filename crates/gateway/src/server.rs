@@ -58,7 +58,7 @@ pub async fn run(
             .default_service(actix_web::web::to(HttpResponse::NotFound))
             .wrap(from_fn(edge))
     })
-    .on_connect(pentad_http_exec::watch_connection)
+    .on_connect(pentad_http_kit::watch_connection)
     .workers(limits.workers)
     .keep_alive(limits.keep_alive)
     .client_request_timeout(limits.head_timeout)

@@ -1,5 +1,7 @@
 //! Rates and sizes.
 
+use std::time::Duration;
+
 use pentad_identity::{KeyFamily, PlanName};
 use pentad_testkit::{Setup, TestGateway, refusal_limit};
 use reqwest::multipart::{Form, Part};
@@ -179,4 +181,34 @@ async fn searches_in_one_request_answer_together_what_one_may() {
             (&json!(1), &json!(true))
         );
     }
+}
+
+#[tokio::test]
+async fn a_search_ends_when_its_client_goes_away() {
+    let gateway = TestGateway::start().await;
+    // One line, of which the rest is looked at for every match.
+    let form = Form::new().part("files", Part::bytes(vec![b'a'; 3 << 20]).file_name("a.txt"));
+    let opened = gateway
+        .client()
+        .post(gateway.url("/api/v1/sessions"))
+        .bearer_auth(gateway.key())
+        .multipart(form)
+        .send()
+        .await
+        .unwrap();
+    let opened: Value = opened.json().await.unwrap();
+    let path = format!("/api/v1/sessions/{}/grep", opened["id"].as_str().unwrap());
+    let search = |query: &str| {
+        let url = gateway.url(&format!("{path}?mode=regex&{query}"));
+        gateway.client().get(url).bearer_auth(gateway.key()).send()
+    };
+    let at_once = 2 * std::thread::available_parallelism().map_or(2, usize::from);
+    let long = (0..at_once).map(|_| search("query=%5B%5Eq%5D*q%7Ca&ranges=true"));
+    let patience = Duration::from_secs(1);
+    let given_up = long.map(|answer| tokio::time::timeout(patience, answer));
+    for answer in futures_util::future::join_all(given_up).await {
+        assert!(answer.is_err(), "it takes much longer");
+    }
+    let answer = search("query=a%2B").await.unwrap();
+    assert_eq!(answer.status(), 200, "others get their turn");
 }

@@ -29,8 +29,6 @@ use pentad_exec::Exec;
 use pentad_http_kit::{Access, Endpoint, PublicUrl, Surface, SurfaceRoutes, endpoint};
 use pentad_kernel::Scope;
 
-pub use gone::watch_connection;
-
 use code::*;
 use execute::*;
 use files::*;

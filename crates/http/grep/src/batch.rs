@@ -1,9 +1,11 @@
 //! Several searches in one request.
 
+use actix_web::HttpRequest;
 use actix_web::web::{Data, Json, Path};
 use futures_util::future::join_all;
-use pentad_grep_sessions::GrepSessions;
-use pentad_http_kit::{Access, Endpoint, Fault, JsonBody, Principal, Query, endpoint};
+use pentad_grep_engine::QueryError;
+use pentad_grep_sessions::{Error, GrepSessions};
+use pentad_http_kit::{Access, Client, Endpoint, Fault, JsonBody, Principal, Query, endpoint};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -64,6 +66,7 @@ pub(crate) enum BatchResult {
               (status = 404, description = "The session ended, was deleted, or never was."),
               (status = 413, description = "The body is larger than 1 MiB.")))]
 async fn grep_many(
+    request: HttpRequest,
     sessions: Data<GrepSessions>,
     principal: Principal,
     id: Path<String>,
@@ -93,13 +96,15 @@ async fn grep_many(
             .await
         {
             Ok(page) => Ok(BatchResult::Found(Answer::new(page, search.shown))),
-            Err(pentad_grep_sessions::Error::Query(refused)) => Ok(BatchResult::Refused {
+            Err(Error::Query(refused)) => Ok(BatchResult::Refused {
                 error: refused.to_string(),
             }),
             Err(error) => Err(error.into()),
         }
     };
-    let results = join_all(queries.into_iter().map(one)).await;
+    let work = join_all(queries.into_iter().map(one));
+    let results = Client::of(&request).wait_for(work).await;
+    let results = results.ok_or(Error::Query(QueryError::Cancelled))?;
     Ok(Json(BatchAnswer {
         results: results.into_iter().collect::<Result<_, _>>()?,
     }))

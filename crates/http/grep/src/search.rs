@@ -1,9 +1,10 @@
 //! Searching a session.
 
-use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
+use pentad_grep_engine::QueryError;
 use pentad_grep_sessions::GrepSessions;
-use pentad_http_kit::{Access, Endpoint, Fault, Principal, Query, endpoint};
+use pentad_http_kit::{Access, Client, Endpoint, Fault, Principal, Query, endpoint};
 
 use crate::READ;
 use crate::formats;
@@ -24,6 +25,7 @@ use crate::wire::Answer;
               (status = 404, description = "The session ended, was deleted, or never was."),
               (status = 503, description = "Too many searches are running; `Retry-After` says when to come back.")))]
 async fn grep(
+    request: HttpRequest,
     sessions: Data<GrepSessions>,
     principal: Principal,
     id: Path<String>,
@@ -31,7 +33,9 @@ async fn grep(
 ) -> Result<HttpResponse, Fault> {
     let id = session_id(&id)?;
     let search = Search::read(&query)?;
-    let page = sessions.grep(&principal.actor, &id, search.query).await?;
+    let work = sessions.grep(&principal.actor, &id, search.query);
+    let page = Client::of(&request).wait_for(work).await;
+    let page = page.unwrap_or(Err(QueryError::Cancelled.into()))?;
     Ok(formats::write(Answer::new(page, search.shown), search.format))
 }
 

@@ -27,6 +27,7 @@
 //! the envelope of the surface the request belongs to.
 
 mod access;
+mod client;
 mod document;
 mod edge;
 mod endpoint;
@@ -43,6 +44,7 @@ mod surface;
 mod trace;
 
 pub use access::Access;
+pub use client::{Client, watch_connection};
 pub use document::{Binary, Either, Events, add_security_schemes};
 pub use edge::{RequestContext, edge};
 pub use endpoint::{Endpoint, SurfaceRoutes};
