@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use similar::TextDiff;
 
 use crate::message::{Block, Message};
-use crate::{Result, SessionRef, SessionSync};
+use crate::{Error, Result, SessionRef, SessionSync};
 
 /// Files that are told of.
 const MAX_FILES: usize = 500;
@@ -17,6 +17,9 @@ const FILE_DIFF_BYTES: usize = 64 << 10;
 const ALL_DIFF_BYTES: usize = 2 << 20;
 /// Bytes of a text that is compared line by line; of a longer one only its length is told.
 const COMPARED_BYTES: usize = 256 << 10;
+/// Steps that comparing all texts of a session may take: of two texts the square of their lines, at worst. Of those
+/// that come after, too, only the length is told.
+const STEPS: u64 = 100_000_000;
 
 /// What was done to a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,21 +88,39 @@ struct Hunk {
     line: u32,
 }
 
+impl Hunk {
+    fn of(path: &str, operation: Operation) -> Self {
+        Self {
+            path: path.to_owned(),
+            operation,
+            text: String::new(),
+            added: 0,
+            removed: 0,
+            line: 0,
+        }
+    }
+}
+
 impl SessionSync {
     /// What the session did to files. Calls that failed count for nothing.
     ///
     /// # Errors
-    /// [`Error::SessionNotFound`](crate::Error::SessionNotFound).
+    /// [`Error::SessionNotFound`].
     pub async fn changes(&self, actor: &Actor, name: &SessionRef) -> Result<Changes> {
         let session = self.session(actor, name).await?;
         let messages = self.session_messages(&session.id).await?;
         let mut gatherer = Gatherer::default();
         for frame in &messages.frames {
-            for (number, line) in messages.lines(frame).await? {
-                if let Some(message) = Message::parse(&line) {
-                    gatherer.message(number, &message);
+            let lines = messages.lines(frame).await?;
+            let gathering = tokio::task::spawn_blocking(move || {
+                for (number, line) in &lines {
+                    if let Some(message) = Message::parse(line) {
+                        gatherer.message(*number, &message);
+                    }
                 }
-            }
+                gatherer
+            });
+            gatherer = gathering.await.map_err(|panic| Error::Internal(panic.into()))?;
         }
         let (files, truncated) = gatherer.finish();
         Ok(Changes {
@@ -111,12 +132,25 @@ impl SessionSync {
     }
 }
 
-#[derive(Default)]
 struct Gatherer {
     hunks: Vec<(String, Hunk)>,
     failed: HashSet<String>,
     bytes: usize,
+    /// Steps that comparing may still take.
+    steps: u64,
     truncated: bool,
+}
+
+impl Default for Gatherer {
+    fn default() -> Self {
+        Self {
+            hunks: Vec::new(),
+            failed: HashSet::new(),
+            bytes: 0,
+            steps: STEPS,
+            truncated: false,
+        }
+    }
 }
 
 impl Gatherer {
@@ -124,7 +158,7 @@ impl Gatherer {
         for block in message.blocks() {
             match block {
                 Block::ToolUse { id, name, input } => {
-                    for mut hunk in hunks(&name, input) {
+                    for mut hunk in hunks(&name, input, &mut self.steps) {
                         if self.bytes > ALL_DIFF_BYTES {
                             self.truncated = true;
                             return;
@@ -183,7 +217,7 @@ impl Gatherer {
 }
 
 /// The changes that one call asks for.
-fn hunks(tool: &str, input: Option<&RawValue>) -> Vec<Hunk> {
+fn hunks(tool: &str, input: Option<&RawValue>, steps: &mut u64) -> Vec<Hunk> {
     let Some(Ok(input)) = input.map(|raw| serde_json::from_str::<Value>(raw.get())) else {
         return Vec::new();
     };
@@ -198,17 +232,18 @@ fn hunks(tool: &str, input: Option<&RawValue>) -> Vec<Hunk> {
                 Operation::Created,
                 "",
                 content.unwrap_or_default(),
+                steps,
             )]
         }
-        ("edit" | "edit_file" | "replace_in_file", Some(path)) => edit(path, &input).into_iter().collect(),
+        ("edit" | "edit_file" | "replace_in_file", Some(path)) => vec![edit(path, &input, steps)],
         ("multiedit", Some(path)) => {
             let edits = input["edits"].as_array().into_iter().flatten();
-            edits.filter_map(|edits| edit(path, edits)).collect()
+            edits.map(|one| edit(path, one, steps)).collect()
         }
         ("str_replace_editor" | "str_replace_based_edit_tool", Some(path)) => match text(&["command"]) {
             Some("create") => {
                 let content = text(&["file_text"]).unwrap_or_default();
-                vec![compared(path, Operation::Created, "", content)]
+                vec![compared(path, Operation::Created, "", content, steps)]
             }
             Some("str_replace") => {
                 let old = text(&["old_str"]).unwrap_or_default();
@@ -217,17 +252,18 @@ fn hunks(tool: &str, input: Option<&RawValue>) -> Vec<Hunk> {
                     Operation::Edited,
                     old,
                     text(&["new_str"]).unwrap_or_default(),
+                    steps,
                 )]
             }
             Some("insert") => {
                 let new = text(&["insert_text", "new_str"]).unwrap_or_default();
-                vec![compared(path, Operation::Edited, "", new)]
+                vec![compared(path, Operation::Edited, "", new, steps)]
             }
             _ => Vec::new(),
         },
         ("notebookedit", Some(path)) => {
             let source = text(&["new_source"]).unwrap_or_default();
-            vec![compared(path, Operation::Edited, "", source)]
+            vec![compared(path, Operation::Edited, "", source, steps)]
         }
         ("apply_patch" | "apply_diff" | "shell" | "exec_command", _) => {
             let patch = text(&["patch", "input", "diff"]).map(str::to_owned);
@@ -249,45 +285,37 @@ fn hunks(tool: &str, input: Option<&RawValue>) -> Vec<Hunk> {
     }
 }
 
-fn edit(path: &str, edit: &Value) -> Option<Hunk> {
+fn edit(path: &str, edit: &Value, steps: &mut u64) -> Hunk {
     let text = |names: &[&str]| names.iter().find_map(|&name| edit[name].as_str());
     let old = text(&["old_string", "old_str", "old"]);
     let new = text(&["new_string", "new_str", "new"]);
     match (old, new) {
-        (None, None) => Some(Hunk {
-            path: path.to_owned(),
-            operation: Operation::Unknown,
-            text: String::new(),
-            added: 0,
-            removed: 0,
-            line: 0,
-        }),
-        (old, new) => Some(compared(
+        (None, None) => Hunk::of(path, Operation::Unknown),
+        (old, new) => compared(
             path,
             Operation::Edited,
             old.unwrap_or_default(),
             new.unwrap_or_default(),
-        )),
+            steps,
+        ),
     }
 }
 
 /// The hunks between two texts. The lines are numbered from where the texts begin: where that is in the file,
 /// a call does not say.
-fn compared(path: &str, operation: Operation, old: &str, new: &str) -> Hunk {
-    let mut hunk = Hunk {
-        path: path.to_owned(),
-        operation,
-        text: String::new(),
-        added: 0,
-        removed: 0,
-        line: 0,
+fn compared(path: &str, operation: Operation, old: &str, new: &str, steps: &mut u64) -> Hunk {
+    let mut hunk = Hunk::of(path, operation);
+    let (removed, added) = (old.lines().count() as u64, new.lines().count() as u64);
+    let wanted = match (removed, added) {
+        (0, _) | (_, 0) => 0,
+        _ => (removed + added).saturating_pow(2),
     };
-    if old.len() + new.len() > COMPARED_BYTES {
-        hunk.added = new.lines().count() as u64;
-        hunk.removed = old.lines().count() as u64;
-        hunk.text = format!("@@ -1,{} +1,{} @@\n", hunk.removed, hunk.added);
+    if old.len() + new.len() > COMPARED_BYTES || wanted > *steps {
+        hunk.text = format!("@@ -1,{removed} +1,{added} @@\n");
+        (hunk.added, hunk.removed) = (added, removed);
         return hunk;
     }
+    *steps -= wanted;
     let diff = TextDiff::from_lines(old, new);
     hunk.text = diff
         .unified_diff()
@@ -317,14 +345,7 @@ fn patched(patch: &str) -> Vec<Hunk> {
             .iter()
             .find_map(|(mark, operation)| Some((line.strip_prefix(mark)?.trim(), *operation)));
         if let Some((path, operation)) = begins {
-            hunks.push(Hunk {
-                path: path.to_owned(),
-                operation,
-                text: String::new(),
-                added: 0,
-                removed: 0,
-                line: 0,
-            });
+            hunks.push(Hunk::of(path, operation));
             continue;
         }
         let (Some(hunk), false) = (hunks.last_mut(), line.starts_with("*** ")) else {
@@ -404,6 +425,32 @@ mod tests {
             json!({"role": "user", "content": [{"type": "tool_result", "tool_use_id": "1", "content": "denied", "is_error": true}]}),
         ]);
         assert!(files.is_empty());
+    }
+
+    #[test]
+    fn what_would_take_too_long_to_compare_is_told_by_its_length() {
+        let lines = |mark: &str| {
+            (0..20)
+                .map(|number| format!("{mark}{number}\n"))
+                .collect::<String>()
+        };
+        let mut steps = 100;
+        let short = compared("a", Operation::Edited, "x\ny\n", "x\nz\n", &mut steps);
+        assert_eq!(
+            (short.text.as_str(), steps),
+            ("@@ -1,2 +1,2 @@\n x\n-y\n+z\n", 84)
+        );
+        let long = compared("a", Operation::Edited, &lines("x"), &lines("y"), &mut steps);
+        assert_eq!(
+            (long.text.as_str(), long.added, long.removed),
+            ("@@ -1,20 +1,20 @@\n", 20, 20)
+        );
+        let new = compared("a", Operation::Created, "", &lines("x"), &mut steps);
+        assert_eq!(
+            (new.text.lines().count(), steps),
+            (21, 84),
+            "what is all new needs no comparing"
+        );
     }
 
     #[test]

@@ -357,6 +357,7 @@ async fn a_service_key_hands_over_what_its_projects_hold_and_nothing_else() {
         let handoff = format!("/api/v1/handoffs/{}", handoff["id"].as_str().unwrap());
         let comment = json!({"content": "on it"});
         for (method, path, body) in [
+            ("GET", handoff.clone(), &comment),
             ("POST", format!("{handoff}/comments"), &comment),
             ("GET", format!("{handoff}/comments"), &comment),
             ("GET", format!("{handoff}/events"), &comment),
@@ -373,5 +374,12 @@ async fn a_service_key_hands_over_what_its_projects_hold_and_nothing_else() {
                 );
             }
         }
+    }
+    // One of its own and one of a person, both of its project; the person has made one of each.
+    for (secret, total) in [(&key, 2), (&matrix.founder, 6)] {
+        let (_, sent) = matrix
+            .call("GET", "/api/v1/handoffs/sent", Some(secret), &json!({}))
+            .await;
+        assert_eq!(sent["total"], total, "{sent}");
     }
 }

@@ -309,6 +309,8 @@ async fn create_handoff(
 }
 
 /// Handoffs received
+///
+/// Newest first; to a service key those made in projects that it reaches.
 #[utoipa::path(get, path = "/api/v1/handoffs/inbox", tag = "handoffs",
     params(("include_team" = Option<bool>, Query, description = "Whether those to the caller's teams are listed. Default true.")),
     responses((status = 200, description = "The handoffs.", body = HandoffList)))]
@@ -326,6 +328,8 @@ async fn inbox(
 }
 
 /// Handoffs sent
+///
+/// Newest first; to a service key those made in projects that it reaches.
 #[utoipa::path(get, path = "/api/v1/handoffs/sent", tag = "handoffs",
     responses((status = 200, description = "The handoffs.", body = HandoffList)))]
 async fn sent(sync: Data<SessionSync>, principal: Principal) -> Result<Json<HandoffList>, Fault> {

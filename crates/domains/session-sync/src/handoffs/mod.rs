@@ -341,6 +341,20 @@ impl SessionSync {
         projects.iter().try_for_each(|project| reaches(actor, project))
     }
 
+    /// [`SessionSync::check_boundary`] of a handoff that is there.
+    async fn boundary_of(&self, caller: &Caller, handoff: &Handoff) -> Result<()> {
+        if !caller.actor.is_service_key() {
+            return Ok(());
+        }
+        let session = self.handed_session(handoff).await?;
+        self.check_boundary(
+            &caller.actor,
+            handoff.source_project_id.as_deref(),
+            session.as_ref(),
+        )
+        .await
+    }
+
     /// The project that a session is in: the one it is linked to, or the one of its remote.
     async fn session_project(&self, actor: &Actor, session: &Session) -> Result<Option<Project>> {
         if let Some(id) = &session.project_id {

@@ -1,11 +1,13 @@
 //! Reading handoffs.
 
+use std::collections::BTreeSet;
+
 use pentad_identity::Caller;
 use pentad_kernel::Timestamp;
 use pentad_store::{affected, with_reader, with_tx};
 use serde_json::{Value, json};
 
-use super::{Handoff, HandoffRow, Status, handoff_columns};
+use super::{Handoff, HandoffRow, Status, handoff_columns, reaches};
 use crate::{Error, Facts, Result, Session, SessionSync};
 
 /// A piece of a project that goes with a handoff.
@@ -128,7 +130,8 @@ const EVENTS: &str = "
 const VIEW: &str = "UPDATE handoffs SET viewed_at = $2 WHERE id = $1 AND viewed_at IS NULL";
 
 impl SessionSync {
-    /// The handoffs made to the caller, newest first; those to the caller's teams only when wanted.
+    /// The handoffs made to the caller, newest first; those to the caller's teams only when wanted, and to a
+    /// service key only those made in projects that it reaches.
     ///
     /// # Errors
     /// When the database fails.
@@ -143,10 +146,11 @@ impl SessionSync {
             .bind(LISTED)
             .fetch_all(conn)
             .await)?;
-        Ok(self.as_they_stand(rows))
+        self.within_reach(caller, self.as_they_stand(rows)).await
     }
 
-    /// The handoffs that the caller made, newest first.
+    /// The handoffs that the caller made, newest first; to a service key only those made in projects that it
+    /// reaches.
     ///
     /// # Errors
     /// When the database fails.
@@ -156,7 +160,7 @@ impl SessionSync {
             .bind(LISTED)
             .fetch_all(conn)
             .await)?;
-        Ok(self.as_they_stand(rows))
+        self.within_reach(caller, self.as_they_stand(rows)).await
     }
 
     /// Handoffs whose time is over are shown as such, also before anything writes that down.
@@ -173,12 +177,33 @@ impl SessionSync {
             .collect()
     }
 
+    /// A service key is shown the handoffs made in projects that it reaches; a person is shown all.
+    async fn within_reach(&self, caller: &Caller, handoffs: Vec<Handoff>) -> Result<Vec<Handoff>> {
+        let actor = &caller.actor;
+        if !actor.is_service_key() {
+            return Ok(handoffs);
+        }
+        let project_of = |handoff: &Handoff| handoff.source_project_id.clone();
+        let projects: BTreeSet<String> = handoffs.iter().filter_map(project_of).collect();
+        let mut reached = BTreeSet::new();
+        for id in projects {
+            let project = self.projects.by_id(&id).await?;
+            if project.is_some_and(|project| reaches(actor, &project).is_ok()) {
+                reached.insert(id);
+            }
+        }
+        let is_reached = |handoff: &Handoff| project_of(handoff).is_some_and(|id| reached.contains(&id));
+        Ok(handoffs.into_iter().filter(is_reached).collect())
+    }
+
     /// A handoff with all that belongs to it. That its recipient looked at it is noted the first time.
     ///
     /// # Errors
-    /// [`Error::HandoffNotFound`] for everybody but the parties, [`Error::HandoffExpired`].
+    /// [`Error::HandoffNotFound`] for everybody but the parties, [`Error::HandoffExpired`],
+    /// [`Error::ServiceKey`].
     pub async fn handoff(&self, caller: &Caller, id: &str) -> Result<Detail> {
         let (mut handoff, party) = self.handoff_of(caller, id).await?;
+        self.boundary_of(caller, &handoff).await?;
         if self.expire_if_due(&handoff).await? {
             return Err(Error::HandoffExpired);
         }
@@ -273,16 +298,6 @@ impl SessionSync {
         self.events(id).await
     }
 
-    async fn boundary_of(&self, caller: &Caller, handoff: &Handoff) -> Result<()> {
-        let session = self.handed_session(handoff).await?;
-        self.check_boundary(
-            &caller.actor,
-            handoff.source_project_id.as_deref(),
-            session.as_ref(),
-        )
-        .await
-    }
-
     /// What an open handoff is about. Its identifier is the permission; whoever is no party to it is told
     /// no paths and no messages.
     ///
@@ -300,7 +315,12 @@ impl SessionSync {
         let is_party = match caller {
             Some(caller) => {
                 let party = self.party(caller, &handoff).await?;
-                party.sender || party.recipient
+                let is_reached = match self.boundary_of(caller, &handoff).await {
+                    Ok(()) => true,
+                    Err(Error::ServiceKey { .. }) => false,
+                    Err(error) => return Err(error),
+                };
+                is_reached && (party.sender || party.recipient)
             }
             None => false,
         };

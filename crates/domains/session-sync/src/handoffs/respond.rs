@@ -74,13 +74,7 @@ impl SessionSync {
         if !may {
             return Err(Error::HandoffNotFound);
         }
-        let session = self.handed_session(&handoff).await?;
-        self.check_boundary(
-            &caller.actor,
-            handoff.source_project_id.as_deref(),
-            session.as_ref(),
-        )
-        .await?;
+        self.boundary_of(caller, &handoff).await?;
         if self.expire_if_due(&handoff).await? {
             return Err(Error::HandoffNotPending(Status::Expired));
         }
@@ -129,13 +123,7 @@ impl SessionSync {
             });
         }
         let (handoff, _) = self.handoff_of(caller, id).await?;
-        let session = self.handed_session(&handoff).await?;
-        self.check_boundary(
-            &caller.actor,
-            handoff.source_project_id.as_deref(),
-            session.as_ref(),
-        )
-        .await?;
+        self.boundary_of(caller, &handoff).await?;
         let comment = Comment {
             id: id::prefixed("hcm_", 16),
             handoff_id: id.to_owned(),
