@@ -21,7 +21,7 @@ use crate::{Error, Memories, Result, Tenant};
 pub struct AutoSupersede {
     /// Whether it was looked for.
     pub ran: bool,
-    /// Why not: `disabled`, `excluded_category:NAME`, `no_candidates`.
+    /// Why not: `disabled`, `excluded_category:NAME`, or `no_candidates`, also for a fact whose end is known.
     pub skipped_reason: Option<String>,
     /// How many memories were compared.
     pub candidates_examined: usize,

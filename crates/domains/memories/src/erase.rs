@@ -22,6 +22,10 @@ const DELETE_INPUT: &str = "
 const INPUT: &str = "SELECT input FROM memories WHERE memory = $1";
 const FORGET_DETAILS: &str =
     "UPDATE memory_events SET details = NULL WHERE organisation_id = $1 AND memory_id = $2";
+/// Why a memory was retired quotes what took its place.
+const FORGET_REASONS: &str = "
+    UPDATE memory_events SET details = NULL WHERE organisation_id = $1 AND kind = 'memory.auto_superseded'
+    AND memory_id IN (SELECT predecessor FROM memory_links WHERE successor = $2)";
 const FORGET_ANSWERS: &str =
     "DELETE FROM memory_idempotency WHERE organisation_id = $1 AND answer LIKE '%' || $2 || '%'";
 /// The rows that stand beside a place in the index of the search, `$3` on either side.
@@ -52,8 +56,9 @@ struct IndexRow {
 
 impl Memories {
     /// Erases a memory for good: its content, what was believed of it, its place in the search, the
-    /// conversation it came from when nothing else came from it, and the details of its events. What stays is
-    /// that something happened, when and by whom; its chain stays whole around the gap.
+    /// conversation it came from when nothing else came from it, the details of its events, and the reasons for
+    /// retiring others that quote it. What stays is that something happened, when and by whom; its chain stays whole
+    /// around the gap.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Foreign`].
@@ -193,7 +198,7 @@ impl Ledger<'_> {
                 .await
                 .map(affected))?;
         }
-        for sql in [FORGET_DETAILS, FORGET_ANSWERS] {
+        for sql in [FORGET_DETAILS, FORGET_REASONS, FORGET_ANSWERS] {
             with_tx!(self.tx, |conn| sqlx::query(sql)
                 .bind(organisation)
                 .bind(id)

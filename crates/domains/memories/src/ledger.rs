@@ -430,7 +430,12 @@ impl Memories {
         self.read_snapshot(organisation, tenant).await
     }
 
-    async fn read_snapshot(&self, organisation: &OrganisationId, tenant: &Tenant) -> Result<Snapshot> {
+    /// The reading of the clock, and the state of a tenant at it.
+    pub(crate) async fn read_snapshot(
+        &self,
+        organisation: &OrganisationId,
+        tenant: &Tenant,
+    ) -> Result<Snapshot> {
         let row: Option<SnapshotRow> = with_reader!(self.db, |conn| sqlx::query_as(SNAPSHOT)
             .bind(organisation.as_str())
             .bind(tenant.stored())

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::instant::{parse_instant, printed, printed_end};
-use crate::{Error, Memories, Memory, Result};
+use crate::{Error, Memories, Memory, Result, Tenant};
 
 /// How the hash of an answer is made: SHA-256 over the RFC 8785 form of
 /// `{"answer", "evidence": [{"cited", "decision", "memory_id", "valid_from", "valid_to"}…], "v": 2}`.
@@ -215,8 +215,11 @@ impl Memories {
         transaction_time: Timestamp,
     ) -> Result<Proof> {
         let mut chains = Vec::new();
-        for evidence in evidence {
-            if let Some(chain) = self.chain_from(&evidence.memory.id).await? {
+        let superseded = self.superseded(evidence).await?;
+        for Evidence { memory, .. } in evidence {
+            if superseded.contains(&memory.id)
+                && let Some(chain) = self.chain_from(&memory.id).await?
+            {
                 chains.push(chain);
             }
         }
@@ -226,6 +229,24 @@ impl Memories {
             transaction_time,
             supersession_chains: chains,
         })
+    }
+
+    /// Those of the evidence that something has taken the place of: few, of what may be a hundred.
+    async fn superseded(&self, evidence: &[Evidence]) -> Result<HashSet<String>> {
+        if evidence.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let superseded: Vec<String> = with_reader!(self.db, |conn| {
+            let mut sql =
+                sqlx::QueryBuilder::new("SELECT predecessor FROM memory_links WHERE predecessor IN (");
+            let mut ids = sql.separated(", ");
+            for Evidence { memory, .. } in evidence {
+                ids.push_bind(&memory.id);
+            }
+            ids.push_unseparated(")");
+            sql.build_query_scalar().fetch_all(conn).await
+        })?;
+        Ok(superseded.into_iter().collect())
     }
 
     async fn chain_from(&self, id: &str) -> Result<Option<SupersessionChain>> {
@@ -295,6 +316,20 @@ impl Memories {
             });
             return Ok(mismatches);
         };
+        // What nobody can have seen yet proves nothing, and would be judged differently tomorrow.
+        let present = self
+            .read_snapshot(&actor.organisation, &Tenant::default())
+            .await?
+            .clock;
+        if instant > self.clock.now().max(present) {
+            let field = "transaction_time";
+            mismatches.push(Mismatch {
+                field,
+                memory_id: None,
+                reason: "in the future",
+            });
+            return Ok(mismatches);
+        }
         if let Some(asked) = &proof.retrieval.filters.transaction_as_of
             && let Ok(asked) = parse_instant(asked)
         {

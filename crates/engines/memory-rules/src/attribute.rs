@@ -85,7 +85,7 @@ static IS: LazyLock<Regex> = LazyLock::new(|| {
 });
 static CHANGED: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"^(?P<s>[^,;:!?]+?) (?:has |have |was |were |is |got |has been |have been |had been )?(?:(?:just|recently|now) )*(?:changed|updated|set|reset|renamed|(?P<done>moved|increased|decreased|raised|lowered|reduced|cut|bumped(?: up)?|switched|upgraded|extended|postponed|rescheduled|pushed(?: back| out)?|brought forward|slipped|went up|went down|gone up|gone down|rose|risen|fell|fallen|dropped|grew|grown))(?: from (?P<f>[^,;:!?]+?))? to (?P<v>(?:[^,;!?]|,\d)+?)(?: (?:last|this) \w+| yesterday| today| recently)?$",
+        r"^(?P<s>[^,;:!?]+?) (?:has |have |was |were |is |got |has been |have been |had been )?(?:(?:just|recently|now) )*(?:changed|updated|set|reset|renamed|(?P<happened>moved|increased|decreased|raised|lowered|reduced|cut|bumped(?: up)?|switched|upgraded|extended|postponed|rescheduled|pushed(?: back| out)?|brought forward|slipped|went up|went down|gone up|gone down|rose|risen|fell|fallen|dropped|grew|grown))(?: from (?P<f>[^,;:!?]+?))? to (?P<v>(?:[^,;!?]|,\d)+?)(?: (?:last|this) \w+| yesterday| today| recently)?$",
     )
 });
 /// "Alice changed her email address to …".
@@ -151,7 +151,7 @@ pub(crate) fn attribute(clause: &str) -> Option<Slot> {
         .iter()
         .find_map(|article| said.strip_prefix(article))
         .unwrap_or(said);
-    if !has_form(said, form, changes) || form == Form::Name && is_done(&found) {
+    if !has_form(said, form, changes) || form == Form::Name && leaves_the_name(&found) {
         return None;
     }
     Some(Slot {
@@ -198,8 +198,8 @@ fn form(words: &[&str]) -> Option<Form> {
 }
 
 /// A person who moved to Berlin, or is in Spain, is still the same.
-fn is_done(found: &regex::Captures<'_>) -> bool {
-    found.name("done").is_some() || found.name("in").is_some()
+fn leaves_the_name(found: &regex::Captures<'_>) -> bool {
+    found.name("happened").is_some() || found.name("in").is_some()
 }
 
 fn has_form(value: &str, form: Form, changes: bool) -> bool {

@@ -5,7 +5,7 @@ use crate::attribute;
 use crate::judge::words;
 use crate::places::{self, Places};
 use crate::slot::{Kind, Slot};
-use crate::slot_form::describes;
+use crate::slot_form::{describes, is_exception};
 use crate::state;
 use crate::when::When;
 
@@ -113,6 +113,8 @@ pub(crate) fn doubt(new: &Slot, old: &Slot, cue: bool) -> Option<&'static str> {
             let (new_when, old_when) = (When::read(&new.value), When::read(&old.value));
             if !new_when.conflicts(&old_when) {
                 Some("the times do not exclude each other")
+            } else if is_exception(&new.value) != is_exception(&old.value) {
+                Some("one of them is for that day alone")
             } else if !cue && new.kind == Kind::Time && new_when.names_a_day() != old_when.names_a_day() {
                 Some("one of them may be the rule and the other an exception")
             } else if !cue

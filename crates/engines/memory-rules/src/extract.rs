@@ -214,6 +214,7 @@ mod tests {
             &["The user's name is Alice.", "Alice is from Oslo."],
         );
         check("I'm American.", &[]);
+        check("I almost moved to Berlin.", &["User almost moved to Berlin."]);
         check("I'm a vegetarian.", &["User is a vegetarian."]);
     }
 

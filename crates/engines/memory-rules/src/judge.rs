@@ -295,6 +295,8 @@ mod tests {
             ("Alice flew to Paris.", "Alice flew from Paris."),
             ("Alice works at Acme.", "Alice worked at Acme."),
             ("Alice lives in Berlin.", "Alice lives in Berlin. She has a cat."),
+            ("Alice quit smoking.", "Alice quit smoking last year."),
+            ("Alice works at Acme.", "Alice left Globex for Acme."),
         ] {
             assert_ne!(judge(old, new).verdict, Verdict::Duplicate, "{old} / {new}");
         }

@@ -28,9 +28,12 @@ pub(crate) fn accepts(kind: Kind, subject: &str, value: &str, more: Option<&str>
         && match kind {
             // A move or a promotion with a date stays true for ever; so does one that is long past.
             Kind::Residence => {
-                (is_place_form(value) || places::is_known(&lower)) && more.is_none_or(|more| !is_past(more))
+                (is_place_form(value) || places::is_known(&lower))
+                    && more.is_none_or(|more| !is_past(more) && !is_passing(more))
             }
-            Kind::Employer => is_name(value, 6) && more.is_none_or(|more| !is_past(more)),
+            Kind::Employer => {
+                is_name(value, 6) && more.is_none_or(|more| !is_past(more) && !is_passing(more))
+            }
             Kind::Favorite => !is_vague(subject) && words.len() <= 6 && !value.contains(',') && plain(),
             Kind::Preference => words.len() <= 5 && !value.contains(',') && plain(),
             Kind::Tool => When::read(value).is_empty() && words.len() <= 3 && !value.contains(',') && plain(),
@@ -103,6 +106,26 @@ fn is_past(more: &str) -> bool {
         )
     });
     PAST.is_match(more)
+}
+
+/// "for three months", "as a volunteer", "in a dream": neither a home nor a job is left for it.
+fn is_passing(more: &str) -> bool {
+    static PASSING: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"(?i)\b(?:for (?:\w+ )?(?:\w+ )?(?:days?|weeks?|months?|weekends?|summer|winter|spring|autumn|semester|term|season|holidays?|project|internship|exchange|time being|now)|volunteer|freelancer?|on the side|part-time|dreams?|until)\b",
+        )
+    });
+    PASSING.is_match(more)
+}
+
+/// "10:00 today": an exception from what holds.
+pub(crate) fn is_exception(value: &str) -> bool {
+    static EXCEPTION: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"(?i)\b(?:today|tomorrow|tonight|yesterday|(?:this|next) (?:week|morning|afternoon|evening|time|month|\w+day)|only|just)\b",
+        )
+    });
+    EXCEPTION.is_match(value)
 }
 
 /// "moved to Engineering", "moved to Postgres", "moved to Room 12" and "moved to 3pm" are no change of residence.

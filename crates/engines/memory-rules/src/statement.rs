@@ -198,25 +198,7 @@ impl Clause {
         let corrected = positive.filter(|positive| !slots(positive).is_empty());
         let contrast = corrected.is_some();
         let clause = corrected.unwrap_or(clause);
-        // Since when it is over does not matter.
-        let clause = ENDED
-            .captures(&clause)
-            .map_or_else(|| clause.clone(), |found| found["c"].to_owned());
-        let words = clause
-            .split(|c: char| {
-                !(c.is_alphanumeric()
-                    || matches!(
-                        c,
-                        '\'' | '’' | '-' | '.' | '@' | '$' | '€' | '£' | '+' | '#' | ':' | '%' | '&'
-                    ))
-            })
-            .map(|word| {
-                word.trim_matches(|c| matches!(c, '.' | ':' | '\'' | '’' | '-'))
-                    .to_lowercase()
-                    .replace('’', "'")
-            })
-            .filter(|word| !word.is_empty() && !matches!(word.as_str(), "a" | "an" | "the"))
-            .collect::<Vec<String>>();
+        let words = words(&clause);
         let (mut slots, state, liking) = if clause.len() <= 400 {
             (slots(&clause), State::read(&clause), Liking::read(&clause))
         } else {
@@ -226,7 +208,10 @@ impl Clause {
             slots.iter_mut().for_each(|slot| slot.change = true);
         }
         Clause {
-            core: core(&words),
+            // For a denial it does not matter since when it is over.
+            core: ENDED
+                .captures(&clause)
+                .map_or_else(|| core(&words), |found| core(&self::words(&found["c"]))),
             words,
             negated: NEGATION.is_match(&clause),
             past: USED_TO.is_match(&clause),
@@ -240,6 +225,25 @@ impl Clause {
     pub(crate) fn slot(&self, kind: Kind) -> impl Iterator<Item = &Slot> {
         self.slots.iter().filter(move |slot| slot.kind == kind)
     }
+}
+
+/// All words of a clause but articles, in lower case.
+fn words(clause: &str) -> Vec<String> {
+    clause
+        .split(|c: char| {
+            !(c.is_alphanumeric()
+                || matches!(
+                    c,
+                    '\'' | '’' | '-' | '.' | '@' | '$' | '€' | '£' | '+' | '#' | ':' | '%' | '&'
+                ))
+        })
+        .map(|word| {
+            word.trim_matches(|c| matches!(c, '.' | ':' | '\'' | '’' | '-'))
+                .to_lowercase()
+                .replace('’', "'")
+        })
+        .filter(|word| !word.is_empty() && !matches!(word.as_str(), "a" | "an" | "the"))
+        .collect()
 }
 
 #[cfg(test)]

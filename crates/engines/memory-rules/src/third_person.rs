@@ -3,9 +3,13 @@
 /// Words that may stand between a subject and its verb.
 #[rustfmt::skip]
 const ADVERBS: &[&str] = &[
-    "absolutely", "actually", "already", "also", "always", "both", "currently", "finally", "generally",
-    "just", "longer", "mostly", "never", "no", "normally", "now", "often", "only", "personally", "rarely", "really",
-    "recently", "sometimes", "still", "typically", "usually",
+    "absolutely", "actually", "almost", "already", "also", "always", "apparently", "barely", "basically",
+    "both", "certainly", "completely", "currently", "definitely", "eventually", "ever", "finally", "frequently",
+    "generally", "hardly", "honestly", "initially", "just", "lately", "literally", "longer", "mostly", "nearly",
+    "never", "no", "normally", "now", "occasionally", "officially", "often", "once", "only", "originally",
+    "personally", "previously", "probably", "quickly", "rarely", "really", "recently", "regularly", "secretly",
+    "seldom", "simply", "slowly", "sometimes", "soon", "still", "temporarily", "totally", "truly", "typically",
+    "usually",
 ];
 
 /// Verbs that stay as they are with another subject: modals and past forms without `-ed`.

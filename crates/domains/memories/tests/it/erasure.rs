@@ -4,7 +4,7 @@ use pentad_memories::NewMemory;
 use pentad_store::Db;
 use pentad_store::testing::TestDb;
 
-use crate::world::{World, fact, said, tenant};
+use crate::world::{World, fact, said, superseding, tenant};
 
 /// How often a text is in the database file or in its write-ahead log.
 fn occurrences(world: &World, text: &str) -> usize {
@@ -56,6 +56,31 @@ async fn no_byte_of_an_erased_memory_is_left() {
     }
     assert_eq!(occurrences(&world, "xylotrop"), 0);
     assert!(occurrences(&world, "149th kind of tea") > 0);
+}
+
+#[tokio::test]
+async fn the_reason_for_retiring_another_goes_with_what_it_quotes() {
+    let database = TestDb::sqlite().await;
+    let world = World::new(database.db()).await;
+    let old = world.add("Alice's password is hunter22.").await;
+    world.wait();
+    let new = world
+        .write(superseding(fact("Alice's password is now xylotrop7.")))
+        .await;
+    assert!(new.auto_supersede[0].supersession.is_some(), "{new:?}");
+    assert!(occurrences(&world, "xylotrop7") > 1);
+    world
+        .memories
+        .erase(&world.actor, &new.memory_ids[0])
+        .await
+        .unwrap();
+    assert_eq!(occurrences(&world, "xylotrop7"), 0);
+    let audit = world.memories.audit(&world.actor, &old).await.unwrap();
+    let retired = audit.history.last().unwrap();
+    assert_eq!(
+        (retired.event.as_str(), &retired.details),
+        ("memory.auto_superseded", &None)
+    );
 }
 
 #[tokio::test]

@@ -160,6 +160,9 @@ both_engines! {
         let mut moved = tree(&answer);
         moved["evidence_chain"][0]["bi_temporal"]["valid_to"] = "2030-01-01T00:00:00.000000+00:00".into();
         assert_eq!(mismatches(&world, &answer.answer, moved).await, ["hash differs", "window differs"]);
+        let mut early = tree(&answer);
+        early["retrieval"]["transaction_time"] = "2099-01-01T00:00:00.000000+00:00".into();
+        assert_eq!(mismatches(&world, &answer.answer, early).await, ["in the future"]);
         world.memories.erase(&world.actor, &old).await.unwrap();
         assert_eq!(mismatches(&world, &answer.answer, tree(&answer)).await, ["erased"]);
 
