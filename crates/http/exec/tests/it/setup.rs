@@ -189,7 +189,7 @@ async fn a_copy_made_during_the_installation_says_that_it_lacks_the_packages() {
     let Some(client) = Client::start().await else {
         return;
     };
-    let setup = json!({"commands": ["sleep 60"]});
+    let setup = json!({"commands": ["sleep 5"]});
     client
         .session_with(&json!({"language": "python", "session_id": "s", "setup": setup}))
         .await;
