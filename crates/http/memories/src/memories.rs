@@ -48,7 +48,8 @@ pub(crate) struct AddBody {
     tenant_id: Option<String>,
     /// The session it was said in.
     session_id: Option<String>,
-    /// Whether to look for what it supersedes; as the key prefers when absent.
+    /// Whether to look for what it supersedes; as the key prefers when absent. A fact with a `valid_to` supersedes
+    /// nothing, and none supersedes what was said to hold since later than its `valid_from`.
     auto_supersede: Option<bool>,
     /// Since when it holds, RFC 3339; now when absent.
     valid_from: Option<String>,
@@ -221,7 +222,8 @@ enum AutoSupersedeShape {
 struct AutoSupersedeAnswer {
     /// Whether it was looked for.
     ran: bool,
-    /// Why not.
+    /// Why not: `disabled`, `excluded_category:NAME`, or `no_candidates`, which is also said of a fact with a
+    /// `valid_to`: what ends takes nothing's place for good.
     skipped_reason: Option<String>,
     /// How many memories were compared.
     candidates_examined: usize,
