@@ -4,7 +4,7 @@ use pentad_memory_rules as rules;
 pub(crate) use pentad_memory_rules::{Judgement, Verdict};
 use serde::{Deserialize, Serialize};
 
-use crate::write::Message;
+use crate::new_memory::Message;
 
 /// The name of the embedded engine in audits and settings.
 pub const RULES_ENGINE: &str = rules::ENGINE;

@@ -6,7 +6,7 @@ use pentad_kernel::Actor;
 use pentad_store::{affected, with_reader, with_tx};
 
 use crate::ledger::Ledger;
-use crate::write::{Added, Idempotency};
+use crate::new_memory::{Added, Idempotency};
 use crate::{Error, Memories, Result};
 
 const RECALL: &str = "

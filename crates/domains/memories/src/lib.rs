@@ -59,6 +59,7 @@ mod limits;
 mod list;
 mod llm;
 mod memory;
+mod new_memory;
 mod proof;
 mod query;
 mod read;
@@ -80,13 +81,13 @@ pub use limits::{Limits, Tenant};
 pub use list::{ListQuery, Page};
 pub use llm::{ByoPolicy, LlmRequest, OnError, Provider, ProviderError, ServerModel};
 pub use memory::Memory;
+pub use new_memory::{Added, Extraction, Idempotency, Input, Message, NewMemory};
 pub use proof::{ChainLink, ClaimedProof, Evidence, HASH_SPEC, Mismatch, Proof, SupersessionChain};
 pub use query::{Query, QueryAnswer};
 pub use read::{Audit, AuditEntry};
 pub use settings::{Settings, SettingsChange};
 pub use supersede::{Superseded, Supersession};
 pub use usage::{NO_LIMIT, PlanStatus, Usage};
-pub use write::{Added, Extraction, Idempotency, Input, Message, NewMemory};
 
 /// What a call on the memories gives.
 pub type Result<T> = std::result::Result<T, Error>;

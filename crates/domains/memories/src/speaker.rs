@@ -8,7 +8,7 @@ use pentad_retrieval::Analyzer;
 use crate::belief::{Axes, View};
 use crate::engine::{self, Extracted};
 use crate::index::Search;
-use crate::write::Message;
+use crate::new_memory::Message;
 use crate::{Error, Memories, Result, Tenant};
 
 /// How many memories are looked at for a name.

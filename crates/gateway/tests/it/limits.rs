@@ -145,12 +145,9 @@ async fn a_gateway_that_is_told_to_stop_stops() {
     assert!(reqwest::get(&url).await.is_err());
 }
 
-#[tokio::test]
-async fn searches_in_one_request_answer_together_what_one_may() {
-    let gateway = TestGateway::start().await;
-    let line = format!("hit {}\n", "x".repeat(400));
-    let text = line.repeat(4 << 10);
-    let form = Form::new().part("files", Part::bytes(text.into_bytes()).file_name("a.txt"));
+/// Where a new session with one file is searched.
+async fn search_path(gateway: &TestGateway, text: Vec<u8>) -> String {
+    let form = Form::new().part("files", Part::bytes(text).file_name("a.txt"));
     let opened = gateway
         .client()
         .post(gateway.url("/api/v1/sessions"))
@@ -160,7 +157,15 @@ async fn searches_in_one_request_answer_together_what_one_may() {
         .await
         .unwrap();
     let opened: Value = opened.json().await.unwrap();
-    let path = format!("/api/v1/sessions/{}/grep", opened["id"].as_str().unwrap());
+    format!("/api/v1/sessions/{}/grep", opened["id"].as_str().unwrap())
+}
+
+#[tokio::test]
+async fn searches_in_one_request_answer_together_what_one_may() {
+    let gateway = TestGateway::start().await;
+    let line = format!("hit {}\n", "x".repeat(400));
+    let text = line.repeat(4 << 10);
+    let path = search_path(&gateway, text.into_bytes()).await;
     let queries = vec![json!({ "query": "hit" }); 16];
     let answer = gateway
         .client()
@@ -187,17 +192,7 @@ async fn searches_in_one_request_answer_together_what_one_may() {
 async fn a_search_ends_when_its_client_goes_away() {
     let gateway = TestGateway::start().await;
     // One line, of which the rest is looked at for every match.
-    let form = Form::new().part("files", Part::bytes(vec![b'a'; 3 << 20]).file_name("a.txt"));
-    let opened = gateway
-        .client()
-        .post(gateway.url("/api/v1/sessions"))
-        .bearer_auth(gateway.key())
-        .multipart(form)
-        .send()
-        .await
-        .unwrap();
-    let opened: Value = opened.json().await.unwrap();
-    let path = format!("/api/v1/sessions/{}/grep", opened["id"].as_str().unwrap());
+    let path = search_path(&gateway, vec![b'a'; 3 << 20]).await;
     let search = |query: &str| {
         let url = gateway.url(&format!("{path}?mode=regex&{query}"));
         gateway.client().get(url).bearer_auth(gateway.key()).send()

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::time::Duration;
 
-use pentad_grep_sessions::{Error, NewSession, Settings, SkipReason, Storage, UploadError};
+use pentad_grep_sessions::{Created, Error, NewSession, Settings, SkipReason, Storage, UploadError};
 use pentad_identity::Plan;
 use pentad_kernel::{Classify as _, ErrorKind};
 use pentad_store::testing::TestDb;
@@ -103,20 +103,24 @@ async fn an_upload_takes_memory_as_it_arrives() {
     );
 }
 
+fn two_live_sessions() -> Plan {
+    Plan {
+        grep_live_sessions: Some(2),
+        ..Plan::default()
+    }
+}
+
+async fn create_small(fixture: &Fixture, plan: &Plan) -> Result<Created, Error> {
+    let upload = upload(&fixture.sessions, plan, &[("a.txt", "a")]).await;
+    let new = NewSession::default();
+    fixture.sessions.create(&fixture.actor, plan, upload, new).await
+}
+
 #[tokio::test]
 async fn callers_who_race_open_as_many_sessions_as_the_plan_says() {
     let (_database, fixture) = fixture().await;
-    let plan = Plan {
-        grep_live_sessions: Some(2),
-        ..Plan::default()
-    };
-    let create = async || {
-        let upload = upload(&fixture.sessions, &plan, &[("a.txt", "a")]).await;
-        fixture
-            .sessions
-            .create(&fixture.actor, &plan, upload, NewSession::default())
-            .await
-    };
+    let plan = two_live_sessions();
+    let create = || create_small(&fixture, &plan);
     let outcomes = futures_util::future::join_all((0..8).map(|_| create())).await;
     let opened = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
     assert_eq!(opened, 2);
@@ -127,17 +131,8 @@ async fn callers_who_race_open_as_many_sessions_as_the_plan_says() {
 #[tokio::test]
 async fn an_organisation_has_as_many_live_sessions_as_its_plan_says() {
     let (_database, fixture) = fixture().await;
-    let plan = Plan {
-        grep_live_sessions: Some(2),
-        ..Plan::default()
-    };
-    let create = async || {
-        let upload = upload(&fixture.sessions, &plan, &[("a.txt", "a")]).await;
-        fixture
-            .sessions
-            .create(&fixture.actor, &plan, upload, NewSession::default())
-            .await
-    };
+    let plan = two_live_sessions();
+    let create = || create_small(&fixture, &plan);
     let first = create().await.unwrap().session.id;
     create().await.unwrap();
     assert!(matches!(create().await, Err(Error::LiveSessions(2))));

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{LanguageModel, ProviderError};
 use crate::engine::{CATEGORIES, Fact};
-use crate::write::Message;
+use crate::new_memory::Message;
 
 /// The version of the prompts below, for audits.
 pub(crate) const PROMPT_VERSION: &str = "2";
