@@ -19,6 +19,8 @@ pub const COUNT: usize = 3;
 pub const PASSWORD: &str = "correct horse battery staple";
 /// Longer than a gateway takes to begin.
 const START: Duration = Duration::from_secs(60);
+/// How long they may take to be whole again after the last fault.
+const RECOVERY: Duration = Duration::from_secs(60);
 /// Longer than a gateway takes to finish what it does.
 const END: Duration = Duration::from_secs(45);
 
@@ -258,6 +260,17 @@ impl Gateways {
             }
         }
         true
+    }
+
+    /// Waits until all of them are ready after the last fault; what went wrong when they are not.
+    pub fn recover(&self) -> Option<String> {
+        let begun = Instant::now();
+        let ready = self.are_ready(RECOVERY);
+        println!(
+            "all gateways ready: {ready}, {:?} after the last fault",
+            begun.elapsed()
+        );
+        (!ready).then(|| format!("not every gateway is ready {RECOVERY:?} after the last fault"))
     }
 
     /// What a sub-command prints.

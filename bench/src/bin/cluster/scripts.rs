@@ -11,9 +11,6 @@ use crate::balancer::Balancer;
 use crate::faults::Faults;
 use crate::gateways::{Gateways, PASSWORD};
 
-/// How long it takes before the gateways are whole again after the last fault.
-const RECOVERY: Duration = Duration::from_secs(60);
-
 /// A command as the file has it, and with its values.
 pub struct Script {
     line: String,
@@ -168,10 +165,6 @@ pub fn in_storm(
     });
     println!("faults during scripts: {done}");
     balancer.send_writes_again(false);
-    if !gateways.are_ready(RECOVERY) {
-        problems.push(format!(
-            "not every gateway is ready {RECOVERY:?} after the last fault"
-        ));
-    }
+    problems.extend(gateways.recover());
     problems
 }
