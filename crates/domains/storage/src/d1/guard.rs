@@ -297,13 +297,11 @@ impl Guard {
             Mode::Own => Verdict::Allowed,
             mode => judge(&context.action, mode),
         };
-        if let (
-            AuthAction::Read {
+        if state.mode != Mode::Own
+            && let AuthAction::Read {
                 table_name,
                 column_name,
-            },
-            false,
-        ) = (&context.action, state.mode == Mode::Own)
+            } = &context.action
         {
             state.reads.insert(table_name.to_lowercase());
             if is_path_of_tree(table_name, column_name) {
